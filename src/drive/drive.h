@@ -1,0 +1,148 @@
+/*
+ * A drive: something that takes a struct io and completes it at a modelled
+ * time. Kinds are rows of drive_kinds[]; each has one drive_ops.
+ *
+ * The wrappers here check ranges, stamp times and count; a kind's own
+ * functions see only valid requests.
+ *
+ * One thread owns a drive and everything under it.
+ */
+#ifndef DRIVELAB_DRIVE_DRIVE_H
+#define DRIVELAB_DRIVE_DRIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "drive/io.h"
+#include "media/nand/nand.h"
+#include "sim/sim.h"
+#include "store/store.h"
+
+struct json_t;
+struct drive;
+
+/* Section "drive": what all kinds share. */
+struct drive_common_config {
+    int kind;                   /* index into drive_kinds[] */
+    char model[OPT_STRING_MAX]; /* model number reported to hosts */
+    uint64_t capacity;          /* bytes a host can address */
+    uint64_t seed;
+};
+
+/* Section "nossd": a drive without flash behind it. */
+struct nossd_config {
+    int64_t read_latency, write_latency;
+    uint64_t read_bandwidth, write_bandwidth; /* bytes a second; 0 = unlimited */
+};
+
+/* Section "ssd": controller, write buffer and translation layer of a block SSD. */
+struct ssd_config {
+    int mapping;                      /* row of ftl kinds: page */
+    double op_percent;                /* spare factor: (physical - capacity) / capacity at least this */
+    char plane_order[OPT_STRING_MAX]; /* permutation of C, L, P (channel, LUN, plane), fastest first */
+    uint64_t write_buffer;            /* bytes; 0 = write through */
+    bool volatile_cache; /* buffer is lost at a power cut and reported as VWC; else it is power-loss protected */
+    int64_t read_firmware, write_firmware; /* controller time added per command */
+    int64_t buffer_hit;                    /* read served from the write buffer */
+    int64_t unmapped_read;                 /* read of a block that was never written */
+    uint64_t host_bandwidth;               /* host link, bytes a second per direction; 0 = unlimited */
+    int gc_policy;                         /* row of victim policies: greedy */
+    double gc_start_percent, gc_stop_percent, gc_urgent_percent; /* free blocks per plane, % of its blocks */
+    bool gc_background;
+    int precondition;            /* none, sequential, random */
+    double precondition_percent; /* share of the capacity written */
+};
+
+/* Everything a profile can say about a drive; unused sections keep their defaults. */
+struct drive_config {
+    char name[OPT_STRING_MAX]; /* profile it came from */
+    struct drive_common_config drive;
+    struct nossd_config nossd;
+    struct nand_config nand;
+    struct ssd_config ssd;
+};
+
+/* What hosts and the layers above need to know. */
+struct drive_limits {
+    uint64_t capacity;    /* bytes */
+    uint32_t granularity; /* bytes below which a write costs a read-modify-write; power of two */
+    uint32_t trim_granularity;
+    uint32_t optimal_write_bytes; /* stripe that keeps all dies busy */
+    bool volatile_cache;
+    bool rotational;
+};
+
+/* For SMART and Identify. */
+struct drive_health {
+    uint8_t percent_used; /* 0..255, wear against endurance */
+    uint8_t spare_percent, spare_threshold;
+    bool read_only; /* end of life reached */
+    uint64_t media_bytes_written, media_bytes_read, media_errors;
+};
+
+struct drive_ops {
+    const char *name;
+    const char *summary;
+    const char *const *sections; /* option sections the kind reads besides "drive"; NULL-terminated */
+    /* Check the whole configuration and describe what shapes an image as text (two calls agree <=> same image). */
+    int (*check)(const struct drive_config *, struct err *);
+    void (*identity)(const struct drive_config *, char *text, unsigned size);
+    struct drive *(*create)(const struct drive_config *, struct sim *, struct store *, bool fresh, struct err *);
+    void (*destroy)(struct drive *);
+    void (*submit)(struct drive *, struct io *); /* done() never from inside */
+    void (*limits)(const struct drive *, struct drive_limits *);
+    void (*health)(const struct drive *, struct drive_health *);
+    void (*power_cut)(struct drive *); /* lose what a real drive would lose, forget all requests in flight */
+    bool (*mapped)(const struct drive *, uint64_t offset, uint64_t bytes); /* any part written? */
+    struct json_t *(*stats)(const struct drive *);
+    int (*check_state)(const struct drive *, struct err *); /* self-check of all invariants */
+};
+
+extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */
+
+/* The embedded part of every drive. */
+struct drive {
+    const struct drive_ops *ops;
+    struct sim *sim;
+    struct store *store;
+    struct drive_config config;
+    uint64_t capacity;
+    uint64_t inflight;
+    uint64_t ios[IO_OPS], bytes[IO_OPS], failed;
+};
+
+/*
+ * Start a configuration: defaults for all sections bound into `set`. Which
+ * sections the kind reads is known after the profile: drive_config_check().
+ */
+int drive_config_init(struct drive_config *config, struct opt_set *set, struct err *e);
+
+/* Whole-configuration check (geometry against capacity and so on): 0 or -EINVAL naming options, values and limits. */
+int drive_config_check(const struct drive_config *config, struct err *e);
+
+/*
+ * Open the store of `kind` ("memory", "file", "none"; `path` for file) and the
+ * drive on it. NULL with `e` filled. drive_close() closes both, durably.
+ */
+struct drive *drive_open(const struct drive_config *config, const char *store_kind, const char *path, struct sim *sim,
+                         struct err *e);
+void drive_close(struct drive *drive);
+
+/* Hand a request to the drive; io->done() is called later, exactly once, never from inside this call. */
+void drive_submit(struct drive *drive, struct io *io);
+
+/* For kinds: complete a request now (from an event): stamps, counts, calls done(). */
+void drive_complete(struct drive *drive, struct io *io);
+
+void drive_limits(const struct drive *drive, struct drive_limits *limits);
+void drive_health(const struct drive *drive, struct drive_health *health);
+void drive_power_cut(struct drive *drive);
+bool drive_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes);
+
+/* New JSON object with everything the drive counted: "host", "nand", "ftl", "write_amplification"... Caller owns it. */
+struct json_t *drive_stats(const struct drive *drive);
+int drive_check_state(const struct drive *drive, struct err *e);
+
+#endif

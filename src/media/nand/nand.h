@@ -1,0 +1,158 @@
+/*
+ * NAND flash in time: channels x LUNs (dies) x planes x blocks x pages.
+ *
+ * The array, the bus and their queues; no payload, no mapping. A caller embeds
+ * a struct nand_op, submits it, and is called back when the operation's last
+ * phase ends. Each die is one array that does one thing at a time (a
+ * multi-plane operation counts as one thing); each channel is one bus.
+ *
+ * Scheduling per die, out of order across dies: reads before programs before
+ * erases, host before garbage collection unless the caller marked the
+ * operation urgent, with a bound on how often a waiting operation is passed
+ * over. Operations of the same kind, page and class on different planes of a
+ * die that wait together run as one multi-plane operation.
+ *
+ * Units: int64_t nanoseconds, bytes. One thread.
+ */
+#ifndef DRIVELAB_MEDIA_NAND_NAND_H
+#define DRIVELAB_MEDIA_NAND_NAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "sim/sim.h"
+
+struct json_t;
+
+enum nand_cell { NAND_SLC, NAND_MLC, NAND_TLC, NAND_QLC }; /* bits per cell - 1 */
+
+struct nand_config {
+    uint32_t channels, luns, planes, blocks, pages; /* luns per channel; blocks per plane; pages per block */
+    uint32_t page_bytes;
+    int cell;                                 /* enum nand_cell: page types cycle with the page number */
+    struct opt_times read_time, program_time; /* per page type; one value serves all */
+    int64_t erase_time;
+    int64_t command_time; /* command and address cycles on the bus, per operation */
+    uint32_t bus_mts;     /* ONFI bus, mega-transfers (bytes) a second */
+    bool multi_plane;     /* merge waiting operations on several planes */
+    bool cache_read, cache_program;
+    bool program_suspend, erase_suspend;
+    uint32_t suspend_limit; /* suspensions of one operation; then it runs to its end */
+    int64_t suspend_time, resume_time;
+    int64_t suspend_min_remaining; /* don't suspend what is nearly done */
+    uint32_t starvation_limit;     /* operations that may overtake a waiting one */
+    uint32_t endurance;            /* program/erase cycles until blocks start to fail; 0 = unlimited */
+    double factory_bad_percent;
+    double read_fail_ppm, program_fail_ppm, erase_fail_ppm; /* injected, per operation, seeded */
+};
+
+extern const struct opt_row nand_opts[]; /* section "nand" */
+
+enum nand_kind { NAND_READ, NAND_PROGRAM, NAND_ERASE, NAND_KINDS };
+
+/* Why the operation happens; also its scheduling class. */
+enum nand_cause { NAND_HOST, NAND_MAPPING, NAND_GC, NAND_WEAR, NAND_CAUSES };
+
+enum nand_result {
+    NAND_DONE,
+    NAND_FAILED
+}; /* FAILED: uncorrectable read; program or erase status fail (block is now grown bad) */
+
+/* One page read, page program or block erase. Fill the first part; zero-initialise the rest once. */
+struct nand_op {
+    uint8_t kind, cause; /* enum nand_kind, nand_cause */
+    bool urgent;         /* runs with host priority whatever its cause */
+    uint8_t plane;
+    uint16_t die; /* channel * luns + lun */
+    uint32_t block, page;
+    uint32_t bytes;                 /* moved over the bus; 0 < bytes <= page_bytes; ignored for erase */
+    void (*done)(struct nand_op *); /* sim_now() is the modelled end; may submit again, also this op */
+
+    uint8_t result; /* enum nand_result, valid in done() */
+    /* where the time went; valid in done() */
+    int64_t submitted_ns, started_ns; /* started: first bus or array activity */
+    int64_t array_ns, bus_ns;         /* time in the array and on the bus; the rest was waiting */
+
+    /* the NAND's own */
+    struct nand_op *next, *prev;
+    int64_t remaining_ns;
+    uint32_t passed_over;
+    uint8_t state, suspensions;
+};
+
+/* Durable per-block state, owned by the caller (normally a store's state area), one per block: index
+ * nand_block_index(). */
+struct nand_block {
+    uint32_t erases;
+    uint16_t next_page; /* pages are programmed in order; pages >= next_page are erased */
+    uint8_t bad;        /* 0, 1 factory, 2 grown */
+    uint8_t reserved;
+};
+
+struct nand;
+
+/*
+ * `blocks` has nand_block_count() entries and outlives the device; if `fresh`,
+ * factory bad blocks are drawn from `seed`. NULL with `e` filled on a bad
+ * configuration or no memory.
+ */
+struct nand *nand_new(const struct nand_config *config, struct sim *sim, struct nand_block *blocks, bool fresh,
+                      uint64_t seed, struct err *e);
+void nand_free(struct nand *nand);
+
+/* Check a configuration alone: 0 or -EINVAL naming the option. */
+int nand_config_check(const struct nand_config *config, struct err *e);
+
+static inline uint32_t nand_die_count(const struct nand_config *c) {
+    return c->channels * c->luns;
+}
+static inline uint64_t nand_block_count(const struct nand_config *c) {
+    return (uint64_t)c->channels * c->luns * c->planes * c->blocks;
+}
+static inline uint64_t nand_block_index(const struct nand_config *c, uint32_t die, uint32_t plane, uint32_t block) {
+    return ((uint64_t)die * c->planes + plane) * c->blocks + block;
+}
+
+/*
+ * Queue an operation. done() is never called from inside. Programming a page
+ * other than the block's next, or reading an erased one, is a caller's bug:
+ * it fails the operation (and is caught by nand_check() in debug builds).
+ */
+void nand_submit(struct nand *nand, struct nand_op *op);
+
+/* Operations queued or running on a die; for allocation and background decisions. */
+uint32_t nand_die_load(const struct nand *nand, uint32_t die);
+
+/* Drop everything queued or running without calling done(); blocks keep what was finished (a power cut). */
+void nand_power_cut(struct nand *nand);
+
+/* Totals since nand_new(). */
+struct nand_counters {
+    uint64_t ops[NAND_KINDS][NAND_CAUSES]; /* page reads, page programs, block erases */
+    uint64_t bytes[NAND_KINDS][NAND_CAUSES];
+    uint64_t failed[NAND_KINDS];
+    uint64_t suspends[NAND_KINDS], multi_plane[NAND_KINDS], cached[NAND_KINDS];
+};
+const struct nand_counters *nand_counters(const struct nand *nand);
+
+/* New JSON object: counters, utilisation per channel and die, erase distribution. Caller owns it. */
+struct json_t *nand_stats_json(const struct nand *nand);
+
+/*
+ * Watch every use of a resource, for oracles and timelines: called when a use
+ * ends. `resource` is a channel or a die.
+ */
+enum nand_resource { NAND_CHANNEL, NAND_DIE };
+enum nand_phase { NAND_PHASE_COMMAND, NAND_PHASE_TRANSFER, NAND_PHASE_ARRAY, NAND_PHASE_SUSPEND, NAND_PHASE_RESUME };
+struct nand_observer {
+    void (*use)(struct nand_observer *, enum nand_resource, uint32_t index, enum nand_phase, const struct nand_op *op,
+                int64_t from_ns, int64_t to_ns);
+};
+void nand_observe(struct nand *nand, struct nand_observer *observer);
+
+/* Verify all invariants; 0, or -EFAULT with `e` saying which is broken. */
+int nand_check(const struct nand *nand, struct err *e);
+
+#endif

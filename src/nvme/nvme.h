@@ -1,0 +1,142 @@
+/*
+ * The NVMe controller as transports see it: a target holds subsystems, a
+ * subsystem holds namespaces over drives, hosts create controllers in it and
+ * queues in those.
+ *
+ *   target -> subsystem -> controller -> queue -> command
+ *                       -> namespace -> drive
+ *
+ * The life of a command:
+ *   1. the transport takes a free struct nvme_cmd, copies the 64-byte entry in
+ *      and calls nvme_cmd_start(), which finds the opcode's row, checks
+ *      the namespace and sizes, and says which way data moves and how much;
+ *   2. if data moves to the controller, the transport collects it and sets
+ *      cmd->in;
+ *   3. nvme_cmd_execute(); later (or from inside) queue->ops->complete(cmd),
+ *      exactly once: cqe is filled; on success of a read-type command out/out_bytes
+ *      point at the payload;
+ *   4. the transport sends it and calls nvme_cmd_release(); when nothing below
+ *      refers to the command any more (an aborted one may still be in the
+ *      drive) queue->ops->recycle(cmd) gives the slot back.
+ *
+ * One thread. Models no PCIe registers; that is a transport's business.
+ */
+#ifndef DRIVELAB_NVME_NVME_H
+#define DRIVELAB_NVME_NVME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "drive/drive.h"
+#include "nvme/spec.h"
+
+struct json_t;
+struct nvme_target;
+struct nvme_subsystem;
+struct nvme_ctrl;
+struct nvme_queue;
+
+/* Section "nvme". */
+struct nvme_config {
+    char nqn[OPT_STRING_MAX];         /* empty: derived from the profile's name */
+    char serial[OPT_STRING_MAX];      /* empty: derived from the seed */
+    uint32_t namespaces;              /* the capacity is divided evenly */
+    uint32_t lba_bytes;               /* 512 or 4096: the format when new */
+    uint64_t mdts;                    /* bytes, power of two >= 4096 */
+    uint32_t io_queues;               /* per controller, 1..64 */
+    uint32_t queue_entries;           /* per queue, 2..4096 */
+    char allow_hosts[OPT_STRING_MAX]; /* comma-separated host NQNs; empty: any */
+};
+extern const struct opt_row nvme_opts[];
+
+enum nvme_xfer { NVME_XFER_NONE, NVME_XFER_TO_CTRL, NVME_XFER_TO_HOST };
+
+struct nvme_cmd {
+    struct nvme_sqe sqe;
+    struct nvme_cqe cqe; /* complete(): everything but the phase bit */
+    struct nvme_queue *queue;
+    uint8_t xfer;           /* enum nvme_xfer; after nvme_cmd_start() */
+    bool latched;           /* start() already found an error; execute() will complete with it */
+    uint32_t xfer_bytes;    /* to controller: exactly what to collect; to host: the most that will be sent */
+    const struct iovec *in; /* set by the transport before execute() */
+    uint32_t in_count;
+    const void *out; /* complete(): payload for the host, or NULL */
+    uint32_t out_bytes;
+
+    /* the controller's own */
+    struct io io;
+    struct nvme_cmd *next, *prev;
+    const struct nvme_op_row *row;
+    struct nvme_ns *ns;
+    void *buffer; /* admin payload, freed on recycle */
+    uint32_t step, steps_left;
+    uint64_t cursor;
+    uint8_t state;
+    uint16_t status;         /* SCT<<8|SC plus DNR in bit 14 as in cqe.status >> 1 */
+    uint16_t error_location; /* parameter error location: byte | bit << 8 */
+    int64_t due_ns;          /* modelled completion time, for measuring lateness */
+};
+
+struct nvme_queue_ops {
+    void (*complete)(struct nvme_cmd *);
+    void (*recycle)(struct nvme_cmd *);
+    /* The controller wants the connection gone: keep alive expired, fatal status, controller reset by another queue. */
+    void (*disconnect)(struct nvme_queue *, const char *why);
+};
+
+/* Embedded by the transport in its connection. Initialise with nvme_queue_init(). */
+struct nvme_queue {
+    const struct nvme_queue_ops *ops;
+    struct nvme_target *target;
+    struct nvme_ctrl *ctrl; /* NULL until Connect succeeded */
+    char peer[128];         /* who it is, for logs: "tcp 10.0.0.2:40112" */
+    uint16_t qid;
+    uint16_t entries; /* after Connect: SQSIZE + 1 */
+    uint16_t sqhd;
+    bool sq_flow_control;
+    uint32_t outstanding;         /* commands started, not yet recycled */
+    struct nvme_cmd *head, *tail; /* all of them */
+    uint32_t max_in_capsule;      /* what the transport takes in a capsule, for IOCCSZ */
+};
+
+struct nvme_target *nvme_target_new(struct sim *sim, struct err *e);
+void nvme_target_free(struct nvme_target *target); /* all queues must be gone */
+
+/* Build a subsystem with its namespaces over `drive` (not owned). NULL with `e` filled. */
+struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const struct nvme_config *config,
+                                          struct drive *drive, struct err *e);
+void nvme_subsystem_free(struct nvme_subsystem *subsystem);
+const char *nvme_subsystem_nqn(const struct nvme_subsystem *subsystem);
+
+/*
+ * Announce an address in the discovery log. adrfam 1 IPv4, 2 IPv6; trtype 3 TCP
+ * (Base 2.0, section 5.16.1.22). Copies the strings.
+ */
+int nvme_target_add_port(struct nvme_target *target, uint8_t trtype, uint8_t adrfam, const char *traddr,
+                         const char *trsvcid);
+
+/* A fresh queue, before Connect; only Connect (and authentication) is accepted on it. */
+void nvme_queue_init(struct nvme_queue *queue, struct nvme_target *target, const struct nvme_queue_ops *ops,
+                     const char *peer, uint32_t max_in_capsule);
+
+/*
+ * The connection is gone or going. Commands in flight are forgotten by the host
+ * but still recycled one by one; the transport frees the queue when
+ * outstanding == 0. An admin queue takes its controller with it.
+ */
+void nvme_queue_gone(struct nvme_queue *queue);
+
+void nvme_cmd_start(struct nvme_queue *queue, struct nvme_cmd *cmd);
+void nvme_cmd_execute(struct nvme_cmd *cmd);
+void nvme_cmd_release(struct nvme_cmd *cmd);
+
+/* Fail a started command from the transport's side (e.g. SGL invalid, data transfer error) instead of executing it. */
+void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* New JSON object: controllers, queues, commands by opcode, errors. Caller owns it. */
+struct json_t *nvme_subsystem_stats(const struct nvme_subsystem *subsystem);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * Bytes: the payload of a drive, and the state that outlives the process.
+ *
+ * The payload is addressed by logical byte offset, so a drive's mapping decides
+ * time, never which bytes a host reads back. Rows: memory (anonymous, sparse),
+ * file (one sparse image, state used in place), none (no payload: virtual-time
+ * runs; state in memory).
+ *
+ * Killing the process at any instant leaves an image that the next start
+ * accepts: payload and state are shared mappings of the file. Only
+ * store_flush() makes them survive the loss of the machine.
+ *
+ * Threads: all calls on the drive's thread; store_flush() completes there too.
+ */
+#ifndef DRIVELAB_STORE_STORE_H
+#define DRIVELAB_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "sim/sim.h"
+
+struct store;
+
+struct store_config {
+    const char *kind;     /* "memory", "file", "none" */
+    const char *path;     /* file: the image */
+    uint64_t bytes;       /* payload capacity */
+    const char *identity; /* what the image is of: drive kind and every option that shapes it, as text;
+                             an image with another identity is refused, both texts shown */
+    bool huge_pages;      /* memory: advise transparent huge pages */
+};
+
+/*
+ * Open or create. NULL with `e` filled: foreign, newer, truncated, damaged or
+ * locked image, wrong identity, no space. *created says whether it is new.
+ */
+struct store *store_open(const struct store_config *config, struct sim *sim, bool *created, struct err *e);
+
+/* Durable close: flushes a file image. NULL is allowed. */
+void store_close(struct store *store);
+
+const char *store_kind(const struct store *store);
+uint64_t store_bytes(const struct store *store);
+bool store_has_payload(const struct store *store);
+
+/*
+ * The payload's bytes [offset, offset+len), valid until store_close(). Never
+ * written bytes read as zero. NULL if the store keeps no payload. The range
+ * must lie inside the capacity (checked: NULL otherwise).
+ */
+void *store_map(struct store *store, uint64_t offset, size_t len);
+
+/* Make a range read as zero and give its space back where whole pages allow. Returns 0 or -errno. */
+int store_discard(struct store *store, uint64_t offset, uint64_t len);
+
+/* 4 KiB of zeros for reads of what was never written; sparing a page fault and the sparse page behind it. */
+const void *store_zeros(void);
+#define STORE_ZEROS_BYTES (128u << 10)
+
+/* One asynchronous flush; embedded in its owner. */
+struct store_flush {
+    void (*done)(struct store_flush *, int error); /* 0 or -errno; on the loop of `sim` */
+    struct store_flush *next;
+    int error;
+};
+
+/*
+ * Make everything written before this call (payload and state) durable, then
+ * call done. Memory and none: done is called before this returns.
+ */
+void store_flush(struct store *store, struct store_flush *flush);
+
+/*
+ * A named, versioned area of durable state, used in place; 64-byte aligned,
+ * zero when fresh. Memory and none keep it in sparse memory. NULL with `e`
+ * filled if an existing area has another size or version.
+ */
+void *store_state(struct store *store, const char *name, uint32_t version, uint64_t bytes, bool *fresh, struct err *e);
+
+/*
+ * Whether the last user closed properly; cleared on open, set by store_close().
+ * After an unclean stop a drive rebuilds what it derives from its state.
+ */
+bool store_was_clean(const struct store *store);
+
+#endif
