@@ -17,7 +17,8 @@
  *      point at the payload;
  *   4. the transport sends it and calls nvme_cmd_release(); when nothing below
  *      refers to the command any more (an aborted one may still be in the
- *      drive) queue->ops->recycle(cmd) gives the slot back.
+ *      drive) queue->ops->recycle(cmd) gives the slot back. The payload of a
+ *      write (cmd->in and what it points at) stays valid until then.
  *
  * One thread. Models no PCIe registers; that is a transport's business.
  */
@@ -26,6 +27,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/uio.h>
 
 #include "base/err.h"
@@ -72,18 +74,26 @@ struct nvme_cmd {
     const struct nvme_op_row *row;
     struct nvme_ns *ns;
     void *buffer; /* admin payload, freed on recycle */
+    uint64_t slba;
+    uint32_t nlb;
     uint32_t step, steps_left;
     uint64_t cursor;
-    uint8_t state;
+    uint8_t state;           /* enum nvme_cmd_state */
+    bool io_busy;            /* the drive (or a job) still refers to the command */
+    bool cid_held;           /* its bit in queue->cids is set */
     uint16_t status;         /* SCT<<8|SC plus DNR in bit 14 as in cqe.status >> 1 */
     uint16_t error_location; /* parameter error location: byte | bit << 8 */
     int64_t due_ns;          /* modelled completion time, for measuring lateness */
 };
 
 struct nvme_queue_ops {
+    uint8_t trtype; /* enum nvme_trtype, for the error information log */
     void (*complete)(struct nvme_cmd *);
     void (*recycle)(struct nvme_cmd *);
-    /* The controller wants the connection gone: keep alive expired, fatal status, controller reset by another queue. */
+    /*
+     * The controller wants the connection gone: keep alive expired, fatal status, controller reset by another queue.
+     * Called once per queue; nvme_queue_gone() may be called from inside or later.
+     */
     void (*disconnect)(struct nvme_queue *, const char *why);
 };
 
@@ -100,6 +110,11 @@ struct nvme_queue {
     uint32_t outstanding;         /* commands started, not yet recycled */
     struct nvme_cmd *head, *tail; /* all of them */
     uint32_t max_in_capsule;      /* what the transport takes in a capsule, for IOCCSZ */
+
+    /* the controller's own */
+    bool gone, told_to_go;
+    uint64_t started, completed;
+    uint64_t cids[65536 / 64]; /* command identifiers in use */
 };
 
 struct nvme_target *nvme_target_new(struct sim *sim, struct err *e);
@@ -124,8 +139,12 @@ void nvme_queue_init(struct nvme_queue *queue, struct nvme_target *target, const
 
 /*
  * The connection is gone or going. Commands in flight are forgotten by the host
- * but still recycled one by one; the transport frees the queue when
- * outstanding == 0. An admin queue takes its controller with it.
+ * but still recycled one by one, exactly once, without complete(): those nobody
+ * works on (collecting data, completed but not released, waiting) from inside
+ * this call, those in the drive later. The transport makes no further
+ * nvme_cmd_ calls for the queue and frees it once this call has returned and
+ * outstanding == 0 (true already when the last recycle() is called later).
+ * An admin queue takes its controller, and so all other queues, with it.
  */
 void nvme_queue_gone(struct nvme_queue *queue);
 
@@ -135,6 +154,26 @@ void nvme_cmd_release(struct nvme_cmd *cmd);
 
 /* Fail a started command from the transport's side (e.g. SGL invalid, data transfer error) instead of executing it. */
 void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * Self-check of every queue's state machine: no command completed twice or
+ * lost, counts and identifier bits agree. 0 or -EINVAL with `e` saying which.
+ */
+int nvme_check(const struct nvme_target *target, struct err *e);
+
+/* The tables of opcodes, features, log pages and Identify selectors as Markdown. */
+void nvme_opcodes_doc(FILE *out);
+
+/* What a status means; `fabrics`: the command was a fabrics command (they reuse numbers). NULL if unknown. */
+struct nvme_status_row {
+    uint16_t status; /* SCT << 8 | SC */
+    bool fabrics;
+    bool retry; /* worth trying again unchanged: sent without DNR */
+    const char *name;
+    const char *meaning;
+};
+extern const struct nvme_status_row nvme_statuses[]; /* ended by name == NULL */
+const struct nvme_status_row *nvme_status_find(uint16_t status, bool fabrics);
 
 /* New JSON object: controllers, queues, commands by opcode, errors. Caller owns it. */
 struct json_t *nvme_subsystem_stats(const struct nvme_subsystem *subsystem);
