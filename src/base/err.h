@@ -24,7 +24,7 @@ struct err {
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Put "prefix: " (printf-style) before the text already in `e`; for callers who
+ * Put a printf-style prefix ("FILE:12: ") before the text already in `e`; for callers who
  * know the file or the line. Returns e->code, or 0 if `e` is NULL.
  */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

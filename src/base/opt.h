@@ -85,8 +85,15 @@ int opt_assign_arg(struct opt_set *set, const char *arg, struct err *e);
  */
 int opt_load_ini(struct opt_set *set, const char *path, const char *const *skip, struct err *e);
 
+/* As opt_load_ini() for `len` bytes in memory; `name` stands for the file in messages. */
+int opt_load_ini_text(struct opt_set *set, const char *name, const char *text, size_t len, const char *const *skip,
+                      struct err *e);
+
 /* The value as text a user could give back. `buf` always terminated. Returns buf. */
 const char *opt_value_text(const struct opt_row *row, const void *config, char *buf, size_t size);
+
+/* What a value may be, as text: "1..64", "none, sequential, random", "yes or no"; "" if anything. Returns buf. */
+const char *opt_range_text(const struct opt_row *row, char *buf, size_t size);
 
 /* Print every option of the set with type, range, current value and meaning. */
 void opt_print_help(const struct opt_set *set, FILE *out);

@@ -1,0 +1,87 @@
+/*
+ * Log-linear histogram (the bucket layout of HdrHistogram).
+ *
+ * A value below 2^8 has a bucket of its own. Above, the highest set bit selects
+ * a row and the next HIST_SUB_BITS bits a bucket in it, so a bucket is at most
+ * 1/128 of its lower bound wide; its middle is within 0.4 % of any value in it.
+ */
+#include "base/hist.h"
+
+#include <math.h>
+#include <string.h>
+
+static unsigned bucket_of(uint64_t v) {
+    unsigned shift = 63 - (unsigned)__builtin_clzll(v | (1u << HIST_SUB_BITS)) - HIST_SUB_BITS;
+    return (shift << HIST_SUB_BITS) + (unsigned)(v >> shift);
+}
+
+uint64_t hist_bucket_low(unsigned i) {
+    if (i < 2u << HIST_SUB_BITS)
+        return i;
+    unsigned shift = (i >> HIST_SUB_BITS) - 1;
+    return (uint64_t)(i - (shift << HIST_SUB_BITS)) << shift;
+}
+
+static uint64_t bucket_middle(unsigned i) {
+    uint64_t low = hist_bucket_low(i);
+    return low + (hist_bucket_low(i + 1) - low) / 2;
+}
+
+void hist_init(struct hist *h) {
+    memset(h, 0, sizeof *h);
+    h->min = UINT64_MAX;
+}
+
+void hist_record(struct hist *h, int64_t value) {
+    uint64_t v = value < 0 ? 0 : (uint64_t)value;
+    h->count++;
+    h->min = v < h->min ? v : h->min;
+    h->max = v > h->max ? v : h->max;
+    h->sum += (double)v;
+    h->sum_squares += (double)v * (double)v;
+    h->bucket[bucket_of(v)]++;
+}
+
+void hist_merge(struct hist *into, const struct hist *from) {
+    if (!from->count)
+        return;
+    into->count += from->count;
+    into->min = from->min < into->min ? from->min : into->min;
+    into->max = from->max > into->max ? from->max : into->max;
+    into->sum += from->sum;
+    into->sum_squares += from->sum_squares;
+    for (unsigned i = 0; i < HIST_BUCKETS; i++)
+        into->bucket[i] += from->bucket[i];
+}
+
+double hist_mean(const struct hist *h) {
+    return h->count ? h->sum / (double)h->count : 0;
+}
+
+double hist_stddev(const struct hist *h) {
+    if (h->count < 2)
+        return 0;
+    double mean = hist_mean(h), variance = h->sum_squares / (double)h->count - mean * mean;
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+/* The 1-based position, in sorted order, of the value at quantile q. */
+static uint64_t rank_of(const struct hist *h, double q) {
+    double rank = ceil(q * (double)h->count);
+    if (!(rank >= 1)) /* also for NaN */
+        return 1;
+    return rank >= (double)h->count ? h->count : (uint64_t)rank;
+}
+
+uint64_t hist_quantile(const struct hist *h, double q) {
+    if (!h->count)
+        return 0;
+    uint64_t rank = rank_of(h, q), seen = 0;
+    if (rank == h->count)
+        return h->max;
+    unsigned i = 0;
+    while ((seen += h->bucket[i]) < rank)
+        i++;
+    uint64_t v = bucket_middle(i);
+    return v < h->min ? h->min : v > h->max ? h->max : v;
+}
