@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "drive/io.h"
+#include "drive/line.h"
 #include "media/nand/nand.h"
 #include "sim/sim.h"
 #include "store/store.h"
@@ -111,6 +112,8 @@ struct drive {
     uint64_t capacity;
     uint64_t inflight;
     uint64_t ios[IO_OPS], bytes[IO_OPS], failed;
+    struct io_line early;        /* requests answered without reaching the kind */
+    struct drive_flush *flushes; /* store flushes under way */
 };
 
 /*

@@ -1,0 +1,53 @@
+/* A drive's configuration: which sections exist, and whether all of it fits together. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "drive/drive_int.h"
+#include "drive/nossd/nossd.h"
+
+const struct drive_ops *const drive_kinds[] = {&nossd_ops, NULL};
+
+/* The same names as rows for the option; in the order of drive_kinds[]. */
+static const char *const kind_names[] = {"nossd", NULL};
+
+#define ROW(field, ...)                                                                                                \
+    { "drive", #field, .offset = offsetof(struct drive_common_config, field), __VA_ARGS__ }
+
+const struct opt_row drive_opts[] = {
+    ROW(kind, .type = OPT_ENUM, .choices = kind_names, .def = "nossd", .help = "what the drive is made of"),
+    ROW(model, .type = OPT_STRING, .def = "drivelab drive",
+        .help = "model number reported to hosts, 1 to 40 characters"),
+    ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = 0x1p62, .def = "16GiB", .unit = "bytes",
+        .help = "bytes a host can address; a multiple of 4 KiB"),
+    ROW(seed, .type = OPT_U64, .def = "1", .help = "seed of everything random in the drive"),
+    {0},
+};
+
+const struct drive_ops *drive_kind(const struct drive_config *config) {
+    return drive_kinds[config->drive.kind];
+}
+
+int drive_config_init(struct drive_config *config, struct opt_set *set, struct err *e) {
+    *config = (struct drive_config){.name = "default"};
+    const struct {
+        const struct opt_row *rows;
+        void *to;
+    } tables[] = {
+        {drive_opts, &config->drive},
+        {nossd_opts, &config->nossd},
+    };
+    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
+        int rc = opt_set_add(set, tables[i].rows, tables[i].to);
+        if (rc)
+            return err_set(e, -rc, "too many option tables for one set");
+    }
+    return 0;
+}
+
+int drive_config_check(const struct drive_config *config, struct err *e) {
+    const struct drive_common_config *d = &config->drive;
+    if (d->capacity < 1 << 20 || d->capacity > 1ull << 62 || d->capacity % 4096)
+        return err_set(e, EINVAL, "drive.capacity = %" PRIu64 ": allowed are multiples of 4096 from 1 MiB to 2^62",
+                       d->capacity);
+    return drive_kind(config)->check(config, e);
+}

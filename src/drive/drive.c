@@ -1,0 +1,219 @@
+/*
+ * The wrappers around a drive kind: opening, range checks, time stamps, counts.
+ */
+#include "drive/drive.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drive/drive_int.h"
+
+#define IDENTITY_MAX 1024
+
+/* One store flush under way. Outlives a power cut and even the drive's kind, as the store answers when it likes. */
+struct drive_flush {
+    struct store_flush flush;
+    struct drive_flush *next;
+    struct drive *drive;
+    struct io *io; /* NULL once forgotten */
+    void (*then)(struct drive *, struct io *);
+    bool finished;
+};
+
+static void early_out(struct io_line *line, struct io *io) {
+    drive_complete(line->owner, io);
+}
+
+static struct store *store_of(const struct drive_config *config, const char *store_kind, const char *path,
+                              struct sim *sim, bool *fresh, struct err *e) {
+    char text[IDENTITY_MAX];
+    const struct drive_ops *ops = drive_kind(config);
+    int used = snprintf(text, sizeof text, "%s ", ops->name);
+    ops->identity(config, text + used, sizeof text - used);
+    const struct store_config sc = {
+        .kind = store_kind,
+        .path = path,
+        .bytes = config->drive.capacity,
+        .identity = text,
+        .huge_pages = true,
+    };
+    return store_open(&sc, sim, fresh, e);
+}
+
+struct drive *drive_open(const struct drive_config *config, const char *store_kind, const char *path, struct sim *sim,
+                         struct err *e) {
+    if (drive_config_check(config, e))
+        return NULL;
+    bool fresh = false;
+    struct store *store = store_of(config, store_kind, path, sim, &fresh, e);
+    if (!store)
+        return NULL;
+    struct drive *drive = drive_kind(config)->create(config, sim, store, fresh, e);
+    if (!drive) {
+        store_close(store);
+        return NULL;
+    }
+    drive->ops = drive_kind(config);
+    drive->sim = sim;
+    drive->store = store;
+    drive->config = *config;
+    drive->capacity = config->drive.capacity;
+    io_line_init(&drive->early, sim, early_out, drive);
+    return drive;
+}
+
+void drive_close(struct drive *drive) {
+    if (!drive)
+        return;
+    struct store *store = drive->store;
+    struct drive_flush *flushes = drive->flushes;
+    for (struct drive_flush *f = flushes; f; f = f->next)
+        f->io = NULL;
+    io_line_clear(&drive->early);
+    drive->ops->destroy(drive);
+    store_close(store);
+    while (flushes) {
+        struct drive_flush *next = flushes->next;
+        free(flushes);
+        flushes = next;
+    }
+}
+
+/* Forget the flushes that have answered. */
+static void flush_sweep(struct drive *drive) {
+    for (struct drive_flush **at = &drive->flushes; *at;) {
+        struct drive_flush *f = *at;
+        if (!f->finished) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        free(f);
+    }
+}
+
+static void flush_done(struct store_flush *flush, int error) {
+    struct drive_flush *f = (struct drive_flush *)flush; /* first member */
+    f->finished = true;
+    if (!f->io)
+        return;
+    if (error)
+        io_fail(f->io, IO_WRITE_FAULT, "the store could not make data durable: %s", strerror(-error));
+    f->then(f->drive, f->io);
+}
+
+void drive_store_flush(struct drive *drive, struct io *io, void (*then)(struct drive *, struct io *)) {
+    flush_sweep(drive);
+    struct drive_flush *f = calloc(1, sizeof *f);
+    if (!f) {
+        io_fail(io, IO_INTERNAL_ERROR, "no memory to flush the store");
+        then(drive, io);
+        return;
+    }
+    *f = (struct drive_flush){.flush.done = flush_done, .next = drive->flushes, .drive = drive, .io = io, .then = then};
+    drive->flushes = f;
+    store_flush(drive->store, &f->flush);
+}
+
+/* False: the request has failed or needs nothing, and goes back by itself. */
+static bool range_check(struct drive *drive, struct io *io) {
+    if (io->op >= IO_OPS) {
+        io_fail(io, IO_INVALID_FIELD, "unknown operation %u", io->op);
+        return false;
+    }
+    if (io->op == IO_FLUSH)
+        return true;
+    if (io->offset > drive->capacity || io->bytes > drive->capacity - io->offset) {
+        io_fail(io, IO_LBA_OUT_OF_RANGE,
+                "%" PRIu64 " bytes at %" PRIu64 " end beyond the capacity of %" PRIu64 " bytes", io->bytes, io->offset,
+                drive->capacity);
+        return false;
+    }
+    return io->bytes > 0;
+}
+
+void drive_submit(struct drive *drive, struct io *io) {
+    io->drive = drive;
+    io->submitted_ns = sim_now(drive->sim);
+    io->status = IO_OK;
+    io->data = NULL;
+    io->unmapped = false;
+    drive->inflight++;
+    if (__builtin_expect(!range_check(drive, io), 0)) {
+        io_line_push(&drive->early, io, io->submitted_ns);
+        return;
+    }
+    drive->ops->submit(drive, io);
+}
+
+void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
+    io->completed_ns = when_ns;
+    drive->inflight--;
+    if (__builtin_expect(io->status == IO_OK, 1)) {
+        drive->ios[io->op]++;
+        drive->bytes[io->op] += io->bytes;
+    } else {
+        drive->failed++;
+        io->data = NULL;
+    }
+    io->done(io);
+}
+
+void drive_complete(struct drive *drive, struct io *io) {
+    drive_complete_at(drive, io, sim_now(drive->sim));
+}
+
+void drive_limits(const struct drive *drive, struct drive_limits *limits) {
+    *limits = (struct drive_limits){.capacity = drive->capacity};
+    drive->ops->limits(drive, limits);
+}
+
+void drive_health(const struct drive *drive, struct drive_health *health) {
+    *health = (struct drive_health){0};
+    drive->ops->health(drive, health);
+}
+
+void drive_power_cut(struct drive *drive) {
+    for (struct drive_flush *f = drive->flushes; f; f = f->next)
+        f->io = NULL;
+    io_line_clear(&drive->early);
+    drive->inflight = 0;
+    drive->ops->power_cut(drive);
+}
+
+bool drive_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {
+    if (offset >= drive->capacity)
+        return false;
+    if (bytes > drive->capacity - offset)
+        bytes = drive->capacity - offset;
+    return drive->ops->mapped(drive, offset, bytes);
+}
+
+static json_t *host_stats(const struct drive *drive) {
+    static const char *const names[IO_OPS] = {"read", "write", "flush", "trim", "write_zeroes"};
+    json_t *host = json_object();
+    for (unsigned op = 0; op < IO_OPS; op++)
+        json_object_set_new(
+            host, names[op],
+            json_pack("{s:I,s:I}", "ios", (json_int_t)drive->ios[op], "bytes", (json_int_t)drive->bytes[op]));
+    json_object_set_new(host, "failed", json_integer((json_int_t)drive->failed));
+    json_object_set_new(host, "inflight", json_integer((json_int_t)drive->inflight));
+    return host;
+}
+
+json_t *drive_stats(const struct drive *drive) {
+    json_t *all = drive->ops->stats(drive);
+    if (!all)
+        return NULL;
+    json_object_set_new(all, "kind", json_string(drive->ops->name));
+    json_object_set_new(all, "host", host_stats(drive));
+    return all;
+}
+
+int drive_check_state(const struct drive *drive, struct err *e) {
+    return drive->ops->check_state(drive, e);
+}
