@@ -74,10 +74,12 @@ struct sim_watch {
     int fd;
     uint32_t events; /* EPOLLIN | EPOLLOUT wanted */
     void (*ready)(struct sim_watch *, uint32_t events);
-    struct sim_watch *next, *prev; /* the loop's own */
 };
 
-/* Level-triggered. Return 0 or -errno. A callback may remove any watch, itself included. */
+/*
+ * Level-triggered. Return 0 or -errno. A callback may remove any watch, itself
+ * included; remove a watch before closing its descriptor.
+ */
 int sim_watch_add(struct sim *sim, struct sim_watch *w);
 int sim_watch_modify(struct sim *sim, struct sim_watch *w, uint32_t events);
 void sim_watch_remove(struct sim *sim, struct sim_watch *w);
@@ -85,6 +87,8 @@ void sim_watch_remove(struct sim *sim, struct sim_watch *w);
 /*
  * A hook called once per loop turn, after the due events and ready descriptors
  * of that turn: transports send there what the turn completed, in one batch.
+ * Hooks run in the order they were added. A hook that leaves work for another
+ * hook, without an event or descriptor to come of it, calls sim_wake().
  */
 struct sim_idle_hook {
     void (*run)(struct sim_idle_hook *);
@@ -97,8 +101,14 @@ void sim_hook_remove(struct sim *sim, struct sim_idle_hook *h);
  * Run until sim_stop(), or until nothing can ever happen again (virtual: no
  * event; wall: no event and no watch), or until modelled time `until_ns`.
  * In virtual time with watches, descriptors are polled between events.
+ * What is due at `until_ns` exactly still fires. In virtual time sim_now() then
+ * stands at `until_ns` (unless SIM_NEVER), even if the events ran out before;
+ * an event at SIM_NEVER never fires. Not to be called from a callback.
  */
 void sim_run(struct sim *sim, int64_t until_ns);
+
+/* End sim_run() after this turn's hooks; if it is not running, the next one. From the loop's thread or a signal handler
+ * (which calls sim_wake() too). */
 void sim_stop(struct sim *sim);
 
 /* Make a sleeping loop turn once; from any thread or signal handler. */
