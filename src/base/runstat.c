@@ -1,0 +1,107 @@
+/*
+ * Accumulating a workload's numbers; see runstat.h.
+ */
+#include "base/runstat.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void run_stat_init(struct run_stat *s, const char *name, unsigned group, int64_t start_ns) {
+    memset(s, 0, sizeof(*s));
+    snprintf(s->name, sizeof(s->name), "%s", name);
+    s->group = group;
+    s->jobs = 1;
+    s->start_ns = start_ns;
+    s->end_ns = start_ns;
+    for (int d = 0; d < RUN_DIRS; d++) {
+        hist_init(&s->dir[d].slat);
+        hist_init(&s->dir[d].clat);
+        hist_init(&s->dir[d].lat);
+    }
+}
+
+void run_stat_submit(struct run_stat *s, unsigned depth) {
+    unsigned level = depth ? 31 - (unsigned)__builtin_clz(depth) : 0;
+    s->depth_level[level < RUN_DEPTH_LEVELS ? level : RUN_DEPTH_LEVELS - 1]++;
+}
+
+static void sample(double value, uint64_t samples, double *min, double *max, double *sum, double *squares) {
+    if (!samples || value < *min)
+        *min = value;
+    if (!samples || value > *max)
+        *max = value;
+    *sum += value;
+    *squares += value * value;
+}
+
+/* Close windows up to, and excluding, `index`; windows without I/O count as zero. */
+static void window_roll(struct run_window *w, int64_t index) {
+    const double per_second = 1e9 / RUN_WINDOW_NS;
+    for (; w->index < index; w->index++) {
+        sample((double)w->ios * per_second, w->samples, &w->iops_min, &w->iops_max, &w->iops_sum, &w->iops_squares);
+        sample((double)w->bytes * per_second, w->samples, &w->bytes_min, &w->bytes_max, &w->bytes_sum,
+               &w->bytes_squares);
+        w->samples++;
+        w->ios = w->bytes = 0;
+    }
+}
+
+void run_stat_complete(struct run_stat *s, enum run_dir dir, uint64_t bytes, int64_t wanted_ns, int64_t submitted_ns,
+                       int64_t completed_ns) {
+    struct run_dir_stat *d = &s->dir[dir];
+    int64_t index = (completed_ns - s->start_ns) / RUN_WINDOW_NS;
+    if (index != d->window.index)
+        window_roll(&d->window, index);
+    d->window.ios++;
+    d->window.bytes += bytes;
+    d->ios++;
+    d->bytes += bytes;
+    hist_record(&d->slat, submitted_ns - wanted_ns);
+    hist_record(&d->clat, completed_ns - submitted_ns);
+    hist_record(&d->lat, completed_ns - wanted_ns);
+}
+
+void run_stat_finish(struct run_stat *s, int64_t end_ns) {
+    s->end_ns = end_ns;
+    for (int d = 0; d < RUN_DIRS; d++)
+        if (s->dir[d].ios)
+            window_roll(&s->dir[d].window, (end_ns - s->start_ns) / RUN_WINDOW_NS);
+}
+
+/* Windows of jobs that ran at the same time add up; their extremes only approximately, as in fio. */
+static void window_merge(struct run_window *into, const struct run_window *from) {
+    if (!from->samples)
+        return;
+    into->iops_min += from->iops_min;
+    into->iops_max += from->iops_max;
+    into->bytes_min += from->bytes_min;
+    into->bytes_max += from->bytes_max;
+    into->iops_sum += from->iops_sum;
+    into->bytes_sum += from->bytes_sum;
+    into->iops_squares += from->iops_squares;
+    into->bytes_squares += from->bytes_squares;
+    into->samples = from->samples > into->samples ? from->samples : into->samples;
+}
+
+void run_stat_merge(struct run_stat *into, const struct run_stat *from) {
+    if (from->start_ns < into->start_ns)
+        into->start_ns = from->start_ns;
+    if (from->end_ns > into->end_ns)
+        into->end_ns = from->end_ns;
+    into->jobs += from->jobs;
+    for (int i = 0; i < RUN_DEPTH_LEVELS; i++)
+        into->depth_level[i] += from->depth_level[i];
+    if (!into->first_error) {
+        into->first_error = from->first_error;
+        memcpy(into->error_text, from->error_text, sizeof(into->error_text));
+    }
+    for (int d = 0; d < RUN_DIRS; d++) {
+        into->dir[d].ios += from->dir[d].ios;
+        into->dir[d].bytes += from->dir[d].bytes;
+        into->dir[d].errors += from->dir[d].errors;
+        hist_merge(&into->dir[d].slat, &from->dir[d].slat);
+        hist_merge(&into->dir[d].clat, &from->dir[d].clat);
+        hist_merge(&into->dir[d].lat, &from->dir[d].lat);
+        window_merge(&into->dir[d].window, &from->dir[d].window);
+    }
+}

@@ -1,0 +1,31 @@
+/*
+ * Run the jobs of a job file against a drive, all at once, as fio would
+ * against a block device: each job keeps `iodepth` requests in flight.
+ */
+#ifndef DRIVELAB_LOAD_RUNNER_H
+#define DRIVELAB_LOAD_RUNNER_H
+
+#include "base/runstat.h"
+#include "drive/drive.h"
+#include "load/job.h"
+
+/* Results of a run; free with run_result_release(). */
+struct run_result {
+    struct run_stat **stat; /* one per job instance, or per group with group_reporting */
+    const struct job **job; /* the section each came from */
+    unsigned count;
+    uint64_t ios;
+    int64_t simulated_ns;
+};
+
+/*
+ * Run until every job is done; job sizes must be resolved. The loop of `sim`
+ * is run from here. Returns 0 (also if a job ended on a failed request: see
+ * its first_error), or -errno with `e` filled if it could not run.
+ */
+int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, uint64_t seed,
+             struct run_result *result, struct err *e);
+
+void run_result_release(struct run_result *result);
+
+#endif

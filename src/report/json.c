@@ -1,0 +1,238 @@
+/*
+ * JSON, a superset of fio's output format "json" (fio 3.x, stat.c's field
+ * names): tools that read fio results read these. What is ours stands under
+ * "drivelab".
+ *
+ * Fields of fio that describe the measuring process (CPU use, context
+ * switches, page faults) have no counterpart in virtual time and are zero.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/report.h"
+
+static const char *const dir_names[RUN_DIRS] = {"read", "write", "trim"};
+
+static const double percentiles[] = {1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 99.9, 99.95, 99.99};
+
+static void set_int(json_t *o, const char *key, uint64_t value) {
+    json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+static void set_real(json_t *o, const char *key, double value) {
+    json_object_set_new(o, key, json_real(isfinite(value) ? value : 0));
+}
+
+static json_t *percentile_object(const struct hist *h) {
+    json_t *o = json_object();
+    for (unsigned i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "%.6f", percentiles[i]);
+        set_int(o, key, hist_quantile(h, percentiles[i] / 100));
+    }
+    return o;
+}
+
+static json_t *latency_object(const struct hist *h, bool with_percentiles) {
+    json_t *o = json_object();
+    set_int(o, "min", h->count ? h->min : 0);
+    set_int(o, "max", h->max);
+    set_real(o, "mean", hist_mean(h));
+    set_real(o, "stddev", hist_stddev(h));
+    set_int(o, "N", h->count);
+    if (with_percentiles && h->count)
+        json_object_set_new(o, "percentile", percentile_object(h));
+    return o;
+}
+
+static double window_mean(double sum, const struct run_window *w) {
+    return w->samples ? sum / (double)w->samples : 0;
+}
+
+static double window_dev(double sum, double squares, const struct run_window *w) {
+    double n = (double)w->samples;
+    if (w->samples < 2)
+        return 0;
+    double variance = (squares - sum * sum / n) / (n - 1);
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+static void add_windows(json_t *o, const struct run_window *w, double bw_total) {
+    set_int(o, "bw_min", (uint64_t)(w->bytes_min / 1024));
+    set_int(o, "bw_max", (uint64_t)(w->bytes_max / 1024));
+    set_real(o, "bw_agg", bw_total > 0 ? 100.0 : 0.0);
+    set_real(o, "bw_mean", window_mean(w->bytes_sum, w) / 1024);
+    set_real(o, "bw_dev", window_dev(w->bytes_sum, w->bytes_squares, w) / 1024);
+    set_int(o, "bw_samples", w->samples);
+    set_int(o, "iops_min", (uint64_t)w->iops_min);
+    set_int(o, "iops_max", (uint64_t)w->iops_max);
+    set_real(o, "iops_mean", window_mean(w->iops_sum, w));
+    set_real(o, "iops_stddev", window_dev(w->iops_sum, w->iops_squares, w));
+    set_int(o, "iops_samples", w->samples);
+}
+
+static json_t *direction_object(const struct run_dir_stat *d, double seconds) {
+    json_t *o = json_object();
+    double bw = seconds > 0 ? (double)d->bytes / seconds : 0;
+    set_int(o, "io_bytes", d->bytes);
+    set_int(o, "io_kbytes", d->bytes >> 10);
+    set_int(o, "bw_bytes", (uint64_t)bw);
+    set_int(o, "bw", (uint64_t)(bw / 1024));
+    set_real(o, "iops", seconds > 0 ? (double)d->ios / seconds : 0);
+    set_int(o, "runtime", d->ios ? (uint64_t)(seconds * 1000) : 0);
+    set_int(o, "total_ios", d->ios);
+    set_int(o, "short_ios", 0);
+    set_int(o, "drop_ios", 0);
+    json_object_set_new(o, "slat_ns", latency_object(&d->slat, false));
+    json_object_set_new(o, "clat_ns", latency_object(&d->clat, true));
+    json_object_set_new(o, "lat_ns", latency_object(&d->lat, false));
+    add_windows(o, &d->window, bw);
+    return o;
+}
+
+static json_t *empty_sync_object(void) {
+    struct hist *none = calloc(1, sizeof(*none));
+    json_t *o = json_object();
+    if (!none)
+        return o;
+    hist_init(none);
+    set_int(o, "total_ios", 0);
+    json_object_set_new(o, "lat_ns", latency_object(none, false));
+    free(none);
+    return o;
+}
+
+static json_t *depth_object(const uint64_t *level) {
+    static const char *const names[RUN_DEPTH_LEVELS] = {"1", "2", "4", "8", "16", "32", ">=64"};
+    json_t *o = json_object();
+    uint64_t total = 0;
+    for (int i = 0; i < RUN_DEPTH_LEVELS; i++)
+        total += level[i];
+    for (int i = 0; i < RUN_DEPTH_LEVELS; i++)
+        set_real(o, names[i], total ? 100.0 * (double)level[i] / (double)total : 0);
+    return o;
+}
+
+/* Share of all requests whose latency lies in (low, high]. */
+static double share(const struct run_stat *s, uint64_t low, uint64_t high) {
+    uint64_t in = 0, total = 0;
+    for (int d = 0; d < RUN_DIRS; d++) {
+        const struct hist *h = &s->dir[d].lat;
+        total += h->count;
+        for (unsigned i = 0; h->count && i < HIST_BUCKETS; i++)
+            if (h->bucket[i] && hist_bucket_low(i) > low && hist_bucket_low(i) <= high)
+                in += h->bucket[i];
+    }
+    return total ? 100.0 * (double)in / (double)total : 0;
+}
+
+/* fio's latency_ns, latency_us, latency_ms: share of requests up to each limit, from the previous one. */
+static void add_latency_tables(json_t *o, const struct run_stat *s) {
+    static const unsigned limits[] = {2, 4, 10, 20, 50, 100, 250, 500, 750, 1000};
+    static const char *const names[] = {"latency_ns", "latency_us", "latency_ms"};
+    uint64_t unit = 1, low = 0;
+    for (int table = 0; table < 3; table++, unit *= 1000) {
+        json_t *t = json_object();
+        for (unsigned i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+            char key[12];
+            snprintf(key, sizeof(key), "%u", limits[i]);
+            set_real(t, key, share(s, low, limits[i] * unit));
+            low = limits[i] * unit;
+        }
+        if (table == 2) {
+            set_real(t, "2000", share(s, low, 2000 * unit));
+            set_real(t, ">=2000", share(s, 2000 * unit, UINT64_MAX));
+        }
+        json_object_set_new(o, names[table], t);
+    }
+}
+
+static void add_process_fields(json_t *o) {
+    set_real(o, "usr_cpu", 0);
+    set_real(o, "sys_cpu", 0);
+    set_int(o, "ctx", 0);
+    set_int(o, "majf", 0);
+    set_int(o, "minf", 0);
+}
+
+static json_t *job_object(const struct report *r, unsigned i) {
+    const struct run_stat *s = r->stat[i];
+    double seconds = (double)(s->end_ns - s->start_ns) / 1e9;
+    json_t *o = json_object(), *options = json_object();
+    for (const struct report_job_option *option = r->options[i]; option->name; option++)
+        json_object_set_new(options, option->name, json_string(option->value));
+    json_object_set_new(o, "jobname", json_string(s->name));
+    set_int(o, "groupid", s->group);
+    set_int(o, "error", s->first_error ? EIO : 0);
+    set_int(o, "eta", 0);
+    set_int(o, "elapsed", (uint64_t)seconds + 1);
+    json_object_set_new(o, "job options", options);
+    for (int d = 0; d < RUN_DIRS; d++)
+        json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds));
+    json_object_set_new(o, "sync", empty_sync_object());
+    set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
+    add_process_fields(o);
+    json_object_set_new(o, "iodepth_level", depth_object(s->depth_level));
+    add_latency_tables(o, s);
+    set_int(o, "latency_depth", r->iodepth[i]);
+    set_int(o, "latency_target", 0);
+    set_real(o, "latency_percentile", 100);
+    set_int(o, "latency_window", 0);
+    if (s->first_error) {
+        json_t *failure = json_object();
+        set_int(failure, "status", (uint64_t)s->first_error);
+        json_object_set_new(failure, "reason", json_string(s->error_text));
+        json_object_set_new(o, "drivelab_error", failure);
+    }
+    return o;
+}
+
+static json_t *drivelab_object(const struct report *r) {
+    json_t *o = json_object();
+    json_object_set_new(o, "version", json_string(DRIVELAB_VERSION));
+    json_object_set_new(o, "drive", json_string(r->drive));
+    set_int(o, "seed", r->seed);
+    set_int(o, "ios", r->ios);
+    set_int(o, "simulated_ns", (uint64_t)r->simulated_ns);
+    if (!r->reproducible) {
+        set_int(o, "wall_ns", (uint64_t)r->wall_ns);
+        set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);
+    }
+    json_object_update(o, r->drive_stats);
+    json_object_set(o, "options", r->config);
+    return o;
+}
+
+static void add_time(json_t *root) {
+    char text[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm);
+    set_int(root, "timestamp", (uint64_t)now);
+    set_int(root, "timestamp_ms", (uint64_t)now * 1000);
+    json_object_set_new(root, "time", json_string(text));
+}
+
+static int json_write(const struct report *r, FILE *out) {
+    json_t *root = json_object(), *jobs = json_array();
+    json_object_set_new(root, "fio version", json_string("fio-3.33 (drivelab " DRIVELAB_VERSION ")"));
+    if (!r->reproducible)
+        add_time(root);
+    json_object_set_new(root, "global options", json_object());
+    for (unsigned i = 0; i < r->count; i++)
+        json_array_append_new(jobs, job_object(r, i));
+    json_object_set_new(root, "jobs", jobs);
+    json_object_set_new(root, "disk_util", json_array());
+    json_object_set_new(root, "drivelab", drivelab_object(r));
+    int ret = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) ? -EIO : 0;
+    json_decref(root);
+    if (fputc('\n', out) == EOF || fflush(out))
+        ret = -EIO;
+    return ret;
+}
+
+const struct report_format report_json = {"json", json_write};

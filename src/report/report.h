@@ -1,0 +1,51 @@
+/*
+ * Results for people and for programs. Rows of report_formats[]: text in the
+ * manner of fio's, and JSON that is a superset of fio's.
+ */
+#ifndef DRIVELAB_REPORT_REPORT_H
+#define DRIVELAB_REPORT_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/runstat.h"
+
+struct json_t;
+
+/* Options of one job as name and text, for fio's "job options". */
+struct report_job_option {
+    const char *name;
+    char value[64];
+};
+#define REPORT_JOB_OPTIONS 16
+
+/* What is to be reported; everything is borrowed. */
+struct report {
+    const char *drive;
+    uint64_t seed;
+    struct run_stat *const *stat;
+    const struct report_job_option (*options)[REPORT_JOB_OPTIONS]; /* per stat; ended by a NULL name */
+    const unsigned *iodepth;                                       /* per stat */
+    unsigned count;
+    uint64_t ios;
+    int64_t simulated_ns;
+    int64_t wall_ns;            /* 0 with `reproducible` */
+    bool reproducible;          /* leave out everything that depends on the wall clock */
+    struct json_t *drive_stats; /* drive_stats() */
+    struct json_t *config;      /* every option */
+};
+
+struct report_format {
+    const char *name;
+    /* Write the whole report; 0 or -errno of the stream. */
+    int (*write)(const struct report *, FILE *out);
+};
+
+extern const struct report_format *const report_formats[]; /* NULL-terminated */
+
+extern const struct report_format report_text, report_json;
+
+const struct report_format *report_find(const char *name); /* NULL if unknown */
+
+#endif
