@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,8 +17,9 @@ static int parse(struct job_file *jobs, const char *text, struct err *e) {
 static void test_job_reads_globals_and_sections(void **state) {
     struct job_file jobs;
     struct err e;
-    const char *text = "# comment\n[global]\nbs=8k\niodepth = 16\nioengine=libaio\ndirect=1\n\n"
-                       "[reader]\nrw=randread\nruntime=2m\ntime_based\n; another\n[writer]\nrw=write\nbs=64k,128k\nsize=1g\n";
+    const char *text =
+        "# comment\n[global]\nbs=8k\niodepth = 16\nioengine=libaio\ndirect=1\n\n"
+        "[reader]\nrw=randread\nruntime=2m\ntime_based\n; another\n[writer]\nrw=write\nbs=64k,128k\nsize=1g\n";
     assert_int_equal(parse(&jobs, text, &e), 0);
     assert_int_equal(jobs.count, 2);
     assert_string_equal(jobs.job[0].name, "reader");
@@ -47,8 +49,8 @@ static void test_job_sizes_follow_fio(void **state) {
     static const struct {
         const char *text;
         uint64_t bytes;
-    } table[] = {{"512", 512},      {"4k", 4096},       {"4K", 4096}, {"4kb", 4096},           {"1m", 1 << 20},
-                 {"1mi", 1000000},  {"1mib", 1000000},  {"2g", 2ULL << 30}, {"1t", 1ULL << 40}, {"0x1000", 4096}};
+    } table[] = {{"512", 512},     {"4k", 4096},      {"4K", 4096},       {"4kb", 4096},      {"1m", 1 << 20},
+                 {"1mi", 1000000}, {"1mib", 1000000}, {"2g", 2ULL << 30}, {"1t", 1ULL << 40}, {"0x1000", 4096}};
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct job_file jobs;
         struct err e;
@@ -115,7 +117,8 @@ static void test_job_resolves_against_capacity(void **state) {
     const uint64_t capacity = 1 << 30;
     struct job_file jobs;
     struct err e;
-    assert_int_equal(parse(&jobs, "[a]\noffset=25%\nsize=50%\n[b]\n[c]\noffset=1g\n[d]\nsize=2g\n[e]\nsize=512\n", &e), 0);
+    assert_int_equal(parse(&jobs, "[a]\noffset=25%\nsize=50%\n[b]\n[c]\noffset=1g\n[d]\nsize=2g\n[e]\nsize=512\n", &e),
+                     0);
     assert_int_equal(job_resolve(&jobs.job[0], capacity, &e), 0);
     assert_true(jobs.job[0].offset.bytes <= capacity / 4 && jobs.job[0].offset.bytes > capacity / 4 - 8192);
     assert_int_equal(jobs.job[0].size.bytes, capacity / 100 * 50);
