@@ -24,10 +24,11 @@ struct reader {
     const char *name;
     const char *const *skip;
     struct err *e;
-    int rc; /* first error; nothing more is read after it */
+    int rc, error_line; /* first error here; nothing more is read after it */
 };
 
 static int fail(struct reader *r, const char *what) {
+    r->error_line = r->line;
     r->rc = err_set(r->e, EINVAL, "%s:%d: %s", r->name, r->line, what);
     return 0;
 }
@@ -71,8 +72,10 @@ static int on_pair(void *arg, const char *section, const char *key, const char *
     if (!*section)
         return fail(r, "an option before the first [section]");
     r->rc = opt_assign(r->set, section, key, value, r->e);
-    if (r->rc)
+    if (r->rc) {
+        r->error_line = r->line;
         err_prefix(r->e, "%s:%d: ", r->name, r->line);
+    }
     return r->rc == 0;
 }
 
@@ -80,11 +83,12 @@ int opt_load_ini_text(struct opt_set *set, const char *name, const char *text, s
                       struct err *e) {
     struct reader r = {.at = text, .end = text + len, .set = set, .name = name, .skip = skip, .e = e};
     int bad_line = ini_parse_stream(next_line, &r, on_pair, &r);
-    if (r.rc)
+    bool syntax_first = bad_line > 0 && (!r.rc || bad_line < r.error_line); /* inih reads on after its own errors */
+    if (r.rc && !syntax_first)
         return r.rc;
-    if (bad_line > 0)
+    if (syntax_first)
         return err_set(e, EINVAL, "%s:%d: expected [section], key = value or a comment", name, bad_line);
-    return bad_line < 0 ? err_set(e, EINVAL, "%s: out of memory", name) : 0;
+    return bad_line ? err_set(e, EINVAL, "%s: cannot be parsed", name) : 0;
 }
 
 int opt_load_ini(struct opt_set *set, const char *path, const char *const *skip, struct err *e) {
