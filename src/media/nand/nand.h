@@ -31,7 +31,7 @@ enum nand_cell { NAND_SLC, NAND_MLC, NAND_TLC, NAND_QLC }; /* bits per cell - 1 
 struct nand_config {
     uint32_t channels, luns, planes, blocks, pages; /* luns per channel; blocks per plane; pages per block */
     uint32_t page_bytes;
-    int cell;                                 /* enum nand_cell: page types cycle with the page number */
+    int cell;                                 /* enum nand_cell; type of page p: p % (cell + 1), 0 = lower */
     struct opt_times read_time, program_time; /* per page type; one value serves all */
     int64_t erase_time;
     int64_t command_time; /* command and address cycles on the bus, per operation */
@@ -75,11 +75,14 @@ struct nand_op {
     int64_t submitted_ns, started_ns; /* started: first bus or array activity */
     int64_t array_ns, bus_ns;         /* time in the array and on the bus; the rest was waiting */
 
+    /* valid in done(), for oracles */
+    uint32_t passed_over; /* array operations that were submitted later and ran earlier */
+    uint8_t suspensions;  /* of its array time */
+
     /* the NAND's own */
-    struct nand_op *next, *prev;
-    int64_t remaining_ns;
-    uint32_t passed_over;
-    uint8_t state, suspensions;
+    uint8_t state, queue;
+    uint32_t seq;
+    struct nand_op *next;
 };
 
 /* Durable per-block state, owned by the caller (normally a store's state area), one per block: index
@@ -117,8 +120,16 @@ static inline uint64_t nand_block_index(const struct nand_config *c, uint32_t di
 
 /*
  * Queue an operation. done() is never called from inside. Programming a page
- * other than the block's next, or reading an erased one, is a caller's bug:
- * it fails the operation (and is caught by nand_check() in debug builds).
+ * other than the block's next, reading an erased one, or addressing what does
+ * not exist is a caller's bug: the operation fails, and nand_check() says so.
+ *
+ * Operations of one die overtake each other, so a caller waits for done()
+ * where order matters: of a program before it reads the page, of an erase
+ * before it programs the block, of all reads of a block before it erases it.
+ * Programs of one class (host and mapping, or garbage collection and wear;
+ * urgent counts as host) on one plane stay in the order they were submitted.
+ *
+ * done() may submit, and may cut the power, but not free the device.
  */
 void nand_submit(struct nand *nand, struct nand_op *op);
 
@@ -133,7 +144,9 @@ struct nand_counters {
     uint64_t ops[NAND_KINDS][NAND_CAUSES]; /* page reads, page programs, block erases */
     uint64_t bytes[NAND_KINDS][NAND_CAUSES];
     uint64_t failed[NAND_KINDS];
-    uint64_t suspends[NAND_KINDS], multi_plane[NAND_KINDS], cached[NAND_KINDS];
+    uint64_t suspends[NAND_KINDS];    /* suspensions, of one array operation each */
+    uint64_t multi_plane[NAND_KINDS]; /* operations that shared their array time with others */
+    uint64_t cached[NAND_KINDS];      /* reads begun before the last one's data left, data in while programming */
 };
 const struct nand_counters *nand_counters(const struct nand *nand);
 
@@ -141,8 +154,12 @@ const struct nand_counters *nand_counters(const struct nand *nand);
 struct json_t *nand_stats_json(const struct nand *nand);
 
 /*
- * Watch every use of a resource, for oracles and timelines: called when a use
- * ends. `resource` is a channel or a die.
+ * Watch every use of a resource, for oracles and timelines: called once per use
+ * with its extent. `resource` is a channel or a die. Uses of the bus and
+ * resumptions are reported when they are granted (both times may lie in the
+ * future; a power cut makes them void), uses of the array when they end. A
+ * multi-plane operation is one use, reported for each of its members. Uses of
+ * no length are left out.
  */
 enum nand_resource { NAND_CHANNEL, NAND_DIE };
 enum nand_phase { NAND_PHASE_COMMAND, NAND_PHASE_TRANSFER, NAND_PHASE_ARRAY, NAND_PHASE_SUSPEND, NAND_PHASE_RESUME };
