@@ -6,6 +6,10 @@
  * file (one sparse image, state used in place), none (no payload: virtual-time
  * runs; state in memory).
  *
+ * A file image that loses blocks under the running program (cut short by
+ * someone, disk failing) ends the program with one line: a mapping has no other
+ * way to say it.
+ *
  * Killing the process at any instant leaves an image that the next start
  * accepts: payload and state are shared mappings of the file. Only
  * store_flush() makes them survive the loss of the machine.
@@ -34,12 +38,16 @@ struct store_config {
 };
 
 /*
- * Open or create. NULL with `e` filled: foreign, newer, truncated, damaged or
+ * Open or create (also where an empty file is). `sim` may be NULL: flushes are
+ * then done in the call. NULL with `e` filled: foreign, newer, truncated, damaged or
  * locked image, wrong identity, no space. *created says whether it is new.
  */
 struct store *store_open(const struct store_config *config, struct sim *sim, bool *created, struct err *e);
 
-/* Durable close: flushes a file image. NULL is allowed. */
+/*
+ * Durable close: flushes a file image. NULL is allowed. Flushes still under way
+ * are forgotten, their done is not called.
+ */
 void store_close(struct store *store);
 
 const char *store_kind(const struct store *store);
@@ -53,18 +61,31 @@ bool store_has_payload(const struct store *store);
  */
 void *store_map(struct store *store, uint64_t offset, size_t len);
 
-/* Make a range read as zero and give its space back where whole pages allow. Returns 0 or -errno. */
+/*
+ * Call before writing to a range of the payload. A sparse image on a full file
+ * system would otherwise end the process at the write (SIGBUS). Returns 0 if
+ * the range is sure to have space, -EINVAL outside the capacity, or why there
+ * is none: -ENOSPC, -EDQUOT, -EIO. Cheap when reserved before (a bit per
+ * STORE_CHUNK_BYTES); always 0 for memory and none. A discard ends it.
+ */
+int store_reserve(struct store *store, uint64_t offset, uint64_t len);
+#define STORE_CHUNK_BYTES (1u << 20)
+
+/*
+ * Make a range read as zero and give its space back where whole pages allow.
+ * Returns 0 or -errno; -EINVAL outside the capacity. Without payload: nothing.
+ */
 int store_discard(struct store *store, uint64_t offset, uint64_t len);
 
-/* 4 KiB of zeros for reads of what was never written; sparing a page fault and the sparse page behind it. */
+/* STORE_ZEROS_BYTES of zeros for reads of what was never written: no page fault, no sparse page behind it. */
 const void *store_zeros(void);
 #define STORE_ZEROS_BYTES (128u << 10)
 
 /* One asynchronous flush; embedded in its owner. */
 struct store_flush {
     void (*done)(struct store_flush *, int error); /* 0 or -errno; on the loop of `sim` */
-    struct store_flush *next;
-    int error;
+    struct store_flush *next;                      /* the store's own */
+    uint64_t ticket;                               /* the store's own */
 };
 
 /*
@@ -74,14 +95,23 @@ struct store_flush {
 void store_flush(struct store *store, struct store_flush *flush);
 
 /*
- * A named, versioned area of durable state, used in place; 64-byte aligned,
- * zero when fresh. Memory and none keep it in sparse memory. NULL with `e`
- * filled if an existing area has another size or version.
+ * A named, versioned area of durable state, used in place; page-aligned, zero
+ * when fresh. Memory and none keep it in sparse memory. NULL with `e` filled if
+ * an existing area has another size or version. Names have at most
+ * STORE_NAME_MAX characters. Valid until store_close().
  */
+#define STORE_NAME_MAX 31
 void *store_state(struct store *store, const char *name, uint32_t version, uint64_t bytes, bool *fresh, struct err *e);
 
 /*
- * Whether the last user closed properly; cleared on open, set by store_close().
+ * As store_reserve(), for `len` bytes at `at` inside an area. Needed only for
+ * areas larger than STORE_RESERVED_MAX; smaller ones have their space from the start.
+ */
+int store_state_reserve(struct store *store, const void *at, uint64_t len);
+#define STORE_RESERVED_MAX (64ull << 20)
+
+/*
+ * Whether the last user closed properly (a new store: true); cleared on open, set by store_close().
  * After an unclean stop a drive rebuilds what it derives from its state.
  */
 bool store_was_clean(const struct store *store);

@@ -1,0 +1,101 @@
+/*
+ * Stores without a file: memory keeps the payload in anonymous, sparse memory;
+ * none keeps no payload. Both keep state in sparse memory. Address space is
+ * taken at once, pages only as they are written.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "store/store_int.h"
+
+static uint8_t *memory_map(uint64_t bytes, const char *what, struct err *e) {
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at != MAP_FAILED)
+        return at;
+    err_set(e, errno, "cannot reserve %llu bytes of address space for %s: %s", (unsigned long long)bytes, what,
+            strerror(errno));
+    return NULL;
+}
+
+static struct store *none_open(const struct store_config *config, struct sim *sim, bool *created, struct err *e) {
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store) {
+        err_set(e, ENOMEM, "no memory for the store");
+        return NULL;
+    }
+    store->clean = true;
+    *created = true;
+    return store;
+}
+
+static struct store *memory_open(const struct store_config *config, struct sim *sim, bool *created, struct err *e) {
+    struct store *store = none_open(config, sim, created, e);
+    if (!store)
+        return NULL;
+    store->payload = memory_map(config->bytes, "the payload", e);
+    if (!store->payload) {
+        free(store);
+        return NULL;
+    }
+    if (config->huge_pages)
+        madvise(store->payload, config->bytes, MADV_HUGEPAGE); /* advice: works as well without */
+    return store;
+}
+
+static void memory_close(struct store *store) {
+    if (store->payload)
+        munmap(store->payload, store->bytes);
+    free(store);
+}
+
+static int memory_discard(struct store *store, uint64_t offset, uint64_t len) {
+    uint64_t end = offset + len, first = (offset + STORE_PAGE - 1) / STORE_PAGE * STORE_PAGE;
+    uint64_t last = end / STORE_PAGE * STORE_PAGE;
+    if (first >= last) {
+        store_zero(store->payload + offset, len);
+        return 0;
+    }
+    store_zero(store->payload + offset, first - offset);
+    store_zero(store->payload + last, end - last);
+    if (madvise(store->payload + first, last - first, MADV_DONTNEED))
+        store_zero(store->payload + first, last - first);
+    return 0;
+}
+
+static void memory_flush(struct store *store, struct store_flush *flush) {
+    flush->done(flush, 0);
+}
+
+static int memory_area_open(struct store *store, struct store_area *area, bool *fresh, struct err *e) {
+    area->base = memory_map(area->bytes, area->name, e);
+    *fresh = true;
+    return area->base ? 0 : -ENOMEM;
+}
+
+static void memory_area_close(struct store *store, struct store_area *area) {
+    munmap(area->base, area->bytes);
+}
+
+const struct store_ops store_memory_ops = {
+    .name = "memory",
+    .summary = "payload and state in sparse memory, gone when the program ends",
+    .open = memory_open,
+    .close = memory_close,
+    .discard = memory_discard,
+    .flush = memory_flush,
+    .area_open = memory_area_open,
+    .area_close = memory_area_close,
+};
+
+const struct store_ops store_none_ops = {
+    .name = "none",
+    .summary = "no payload: reads return no data; for runs in virtual time",
+    .open = none_open,
+    .close = memory_close,
+    .discard = memory_discard,
+    .flush = memory_flush,
+    .area_open = memory_area_open,
+    .area_close = memory_area_close,
+};
