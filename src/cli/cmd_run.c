@@ -1,0 +1,223 @@
+/*
+ * drivelab run: a job file against a drive in virtual time.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "load/runner.h"
+#include "report/report.h"
+
+struct arguments {
+    struct config_overrides overrides;
+    const char *job, *json;
+    uint64_t seed;
+    bool reproducible, help;
+};
+
+static int parse_seed(const char *text, uint64_t *seed) {
+    char *end;
+    errno = 0;
+    *seed = strtoull(text, &end, 0);
+    return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
+}
+
+static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
+    static const struct option options[] = {
+        {"job", required_argument, 0, 'b'},    {"json", required_argument, 0, 'j'}, {"seed", required_argument, 0, 's'},
+        {"reproducible", no_argument, 0, 'r'}, {"help", no_argument, 0, 'h'},       {0},
+    };
+    struct err e = {0};
+    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+        switch (c) {
+        case 'o':
+            if (config_override(&a->overrides, optarg, &e))
+                return cli_bad_input(&e);
+            break;
+        case 'b':
+            a->job = optarg;
+            break;
+        case 'j':
+            a->json = optarg;
+            break;
+        case 's':
+            if (parse_seed(optarg, &a->seed))
+                return cli_bad_usage(self, "--seed %s: a number from 0 to 2^64 - 1", optarg);
+            break;
+        case 'r':
+            a->reproducible = true;
+            break;
+        case 'h':
+            a->help = true;
+            return cli_help(self);
+        default:
+            return cli_bad_usage(self, "bad option");
+        }
+    }
+    if (optind + 1 != argc)
+        return cli_bad_usage(self, "one drive is to be named");
+    if (!a->job)
+        return cli_bad_usage(self, "--job FILE is missing");
+    return CLI_OK;
+}
+
+static int64_t wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* A run from its opened drive to its result. */
+struct session {
+    struct config config;
+    struct job_file jobs;
+    struct sim *sim;
+    struct drive *drive;
+    struct run_result result;
+    int64_t wall_ns;
+};
+
+static int session_run(struct session *s, const char *drive, const struct arguments *a, struct err *e) {
+    struct sim_config virtual_time = {.mode = SIM_VIRTUAL};
+    char seed[64];
+    struct config_overrides overrides = a->overrides;
+    snprintf(seed, sizeof(seed), "drive.seed=%" PRIu64, a->seed);
+    memmove(overrides.text + 1, overrides.text, (CONFIG_OVERRIDES - 1) * sizeof(overrides.text[0]));
+    overrides.text[0] = seed; /* first, so that -o drive.seed still wins */
+    overrides.count += overrides.count < CONFIG_OVERRIDES;
+    if (job_file_read(&s->jobs, a->job, e) || config_load(&s->config, drive, &overrides, e))
+        return e->code;
+    s->sim = sim_new(&virtual_time, e);
+    if (s->sim)
+        s->drive = drive_open(&s->config.drive, "none", NULL, s->sim, e);
+    if (!s->drive)
+        return e->code ? e->code : -EIO;
+    for (unsigned i = 0; i < s->jobs.count; i++)
+        if (job_resolve(&s->jobs.job[i], s->drive->capacity, e))
+            return err_prefix(e, "%s", a->job);
+    if (s->jobs.notes[0])
+        fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
+    int64_t start = wall_clock();
+    int ret = load_run(&s->jobs, s->drive, s->sim, a->seed, &s->result, e);
+    s->wall_ns = wall_clock() - start;
+    return ret;
+}
+
+static void describe(const struct job *job, struct report_job_option *option) {
+    unsigned n = 0;
+#define ADD(key, ...) (snprintf(option[n].value, sizeof(option[n].value), __VA_ARGS__), option[n++].name = (key))
+    ADD("rw", "%s", job_rw_name(job));
+    ADD("bs", "%" PRIu64 ",%" PRIu64 ",%" PRIu64, job->bs[RUN_READ], job->bs[RUN_WRITE], job->bs[RUN_TRIM]);
+    ADD("iodepth", "%u", job->iodepth);
+    ADD("numjobs", "%u", job->numjobs);
+    ADD("offset", "%" PRIu64, job->offset.bytes);
+    ADD("size", "%" PRIu64, job->size.bytes);
+    ADD("rwmixread", "%u", job->rwmixread);
+    if (job->runtime_ns)
+        ADD("runtime", "%" PRId64 "us", job->runtime_ns / 1000);
+    if (job->time_based)
+        ADD("time_based", "1");
+    if (job->number_ios)
+        ADD("number_ios", "%" PRIu64, job->number_ios);
+    if (job->norandommap)
+        ADD("norandommap", "1");
+    if (job->group_reporting)
+        ADD("group_reporting", "1");
+#undef ADD
+    option[n].name = NULL;
+}
+
+static int write_json(const struct report *report, const char *path) {
+    bool to_stdout = !strcmp(path, "-");
+    FILE *out = to_stdout ? stdout : fopen(path, "w");
+    if (!out) {
+        fprintf(stderr, "drivelab: --json %s: %s\n", path, strerror(errno));
+        return CLI_USAGE;
+    }
+    int ret = report_find("json")->write(report, out);
+    if (!to_stdout && fclose(out))
+        ret = -EIO;
+    if (ret)
+        fprintf(stderr, "drivelab: --json %s: %s\n", path, strerror(EIO));
+    return ret ? CLI_FAILED : CLI_OK;
+}
+
+static int print_report(const struct session *s, const struct arguments *a) {
+    const struct run_result *result = &s->result;
+    struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count, sizeof(*options));
+    unsigned *iodepth = calloc(result->count, sizeof(*iodepth));
+    int ret = CLI_FAILED;
+    if (!options || !iodepth)
+        goto out;
+    for (unsigned i = 0; i < result->count; i++) {
+        describe(result->job[i], options[i]);
+        iodepth[i] = result->job[i]->iodepth;
+    }
+    struct report report = {
+        .drive = s->config.drive.name,
+        .seed = a->seed,
+        .stat = result->stat,
+        .options = options,
+        .iodepth = iodepth,
+        .count = result->count,
+        .ios = result->ios,
+        .simulated_ns = result->simulated_ns,
+        .wall_ns = s->wall_ns,
+        .reproducible = a->reproducible,
+        .drive_stats = drive_stats(s->drive),
+        .config = opt_to_json(&s->config.set),
+    };
+    ret = CLI_OK;
+    if (!a->json || strcmp(a->json, "-"))
+        ret = report_find("text")->write(&report, stdout) ? CLI_FAILED : CLI_OK;
+    if (a->json && ret == CLI_OK)
+        ret = write_json(&report, a->json);
+    for (unsigned i = 0; i < result->count && ret == CLI_OK; i++)
+        if (result->stat[i]->first_error)
+            ret = CLI_FAILED;
+    json_decref(report.drive_stats);
+    json_decref(report.config);
+out:
+    free(options);
+    free(iodepth);
+    return ret;
+}
+
+static int run_run(const struct cli_command *self, int argc, char **argv) {
+    struct arguments a = {.seed = 1};
+    struct err e = {0};
+    int ret = parse(self, argc, argv, &a);
+    if (ret || a.help)
+        return ret;
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return CLI_FAILED;
+    ret = session_run(s, argv[optind], &a, &e) ? cli_bad_input(&e) : print_report(s, &a);
+    run_result_release(&s->result);
+    if (s->drive)
+        drive_close(s->drive);
+    if (s->sim)
+        sim_free(s->sim);
+    job_file_release(&s->jobs);
+    free(s);
+    return ret;
+}
+
+const struct cli_command cmd_run = {
+    .name = "run",
+    .synopsis = "DRIVE --job FILE.fio [-o section.key=value]... [--seed N] [--json FILE|-] [--reproducible]",
+    .summary = "run a fio job file against a drive in virtual time",
+    .options = "  --job FILE             fio job file; what is not supported is refused by line\n"
+               "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
+               "  --seed N               seed of the drive and of the jobs, default 1\n"
+               "  --json FILE            also write JSON, a superset of fio's; - : only JSON, to standard output\n"
+               "  --reproducible         leave out everything measured by the wall clock: same input, same bytes\n",
+    .run = run_run,
+};

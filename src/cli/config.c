@@ -1,0 +1,92 @@
+/*
+ * Loading a drive's configuration, see config.h.
+ */
+#include "cli/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/profiles.h"
+
+static const char *const wait_names[] = {"spin", "sleep", NULL};
+
+const struct opt_row loop_opts[] = {
+    {"loop", "wait", OPT_ENUM, offsetof(struct loop_config, wait), .def = "spin", .choices = wait_names,
+     .help = "how to wait for the next event: spin uses one core and is never late, sleep spares it"},
+    {"loop", "spin_time", OPT_TIME, offsetof(struct loop_config, spin_time), 0, 1e9, "50us", .unit = "ns",
+     .help = "when sleeping: wake up this early and spin the rest"},
+    {0},
+};
+
+int config_override(struct config_overrides *overrides, const char *text, struct err *e) {
+    if (overrides->count == CONFIG_OVERRIDES)
+        return err_set(e, E2BIG, "more than %d options -o; put them into an INI file", CONFIG_OVERRIDES);
+    overrides->text[overrides->count++] = text;
+    return 0;
+}
+
+int config_init(struct config *config, struct err *e) {
+    memset(config, 0, sizeof(*config));
+    int ret = drive_config_init(&config->drive, &config->set, e);
+    if (ret)
+        return ret;
+    if (opt_set_add(&config->set, nvme_opts, &config->nvme) || opt_set_add(&config->set, tcp_opts, &config->tcp) ||
+        opt_set_add(&config->set, loop_opts, &config->loop))
+        return err_set(e, ENOSPC, "too many option tables");
+    return 0;
+}
+
+static bool is_path(const char *drive) {
+    size_t len = strlen(drive);
+    return strchr(drive, '/') || (len > 4 && !strcmp(drive + len - 4, ".ini"));
+}
+
+static int unknown_drive(const char *drive, struct err *e) {
+    char names[600] = "";
+    for (const struct profile *p = profiles; p->name; p++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", p == profiles ? "" : ", ", p->name);
+    return err_set(e, ENOENT, "no drive is called \"%s\"; built in are %s; or give the path of an INI file", drive,
+                   names);
+}
+
+static int load_profile(struct config *config, const char *drive, struct err *e) {
+    if (is_path(drive)) {
+        const char *base = strrchr(drive, '/') ? strrchr(drive, '/') + 1 : drive;
+        snprintf(config->drive.name, sizeof(config->drive.name), "%.*s", (int)strcspn(base, "."), base);
+        return opt_load_ini(&config->set, drive, NULL, e);
+    }
+    for (const struct profile *p = profiles; p->name; p++)
+        if (!strcmp(p->name, drive)) {
+            snprintf(config->drive.name, sizeof(config->drive.name), "%s", drive);
+            return opt_load_ini_text(&config->set, drive, p->text, strlen(p->text), NULL, e);
+        }
+    return unknown_drive(drive, e);
+}
+
+int config_load(struct config *config, const char *drive, const struct config_overrides *overrides, struct err *e) {
+    int ret = config_init(config, e);
+    if (!ret)
+        ret = load_profile(config, drive, e);
+    for (unsigned i = 0; !ret && i < overrides->count; i++)
+        ret = opt_assign_arg(&config->set, overrides->text[i], e);
+    return ret ? ret : drive_config_check(&config->drive, e);
+}
+
+int config_parse_time(const char *text, struct sim_config *sim, struct err *e) {
+    static const char scaled[] = "scaled:";
+    char *end;
+    if (!strcmp(text, "wall")) {
+        sim->mode = SIM_WALL;
+        return 0;
+    }
+    if (!strncmp(text, scaled, sizeof(scaled) - 1)) {
+        sim->mode = SIM_SCALED;
+        sim->scale = strtod(text + sizeof(scaled) - 1, &end);
+        if (end != text + sizeof(scaled) - 1 && !*end && sim->scale >= 1e-3 && sim->scale <= 1e6)
+            return 0;
+    }
+    return err_set(e, EINVAL, "--time %s: allowed are wall and scaled:N with N from 0.001 to 1000000", text);
+}

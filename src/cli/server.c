@@ -1,0 +1,76 @@
+/*
+ * Bringing a served drive up and down, see server.h.
+ */
+#include "cli/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int listen_all(struct server *server, const struct config *config, const struct server_options *options,
+                      struct err *e) {
+    for (unsigned i = 0; i < options->listeners; i++) {
+        const char *address;
+        const struct transport_ops *ops = transport_find(options->listen[i], &address, e);
+        if (!ops)
+            return -EINVAL;
+        if (!ops->listen)
+            return err_set(e, EINVAL, "%s: hosts can't connect to this transport from outside", options->listen[i]);
+        struct transport_config tc = {.options = &config->tcp, .address = address};
+        server->listener[i].ops = ops;
+        server->listener[i].transport = ops->listen(&tc, server->sim, server->target, e);
+        if (!server->listener[i].transport)
+            return e->code ? e->code : -EIO;
+        server->listeners++;
+    }
+    return 0;
+}
+
+int server_open(struct server *server, const struct config *config, const struct server_options *options,
+                struct err *e) {
+    struct sim_config sim = options->sim;
+    sim.spin = config->loop.wait == LOOP_SPIN;
+    sim.spin_ns = config->loop.spin_time;
+    memset(server, 0, sizeof(*server));
+    server->sim = sim_new(&sim, e);
+    if (server->sim)
+        server->drive = drive_open(&config->drive, options->image ? "file" : "memory", options->image, server->sim, e);
+    if (server->drive)
+        server->target = nvme_target_new(server->sim, e);
+    if (server->target)
+        server->subsystem = nvme_subsystem_new(server->target, &config->nvme, server->drive, e);
+    if (server->subsystem && !listen_all(server, config, options, e))
+        return 0;
+    server_close(server);
+    return e->code ? e->code : -EIO;
+}
+
+const char *server_address(const struct server *server, unsigned i, char *buf, unsigned size) {
+    snprintf(buf, size, "%s://%s", server->listener[i].ops->scheme,
+             server->listener[i].ops->address(server->listener[i].transport));
+    return buf;
+}
+
+void server_split_address(const struct server *server, unsigned i, char *host, unsigned host_size, char *port,
+                          unsigned port_size) {
+    const char *address = server->listener[i].ops->address(server->listener[i].transport);
+    const char *colon = strrchr(address, ':');
+    int len = colon ? (int)(colon - address) : (int)strlen(address);
+    bool bracket = address[0] == '[' && len > 2;
+    snprintf(host, host_size, "%.*s", bracket ? len - 2 : len, address + bracket);
+    snprintf(port, port_size, "%s", colon ? colon + 1 : "");
+}
+
+void server_close(struct server *server) {
+    for (unsigned i = 0; i < server->listeners; i++)
+        server->listener[i].ops->close(server->listener[i].transport);
+    if (server->subsystem)
+        nvme_subsystem_free(server->subsystem);
+    if (server->target)
+        nvme_target_free(server->target);
+    if (server->drive)
+        drive_close(server->drive);
+    if (server->sim)
+        sim_free(server->sim);
+    memset(server, 0, sizeof(*server));
+}

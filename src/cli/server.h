@@ -1,0 +1,46 @@
+/*
+ * A drive served over NVMe: the loop, the drive, the controller and the
+ * transports, brought up and taken down in order.
+ */
+#ifndef DRIVELAB_CLI_SERVER_H
+#define DRIVELAB_CLI_SERVER_H
+
+#include "cli/config.h"
+#include "transport/transport.h"
+
+#define SERVER_LISTENERS 8
+
+struct server_options {
+    const char *listen[SERVER_LISTENERS]; /* "tcp://127.0.0.1:4420" */
+    unsigned listeners;
+    const char *image; /* NULL: memory */
+    struct sim_config sim;
+};
+
+struct server {
+    struct sim *sim;
+    struct drive *drive;
+    struct nvme_target *target;
+    struct nvme_subsystem *subsystem;
+    struct {
+        struct transport *transport;
+        const struct transport_ops *ops;
+    } listener[SERVER_LISTENERS];
+    unsigned listeners;
+};
+
+/* Bring everything up. 0, or -errno with `e` filled and nothing left open. */
+int server_open(struct server *server, const struct config *config, const struct server_options *options,
+                struct err *e);
+
+/* "tcp://127.0.0.1:4420" with the real port, of listener `i`; `buf` is filled and returned. */
+const char *server_address(const struct server *server, unsigned i, char *buf, unsigned size);
+
+/* Host part and port of a listener's address, for command lines; IPv6 without brackets. */
+void server_split_address(const struct server *server, unsigned i, char *host, unsigned host_size, char *port,
+                          unsigned port_size);
+
+/* End connections orderly, flush, and free everything. The loop must not be running. */
+void server_close(struct server *server);
+
+#endif
