@@ -16,6 +16,10 @@
 #define CALL_TIMEOUT_NS  10000000000LL
 #define READY_TRIES      200
 
+static struct host_queue *open_link(const struct host_queue_config *config, struct sim *sim, struct err *e) {
+    return config->host->inproc ? host_inproc_open(config, sim, e) : host_tcp_open(config, sim, e);
+}
+
 int host_queue_submit(struct host_queue *queue, struct host_cmd *cmd) {
     return queue->ops->submit(queue, cmd);
 }
@@ -196,7 +200,7 @@ int host_ctrl_connect(struct host_ctrl *ctrl, const struct host_config *config, 
     struct host_queue_config admin = {.host = config, .entries = ADMIN_ENTRIES, .in_capsule = ADMIN_IN_CAPSULE};
     *ctrl = (struct host_ctrl){.sim = sim, .config = *config};
     sim_event_init(&ctrl->keep_alive, keep_alive_fire);
-    ctrl->admin = host_tcp_open(&admin, sim, e);
+    ctrl->admin = open_link(&admin, sim, e);
     if (!ctrl->admin)
         return e->code ? e->code : -EIO;
     int ret = connect_queue(ctrl, ctrl->admin, 0, e);
@@ -226,7 +230,7 @@ void host_ctrl_disconnect(struct host_ctrl *ctrl) {
 
 struct host_queue *host_ctrl_open_queue(struct host_ctrl *ctrl, uint16_t qid, struct err *e) {
     struct host_queue_config config = {&ctrl->config, qid, ctrl->config.entries, ctrl->in_capsule};
-    struct host_queue *queue = host_tcp_open(&config, ctrl->sim, e);
+    struct host_queue *queue = open_link(&config, ctrl->sim, e);
     if (queue && connect_queue(ctrl, queue, qid, e)) {
         host_queue_close(queue);
         return NULL;

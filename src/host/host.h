@@ -17,6 +17,7 @@
 #include "nvme/nvme.h"
 #include "nvme/spec.h"
 #include "sim/sim.h"
+#include "transport/inproc/inproc.h"
 
 /* One command, owned by the caller until done(). Fill the first part. */
 struct host_cmd {
@@ -44,7 +45,8 @@ static inline uint16_t host_cmd_status(const struct host_cmd *cmd) {
 struct host_queue;
 
 struct host_config {
-    const char *address; /* "tcp://127.0.0.1:4420" */
+    const char *address;      /* "tcp://127.0.0.1:4420" */
+    struct transport *inproc; /* instead: made by inproc_transport.listen() on the same loop; or NULL */
     const char *subnqn, *hostnqn;
     uint16_t entries; /* of each I/O queue, 2..4096 */
     uint32_t kato_ms; /* keep alive; 0 = none */

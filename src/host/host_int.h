@@ -28,5 +28,6 @@ struct host_queue_config {
 
 /* Establish the link, up to but without the Connect command. Waits. NULL with `e` filled. */
 struct host_queue *host_tcp_open(const struct host_queue_config *config, struct sim *sim, struct err *e);
+struct host_queue *host_inproc_open(const struct host_queue_config *config, struct sim *sim, struct err *e);
 
 #endif

@@ -440,7 +440,7 @@ static int dial_url(const char *url, struct err *e) {
     static const char scheme[] = "tcp://";
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
     char host[256];
-    const char *port;
+    const char *port = NULL;
     if (strncmp(url, scheme, sizeof(scheme) - 1))
         return err_set(e, EINVAL, "address \"%s\" is not of the form tcp://HOST:PORT", url);
     if (split_address(url + sizeof(scheme) - 1, host, sizeof(host), &port, e))
