@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLOSE_STEP_NS 1000000LL
+
 static int listen_all(struct server *server, const struct config *config, const struct server_options *options,
                       struct err *e) {
     for (unsigned i = 0; i < options->listeners; i++) {
@@ -61,9 +63,17 @@ void server_split_address(const struct server *server, unsigned i, char *host, u
     snprintf(port, port_size, "%s", colon ? colon + 1 : "");
 }
 
+/* Commands in the drive come back in modelled time; a transport is freed after its last one. */
+static void close_listener(struct server *server, unsigned i) {
+    bool closed = false;
+    server->listener[i].ops->close(server->listener[i].transport, &closed);
+    while (!closed)
+        sim_run(server->sim, sim_now(server->sim) + CLOSE_STEP_NS);
+}
+
 void server_close(struct server *server) {
     for (unsigned i = 0; i < server->listeners; i++)
-        server->listener[i].ops->close(server->listener[i].transport);
+        close_listener(server, i);
     if (server->subsystem)
         nvme_subsystem_free(server->subsystem);
     if (server->target)

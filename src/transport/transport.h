@@ -22,8 +22,11 @@ struct transport_ops {
     const char *scheme; /* "tcp" */
     const char *summary;
     struct transport *(*listen)(const struct transport_config *, struct sim *, struct nvme_target *, struct err *);
-    /* Stop accepting, end connections orderly; memory is freed when the last command is back. */
-    void (*close)(struct transport *);
+    /*
+     * Stop accepting, end connections orderly. The transport is freed when the drive is done with its last
+     * command, which may take turns of the loop; then *closed (if given) becomes true.
+     */
+    void (*close)(struct transport *, bool *closed);
     /* The address with the real port, for messages; valid until close. */
     const char *(*address)(const struct transport *);
     struct json_t *(*stats)(const struct transport *); /* includes "lateness_ns" */

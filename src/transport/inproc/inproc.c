@@ -51,6 +51,7 @@ struct inproc {
     uint64_t commands, bytes_in, bytes_out;
     struct hist lateness;
     bool closing;
+    bool *closed; /* inproc_close()'s caller waits for it, or NULL */
 };
 
 static struct inproc_queue *queue_of(const struct nvme_cmd *cmd) {
@@ -231,6 +232,8 @@ static void free_queue(struct inproc_queue *q) {
 static void destroy(struct inproc *inproc) {
     sim_hook_remove(inproc->sim, &inproc->hook);
     buffer_pool_release(&inproc->pool);
+    if (inproc->closed)
+        *inproc->closed = true;
     free(inproc);
 }
 
@@ -272,8 +275,9 @@ static struct transport *inproc_listen(const struct transport_config *config, st
     return &inproc->transport;
 }
 
-static void inproc_close(struct transport *transport) {
+static void inproc_close(struct transport *transport, bool *closed) {
     struct inproc *inproc = (struct inproc *)transport;
+    inproc->closed = closed;
     inproc->closing = true;
     for (struct inproc_queue *q = inproc->queues; q; q = q->next)
         inproc_queue_free(q);

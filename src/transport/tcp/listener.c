@@ -162,6 +162,8 @@ static void reap(struct tcp *tcp) {
 static void destroy(struct tcp *tcp) {
     sim_hook_remove(tcp->sim, &tcp->hook);
     buffer_pool_release(&tcp->pool);
+    if (tcp->closed)
+        *tcp->closed = true;
     free(tcp);
 }
 
@@ -231,8 +233,9 @@ out:
     return NULL;
 }
 
-static void tcp_close(struct transport *transport) {
+static void tcp_close(struct transport *transport, bool *closed) {
     struct tcp *tcp = of(transport);
+    tcp->closed = closed;
     sim_watch_remove(tcp->sim, &tcp->listener);
     close(tcp->listener.fd);
     sim_cancel(tcp->sim, &tcp->accept_again);
