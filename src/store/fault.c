@@ -21,7 +21,6 @@ static struct {
     const char *path;
 } watched[FAULT_MAX];
 
-static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
 
@@ -44,15 +43,19 @@ static void fault_handle(int number, siginfo_t *info, void *context) {
     sigaction(number, &before, NULL); /* not ours: the access faults again, for the previous handler */
 }
 
+/* Put the handler on top of whatever is there now. */
 static void fault_install(void) {
-    struct sigaction action = {.sa_sigaction = fault_handle, .sa_flags = SA_SIGINFO};
+    struct sigaction action = {.sa_sigaction = fault_handle, .sa_flags = SA_SIGINFO}, now;
+    if (sigaction(SIGBUS, NULL, &now) || ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == fault_handle))
+        return;
+    before = now;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &before);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 void fault_watch(const void *base, uint64_t bytes, const char *path) {
-    pthread_once(&installed, fault_install);
     pthread_mutex_lock(&adding);
+    fault_install();
     for (unsigned i = 0; i < FAULT_MAX; i++) {
         if (atomic_load(&watched[i].base))
             continue;

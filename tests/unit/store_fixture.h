@@ -29,17 +29,27 @@ struct fixture {
     struct store_config config; /* kind "file", 3 MiB */
 };
 
-static inline int fixture_make(void **state) {
+static inline int fixture_make_in(void **state, const char *parent) {
     struct fixture *f = calloc(1, sizeof(*f));
     if (!f)
         return -1;
-    strcpy(f->dir, "/tmp/drivelab-store-XXXXXX");
+    snprintf(f->dir, sizeof(f->dir), "%s/drivelab-store-XXXXXX", parent);
     if (!mkdtemp(f->dir))
         return -1;
     snprintf(f->path, sizeof(f->path), "%s/disk.img", f->dir);
     f->config = (struct store_config){.kind = "file", .path = f->path, .bytes = 3 << 20, .identity = FIXTURE_IDENTITY};
     *state = f;
     return 0;
+}
+
+/* On a file system with a disk below. */
+static inline int fixture_make(void **state) {
+    return fixture_make_in(state, "/tmp");
+}
+
+/* Where syncing costs nothing, for tests that do it often. */
+static inline int fixture_make_quick(void **state) {
+    return fixture_make_in(state, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline int fixture_remove(void **state) {
