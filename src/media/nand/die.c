@@ -92,17 +92,27 @@ static void run_loaded(struct die *d, int64_t now) {
 
 /* --- suspension --- */
 
-/* True if a host read is next and may still go before `held`, a group that was chosen earlier. */
+static bool passable(const struct die *d, const struct nand_op *held) {
+    return !held || held->passed_over < d->nand->starvation_limit;
+}
+
+/* True if a host read is next and may still go before `held` and what is loaded, groups that were chosen earlier. */
 static bool may_pass(const struct die *d, const struct nand_op *held) {
-    return (d->waiting & (1u << NAND_QUEUE_URGENT_READ)) && held->passed_over < d->nand->starvation_limit &&
+    return (d->waiting & (1u << NAND_QUEUE_URGENT_READ)) && passable(d, held) && passable(d, d->loading) &&
            die_select(d) == NAND_QUEUE_URGENT_READ;
 }
 
-static void pass(struct die *d, struct nand_op *held) {
+static void count_pass(struct nand_op *held, const struct nand_op *read) {
+    if (held && (int32_t)(held->seq - read->seq) < 0)
+        for (struct nand_op *op = held; op; op = op->next)
+            op->passed_over++;
+}
+
+/* Start a host read before the groups that are suspended or loaded. */
+static void pass(struct die *d) {
     const struct nand_op *read = d->tail[NAND_QUEUE_URGENT_READ]->next;
-    bool overtakes = (int32_t)(held->seq - read->seq) < 0;
-    for (struct nand_op *op = held; op; op = op->next)
-        op->passed_over += overtakes;
+    count_pass(d->suspended, read);
+    count_pass(d->loading, read);
     start_command(d, NAND_QUEUE_URGENT_READ);
 }
 
@@ -186,12 +196,12 @@ static void start_idle(struct die *d) {
         return;
     if (d->suspended) {
         if (may_pass(d, d->suspended))
-            pass(d, d->suspended);
+            pass(d);
         else
             resume(d, sim_now(n->sim));
     } else if (d->loading) {
         if (n->cache_program && may_pass(d, d->loading))
-            pass(d, d->loading);
+            pass(d);
         else if (d->ready_ns != SIM_NEVER)
             run_loaded(d, sim_now(n->sim));
     } else if (d->waiting) {

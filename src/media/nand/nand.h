@@ -169,7 +169,7 @@ struct nand_observer {
 };
 void nand_observe(struct nand *nand, struct nand_observer *observer);
 
-/* Verify all invariants; 0, or -EFAULT with `e` saying which is broken. */
+/* Verify all invariants; 0, or -EFAULT with `e` saying which is broken. Not from inside done(). */
 int nand_check(const struct nand *nand, struct err *e);
 
 #endif
