@@ -4,17 +4,18 @@
 
 #include "drive/drive_int.h"
 #include "drive/nossd/nossd.h"
+#include "drive/ssd/ssd.h"
 
-const struct drive_ops *const drive_kinds[] = {&nossd_ops, NULL};
+const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, NULL};
 
 /* The same names as rows for the option; in the order of drive_kinds[]. */
-static const char *const kind_names[] = {"nossd", NULL};
+static const char *const kind_names[] = {"nossd", "ssd", NULL};
 
 #define ROW(field, ...)                                                                                                \
     { "drive", #field, .offset = offsetof(struct drive_common_config, field), __VA_ARGS__ }
 
 const struct opt_row drive_opts[] = {
-    ROW(kind, .type = OPT_ENUM, .choices = kind_names, .def = "nossd", .help = "what the drive is made of"),
+    ROW(kind, .type = OPT_ENUM, .choices = kind_names, .def = "ssd", .help = "what the drive is made of"),
     ROW(model, .type = OPT_STRING, .def = "drivelab drive",
         .help = "model number reported to hosts, 1 to 40 characters"),
     ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = 0x1p62, .def = "16GiB", .unit = "bytes",
@@ -35,6 +36,8 @@ int drive_config_init(struct drive_config *config, struct opt_set *set, struct e
     } tables[] = {
         {drive_opts, &config->drive},
         {nossd_opts, &config->nossd},
+        {nand_opts, &config->nand},
+        {ssd_opts, &config->ssd},
     };
     for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
         int rc = opt_set_add(set, tables[i].rows, tables[i].to);

@@ -39,7 +39,7 @@ static struct store *store_of(const struct drive_config *config, const char *sto
         .path = path,
         .bytes = config->drive.capacity,
         .identity = text,
-        .huge_pages = true,
+        .huge_pages = false, /* a sparse drive should stay sparse */
     };
     return store_open(&sc, sim, fresh, e);
 }

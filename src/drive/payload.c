@@ -1,6 +1,8 @@
 /* Payload between requests and the store; see payload.h. */
 #include "drive/payload.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 struct payload_cursor payload_seek(const struct io *io, uint64_t skip) {
@@ -44,5 +46,10 @@ void payload_read(struct drive *drive, struct io *io, bool unwritten) {
 }
 
 bool payload_reserve(struct drive *drive, struct io *io) {
-    return true;
+    int rc = store_reserve(drive->store, io->offset, io->bytes);
+    if (!rc)
+        return true;
+    io_fail(io, rc == -ENOSPC || rc == -EDQUOT ? IO_CAPACITY_EXCEEDED : IO_WRITE_FAULT,
+            "no space behind the drive for %" PRIu64 " bytes at %" PRIu64 ": %s", io->bytes, io->offset, strerror(-rc));
+    return false;
 }

@@ -1,0 +1,194 @@
+/* The write buffer of an SSD; see buffer.h. */
+#include "drive/ssd/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static uint32_t hash(const struct wbuf *b, uint32_t lpn) {
+    return (lpn * 0x9e3779b1u >> 7) & b->mask;
+}
+
+static uint32_t pow2_at_least(uint32_t v) {
+    return v <= 1 ? 1 : 1u << (32 - __builtin_clz(v - 1));
+}
+
+int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e) {
+    *b = (struct wbuf){.count = slots, .mask = 2 * pow2_at_least(slots) - 1};
+    b->live_mask = pow2_at_least(slots + 2) - 1;
+    b->slots = calloc(slots, sizeof *b->slots);
+    b->heads = calloc(b->mask + 1ull, sizeof *b->heads);
+    b->live = calloc(b->live_mask + 1ull, sizeof *b->live);
+    if (undo) {
+        b->undo =
+            mmap(NULL, (size_t)slots << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (b->undo == MAP_FAILED)
+            b->undo = NULL;
+    }
+    if (!b->slots || !b->heads || !b->live || (undo && !b->undo))
+        return err_set(e, ENOMEM, "no memory for a write buffer of %u units", slots);
+    wbuf_reset(b);
+    return 0;
+}
+
+void wbuf_release(struct wbuf *b) {
+    free(b->slots);
+    free(b->heads);
+    free(b->live);
+    if (b->undo)
+        munmap(b->undo, (size_t)b->count << 12);
+}
+
+void wbuf_reset(struct wbuf *b) {
+    memset(b->heads, 0xff, (b->mask + 1ull) * sizeof *b->heads);
+    memset(b->live, 0, (b->live_mask + 1ull) * sizeof *b->live);
+    for (uint32_t i = 0; i < b->count; i++)
+        b->slots[i] = (struct slot){.chain = i + 1 < b->count ? i + 1 : SLOT_NONE};
+    b->free = 0;
+    b->used = b->dirty = 0;
+    b->dirty_head = b->dirty_tail = SLOT_NONE;
+    b->seq = b->drain_seq = 0;
+    b->epoch = b->oldest = 1;
+}
+
+static uint32_t live_of(const struct wbuf *b, uint32_t slot, uint32_t lpn) {
+    while (slot != SLOT_NONE && (b->slots[slot].lpn != lpn || b->slots[slot].dead))
+        slot = b->slots[slot].chain;
+    return slot;
+}
+
+uint32_t wbuf_find(const struct wbuf *b, uint32_t lpn) {
+    return live_of(b, b->heads[hash(b, lpn)], lpn);
+}
+
+uint32_t wbuf_older(const struct wbuf *b, uint32_t slot) {
+    return live_of(b, b->slots[slot].chain, b->slots[slot].lpn);
+}
+
+static void dirty_append(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    s->state = SLOT_DIRTY;
+    s->seq = ++b->seq;
+    s->next = SLOT_NONE;
+    s->prev = b->dirty_tail;
+    if (s->prev != SLOT_NONE)
+        b->slots[s->prev].next = slot;
+    else
+        b->dirty_head = slot;
+    b->dirty_tail = slot;
+    b->dirty++;
+}
+
+static void dirty_remove(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    if (s->prev != SLOT_NONE)
+        b->slots[s->prev].next = s->next;
+    else
+        b->dirty_head = s->next;
+    if (s->next != SLOT_NONE)
+        b->slots[s->next].prev = s->prev;
+    else
+        b->dirty_tail = s->prev;
+    b->dirty--;
+}
+
+uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state) {
+    uint32_t slot = b->free;
+    if (slot == SLOT_NONE)
+        return slot;
+    struct slot *s = &b->slots[slot];
+    uint32_t *head = &b->heads[hash(b, lpn)];
+    b->free = s->chain;
+    *s = (struct slot){.lpn = lpn, .chain = *head, .epoch = b->epoch, .state = (uint8_t)state};
+    *head = slot;
+    b->used++;
+    b->live[b->epoch & b->live_mask]++;
+    if (state == SLOT_DIRTY)
+        dirty_append(b, slot);
+    return slot;
+}
+
+void wbuf_filled(struct wbuf *b, uint32_t slot) {
+    dirty_append(b, slot);
+    /* A flush that came while it was filled counts on it. */
+    if (b->slots[slot].epoch != b->epoch || b->slots[slot].waiter)
+        wbuf_drain(b);
+}
+
+uint32_t wbuf_take(struct wbuf *b) {
+    uint32_t slot = b->dirty_head;
+    dirty_remove(b, slot);
+    b->slots[slot].state = SLOT_INFLIGHT;
+    return slot;
+}
+
+void wbuf_retry(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    s->state = SLOT_DIRTY;
+    s->seq = b->drain_seq; /* goes with the next page */
+    s->prev = SLOT_NONE;
+    s->next = b->dirty_head;
+    if (s->next != SLOT_NONE)
+        b->slots[s->next].prev = slot;
+    else
+        b->dirty_tail = slot;
+    b->dirty_head = slot;
+    b->dirty++;
+}
+
+static void settle_epoch(struct wbuf *b, const struct slot *s) {
+    b->live[s->epoch & b->live_mask]--;
+    while (b->oldest != b->epoch && !b->live[b->oldest & b->live_mask])
+        b->oldest++;
+}
+
+void wbuf_kill(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    s->dead = true;
+    settle_epoch(b, s);
+    if (s->state == SLOT_DIRTY) {
+        dirty_remove(b, slot);
+        wbuf_put(b, slot);
+    }
+}
+
+void wbuf_put(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    uint32_t *at = &b->heads[hash(b, s->lpn)];
+    while (*at != slot)
+        at = &b->slots[*at].chain;
+    *at = s->chain;
+    if (!s->dead)
+        settle_epoch(b, s);
+    s->state = SLOT_FREE;
+    s->chain = b->free;
+    b->free = slot;
+    b->used--;
+}
+
+uint32_t wbuf_close_epoch(struct wbuf *b) {
+    /* An empty epoch needs no successor: what counts is in the older ones. */
+    if (!b->live[b->epoch & b->live_mask])
+        return b->epoch - 1;
+    return b->epoch++;
+}
+
+int wbuf_check(const struct wbuf *b, struct err *e) {
+    uint32_t used = 0, dirty = 0, live = 0, counted = 0, chained = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct slot *s = &b->slots[i];
+        used += s->state != SLOT_FREE;
+        dirty += s->state == SLOT_DIRTY;
+        live += s->state != SLOT_FREE && !s->dead;
+    }
+    for (uint32_t i = 0; i <= b->live_mask; i++)
+        counted += b->live[i];
+    for (uint32_t i = 0; i <= b->mask; i++)
+        for (uint32_t at = b->heads[i]; at != SLOT_NONE && chained <= b->count; at = b->slots[at].chain)
+            chained++;
+    if (used != b->used || dirty != b->dirty || live != counted || chained != used)
+        return err_set(e, EFAULT, "write buffer: %u used, %u dirty, %u live, %u chained; counted %u, %u, %u", used,
+                       dirty, live, chained, b->used, b->dirty, counted);
+    return 0;
+}

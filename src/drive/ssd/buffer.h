@@ -1,0 +1,114 @@
+/*
+ * The write buffer: units that hosts wrote and that are not on flash yet.
+ *
+ * A slot holds one version of one unit. A unit written again while its last
+ * version waits shares that slot; while it is being programmed, or somebody
+ * waits for exactly that version, it gets a new one. Among slots of one unit
+ * the younger comes first in its hash chain.
+ *
+ *   FREE -> DIRTY -> INFLIGHT -> FREE        FREE -> DIRTY: wbuf_add
+ *            ^ |        |                    FREE -> FILLING: wbuf_add, part
+ *   FILLING -+ |        |                    of a unit whose rest must be read
+ *              +--------+ program failed     FILLING -> DIRTY: wbuf_filled
+ *
+ * A `dead` slot was overtaken: by a deallocation or by a younger version that
+ * reached flash first. It only waits for its program to end.
+ *
+ * Epochs order versions for Flush: a flush waits until no live slot of its
+ * epoch or an older one is left.
+ *
+ * Undo. With a volatile cache, a slot keeps what its unit read as before (if
+ * there is payload), so that losing power can take the write back.
+ */
+#ifndef DRIVELAB_DRIVE_SSD_BUFFER_H
+#define DRIVELAB_DRIVE_SSD_BUFFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct io;
+
+#define SLOT_NONE 0xffffffffu
+
+enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_DIRTY, SLOT_INFLIGHT };
+
+struct slot {
+    uint32_t lpn;
+    uint32_t chain;      /* next of the hash chain; next free slot */
+    uint32_t next, prev; /* dirty list, oldest first */
+    uint64_t seq;        /* when it entered the dirty list */
+    struct io *waiter;   /* request to answer once this version is on flash */
+    uint32_t epoch;
+    uint32_t was; /* map entry to go back to when power is lost, if the unit was not on flash */
+    uint8_t state;
+    bool dead;
+    bool undo; /* its undo page holds the old content */
+};
+
+struct wbuf {
+    struct slot *slots;
+    uint32_t count, used, free;
+    uint32_t *heads;
+    uint32_t mask;
+    uint32_t dirty, dirty_head, dirty_tail;
+    uint64_t seq;           /* of the last slot that became dirty */
+    uint64_t drain_seq;     /* dirty slots up to here are to be programmed without waiting for full pages */
+    uint32_t epoch, oldest; /* current epoch; oldest with live slots */
+    uint32_t *live;         /* live slots per epoch, a ring */
+    uint32_t live_mask;
+    char *undo; /* a page per slot; NULL without */
+};
+
+int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e);
+void wbuf_release(struct wbuf *b);
+void wbuf_reset(struct wbuf *b);
+
+/* The youngest live version of a unit, or SLOT_NONE. */
+uint32_t wbuf_find(const struct wbuf *b, uint32_t lpn);
+
+/* A new version of a unit, DIRTY or FILLING; SLOT_NONE if the buffer is full. */
+uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state);
+
+/* What a FILLING slot missed has been read. */
+void wbuf_filled(struct wbuf *b, uint32_t slot);
+
+/* The oldest dirty slot becomes INFLIGHT. */
+uint32_t wbuf_take(struct wbuf *b);
+
+/* The program of an INFLIGHT slot failed: it is the oldest dirty one again. */
+void wbuf_retry(struct wbuf *b, uint32_t slot);
+
+/* The version no longer counts. A DIRTY or FILLING slot is freed, others when their program ends. */
+void wbuf_kill(struct wbuf *b, uint32_t slot);
+
+/* The next older live version after `slot`, or SLOT_NONE. */
+uint32_t wbuf_older(const struct wbuf *b, uint32_t slot);
+
+/* Give an INFLIGHT or dead slot back. */
+void wbuf_put(struct wbuf *b, uint32_t slot);
+
+/* Program everything that is dirty now, without waiting for full pages. */
+static inline void wbuf_drain(struct wbuf *b) {
+    b->drain_seq = b->seq;
+}
+
+/* True if a page should be programmed now. */
+static inline bool wbuf_page_due(const struct wbuf *b, uint32_t page_units) {
+    return b->dirty >= page_units || (b->dirty && b->slots[b->dirty_head].seq <= b->drain_seq);
+}
+
+/* Close the current epoch; returns it. Flushed once wbuf_flushed(it). */
+uint32_t wbuf_close_epoch(struct wbuf *b);
+static inline bool wbuf_flushed(const struct wbuf *b, uint32_t epoch) {
+    return (int32_t)(b->oldest - epoch) > 0;
+}
+
+static inline void *wbuf_undo(const struct wbuf *b, uint32_t slot) {
+    return b->undo + ((uint64_t)slot << 12);
+}
+
+int wbuf_check(const struct wbuf *b, struct err *e);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * Blocks of each plane: the free ones, the open ones of the two streams, and
+ * when a plane is short of free blocks.
+ *
+ * Faithful: dynamic wear levelling (the least erased free block is opened
+ * first); pages taken in the configured plane order; bad blocks retired.
+ * Simplified: a plane whose collection has no block left to copy to is given up
+ * for writing, its data staying readable.
+ * Not modelled: static wear levelling, remapping of bad blocks into superblocks.
+ */
+#include "drive/ssd/ftl/ftl.h"
+
+#include <errno.h>
+
+/* --- heap of free blocks --- */
+
+static bool younger(const struct ftl *f, const struct ftl_plane *p, uint32_t a, uint32_t b) {
+    uint32_t ea = f->state[p->first_block + a].erases, eb = f->state[p->first_block + b].erases;
+    return ea != eb ? ea < eb : a < b;
+}
+
+static void heap_push(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    uint32_t i = p->free_count++;
+    while (i && younger(f, p, block, p->heap[(i - 1) / 2])) {
+        p->heap[i] = p->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    p->heap[i] = block;
+}
+
+static uint32_t heap_pop(const struct ftl *f, struct ftl_plane *p) {
+    uint32_t top = p->heap[0], last = p->heap[--p->free_count], i = 0, child;
+    while ((child = 2 * i + 1) < p->free_count) {
+        if (child + 1 < p->free_count && younger(f, p, p->heap[child + 1], p->heap[child]))
+            child++;
+        if (!younger(f, p, p->heap[child], last))
+            break;
+        p->heap[i] = p->heap[child];
+        i = child;
+    }
+    p->heap[i] = last;
+    return top;
+}
+
+/* --- life of a block --- */
+
+void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    f->blocks[p->first_block + block].state = BLOCK_FREE;
+    heap_push(f, p, block);
+    f->stalled = false;
+}
+
+void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    f->blocks[p->first_block + block].state = BLOCK_DEAD;
+}
+
+static void close_if_done(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_block *b = &f->blocks[p->first_block + block];
+    if (b->state != BLOCK_CLOSING || b->programs)
+        return;
+    b->state = BLOCK_FULL;
+    if (f->state[p->first_block + block].bad)
+        p->bad_full++;
+}
+
+static void close_open(struct ftl *f, struct ftl_plane *p, enum ftl_stream s) {
+    uint32_t block = p->open[s].block;
+    if (block == FTL_NONE)
+        return;
+    f->blocks[p->first_block + block].state = BLOCK_CLOSING;
+    p->open[s].block = FTL_NONE;
+    close_if_done(f, p, block);
+}
+
+/* The state of a block that nothing is happening to, after a start. */
+static void sort_block(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    const struct nand_block *nb = &f->state[p->first_block + block];
+    struct ftl_block *b = &f->blocks[p->first_block + block];
+    p->good += !nb->bad;
+    if (nb->bad && !b->valid) {
+        b->state = BLOCK_DEAD;
+    } else if (nb->bad || nb->next_page) {
+        b->state = BLOCK_FULL; /* a block left half written is not continued */
+        p->bad_full += nb->bad != 0;
+    } else {
+        b->state = BLOCK_FREE;
+        heap_push(f, p, block);
+    }
+}
+
+void ftl_blocks_rebuild(struct ftl *f) {
+    for (uint32_t i = 0; i < f->planes; i++) {
+        struct ftl_plane *p = &f->plane[i];
+        p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
+        p->collecting = p->gc_urgent = p->stuck = false;
+        p->victim = FTL_NONE;
+        p->copies = p->gc_reads = p->gc_reading = 0;
+        for (unsigned s = 0; s < FTL_STREAMS; s++) {
+            p->open[s].block = FTL_NONE;
+            p->open[s].page = p->open[s].programs = 0;
+        }
+        for (uint32_t b = 0; b < f->geometry->blocks; b++)
+            sort_block(f, p, b);
+    }
+    f->stalled = false;
+    f->cursor = 0;
+}
+
+/* --- streams --- */
+
+static bool has_page(const struct ftl_plane *p, enum ftl_stream s) {
+    uint32_t keep = s == FTL_STREAM_HOST ? 1 : 0;
+    return p->open[s].block != FTL_NONE || p->free_count > keep;
+}
+
+bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s) {
+    return p->open[s].programs < FTL_PROGRAM_DEPTH && has_page(p, s);
+}
+
+void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page) {
+    if (p->open[s].block == FTL_NONE) {
+        p->open[s].block = heap_pop(f, p);
+        p->open[s].page = 0;
+        f->blocks[p->first_block + p->open[s].block].state = BLOCK_OPEN;
+    }
+    uint32_t block = p->open[s].block, number = p->open[s].page++;
+    *page = (struct ftl_page){p, block, number, ftl_ppu(f, p, block, number)};
+    p->open[s].programs++;
+    f->blocks[p->first_block + block].programs++;
+    if (p->open[s].page == f->geometry->pages)
+        close_open(f, p, s);
+}
+
+/* A failed program ends its block. The planes written in step with it start new blocks too, to stay in step. */
+static void retire(struct ftl *f, struct ftl_plane *p, uint32_t block, enum ftl_stream s) {
+    if (p->open[s].block != block)
+        return; /* it was closed already */
+    uint32_t die_first = (uint32_t)(p - f->plane) - p->plane;
+    for (uint32_t i = 0; i < f->group; i++) {
+        struct ftl_plane *peer = f->group > 1 ? &f->plane[die_first + i] : p;
+        if (peer == p || s == FTL_STREAM_HOST)
+            close_open(f, peer, s);
+    }
+}
+
+void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream s, bool ok) {
+    struct ftl_plane *p = page->plane;
+    struct ftl_block *b = &f->blocks[p->first_block + page->block];
+    p->open[s].programs--;
+    b->programs--;
+    f->stalled = false;
+    if (!ok)
+        retire(f, p, page->block, s);
+    close_if_done(f, p, page->block);
+    if (!ok)
+        ftl_health_update(f);
+}
+
+/* --- the host stream's walk over the planes --- */
+
+static bool group_ready(const struct ftl *f, uint32_t first) {
+    for (uint32_t i = 0; i < f->group; i++)
+        if (!ftl_stream_ready(f, &f->plane[f->order[first + i]], FTL_STREAM_HOST))
+            return false;
+    return true;
+}
+
+/*
+ * The next page in plane order. A group that can't take pages now is passed
+ * over as a whole, so that its planes stay on equal pages and their programs
+ * run as one multi-plane operation.
+ */
+bool ftl_plan_host(struct ftl *f, struct ftl_page *page) {
+    if (f->stalled)
+        return false;
+    uint32_t planes = (uint32_t)f->planes, at = f->cursor;
+    if (at % f->group == 0) {
+        uint32_t tried = 0;
+        while (!group_ready(f, at)) {
+            at = at + f->group < planes ? at + f->group : 0;
+            if ((tried += f->group) >= planes) {
+                f->stalled = true;
+                return false;
+            }
+        }
+    } else if (!ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST)) {
+        f->cursor = at - at % f->group + f->group < planes ? at - at % f->group + f->group : 0;
+        return ftl_plan_host(f, page);
+    }
+    struct ftl_plane *p = &f->plane[f->order[at]];
+    f->cursor = at + 1 < planes ? at + 1 : 0;
+    ftl_take_page(f, p, FTL_STREAM_HOST, page);
+    return true;
+}
+
+bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count) {
+    struct ftl_page page;
+    if (!f->ops->plan(f, &page))
+        return false;
+    f->state[page.plane->first_block + page.block].next_page = (uint16_t)(page.page + 1);
+    ftl_programmed(f, &page, FTL_STREAM_HOST, true);
+    for (uint32_t i = 0; i < count; i++)
+        f->ops->commit(f, lpn[i], page.ppu + i);
+    return true;
+}
+
+/* --- shortage --- */
+
+bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p) {
+    uint32_t ahead = p->free_count + p->coming, start = f->config->gc_background ? f->gc_start : f->gc_urgent + 1;
+    if (p->bad_full && p->free_count > 1)
+        return true; /* what a failed block holds moves while there is room */
+    return p->collecting ? ahead < f->gc_stop : ahead < start;
+}
+
+int64_t ftl_spare_blocks(const struct ftl *f) {
+    int64_t room = 0;
+    for (uint32_t i = 0; i < f->planes; i++) {
+        const struct ftl_plane *p = &f->plane[i];
+        if (!p->stuck && p->good > FTL_SPARE_MIN)
+            room += p->good - FTL_SPARE_MIN;
+    }
+    return room - (int64_t)((f->units + (uint64_t)f->block_units - 1) / f->block_units);
+}
+
+void ftl_health_update(struct ftl *f) {
+    for (uint32_t i = 0; i < f->planes; i++) {
+        struct ftl_plane *p = &f->plane[i];
+        p->good = 0;
+        for (uint32_t b = 0; b < f->geometry->blocks; b++)
+            p->good += !f->state[p->first_block + b].bad;
+    }
+    if (ftl_spare_blocks(f) < 0)
+        f->read_only = true;
+}

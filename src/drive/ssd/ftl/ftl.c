@@ -1,0 +1,248 @@
+/* Geometry, thresholds and self-check of the translation layer; see ftl.h. */
+#include "drive/ssd/ftl/ftl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- configuration --- */
+
+static int order_check(const char *order, struct err *e) {
+    if (strlen(order) == 3 && strchr(order, 'C') && strchr(order, 'L') && strchr(order, 'P'))
+        return 0;
+    return err_set(e, EINVAL,
+                   "ssd.plane_order = \"%s\": allowed are the permutations of C (channel), L (LUN), P (plane), fastest "
+                   "first: CLP CPL LCP LPC PCL PLC",
+                   order);
+}
+
+static unsigned log2_up(uint64_t v) {
+    return v <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(v - 1);
+}
+
+/* The largest capacity the flash carries: less over-provisioning, and less bad blocks and what each plane needs spare.
+ */
+static uint64_t capacity_max(const struct drive_config *c) {
+    const struct nand_config *n = &c->nand;
+    double block_bytes = (double)n->pages * n->page_bytes, total = (double)nand_block_count(n);
+    double planes = total / n->blocks, good = floor(total * (1 - n->factory_bad_percent / 100));
+    double by_spare = good * block_bytes / (1 + c->ssd.op_percent / 100);
+    double by_blocks = (good - FTL_SPARE_MIN * planes) * block_bytes;
+    double max = fmin(by_spare, by_blocks);
+    return max < 0 ? 0 : (uint64_t)max / FTL_UNIT_BYTES * FTL_UNIT_BYTES;
+}
+
+static int page_size_check(const struct nand_config *n, struct err *e) {
+    uint32_t units = n->page_bytes / FTL_UNIT_BYTES;
+    if (n->page_bytes % FTL_UNIT_BYTES || !units || units & (units - 1) || units > FTL_PAGE_UNITS_MAX)
+        return err_set(e, EINVAL, "nand.page_bytes = %u: an ssd needs 4096, 8192, 16384, 32768 or 65536",
+                       n->page_bytes);
+    return 0;
+}
+
+int ftl_config_check(const struct drive_config *c, struct err *e) {
+    const struct nand_config *n = &c->nand;
+    if (order_check(c->ssd.plane_order, e) || page_size_check(n, e))
+        return -EINVAL;
+    unsigned shift = log2_up((uint64_t)n->pages * (n->page_bytes / FTL_UNIT_BYTES));
+    uint64_t blocks = nand_block_count(n);
+    if (blocks > (uint64_t)FTL_UNITS_MAX >> shift)
+        return err_set(e, EINVAL,
+                       "nand.channels x luns x planes x blocks = %" PRIu64 " blocks of %u pages: an ssd can address at "
+                       "most %" PRIu64 " blocks of that size (2^32 - 4 units of 4 KiB)",
+                       blocks, n->pages, (uint64_t)FTL_UNITS_MAX >> shift);
+    uint64_t max = capacity_max(c);
+    if (c->drive.capacity > max)
+        return err_set(
+            e, EINVAL,
+            "drive.capacity = %" PRIu64 " bytes does not fit: nand.channels=%u x luns=%u x planes=%u x "
+            "blocks=%u x pages=%u x page_bytes=%u is %" PRIu64 " bytes; with ssd.op_percent=%g, "
+            "nand.factory_bad_percent=%g and %u spare blocks a plane the largest capacity is %" PRIu64 " bytes",
+            c->drive.capacity, n->channels, n->luns, n->planes, n->blocks, n->pages, n->page_bytes,
+            blocks * n->pages * n->page_bytes, c->ssd.op_percent, n->factory_bad_percent, FTL_SPARE_MIN, max);
+    return 0;
+}
+
+/* --- life --- */
+
+static void order_init(struct ftl *f) {
+    const struct nand_config *n = f->geometry;
+    const char *order = f->config->plane_order;
+    uint32_t size[3], at[3] = {0}, channel = 0, lun = 0, plane = 0;
+    uint32_t *digit[3];
+    for (unsigned i = 0; i < 3; i++) {
+        size[i] = order[i] == 'C' ? n->channels : order[i] == 'L' ? n->luns : n->planes;
+        digit[i] = order[i] == 'C' ? &channel : order[i] == 'L' ? &lun : &plane;
+    }
+    for (uint32_t i = 0; i < f->planes; i++) {
+        for (unsigned d = 0; d < 3; d++)
+            *digit[d] = at[d];
+        f->order[i] = (channel * n->luns + lun) * n->planes + plane;
+        for (unsigned d = 0; d < 3 && ++at[d] == size[d]; d++)
+            at[d] = 0;
+    }
+    f->group = order[0] == 'P' && n->multi_plane ? n->planes : 1;
+}
+
+/* A share of a plane's blocks, kept within what the spare blocks allow. */
+static uint32_t threshold(const struct ftl *f, double percent, uint32_t least) {
+    uint64_t data = ((uint64_t)f->units + f->block_units - 1) / f->block_units;
+    uint64_t spare = (f->total_blocks - data) / f->planes;
+    uint32_t most = spare > least + 2 ? (uint32_t)spare - 2 : least;
+    double want = ceil(percent / 100 * f->geometry->blocks);
+    return want < least ? least : want > most ? most : (uint32_t)want;
+}
+
+static void thresholds_init(struct ftl *f) {
+    f->gc_urgent = threshold(f, f->config->gc_urgent_percent, 1);
+    f->gc_start = threshold(f, f->config->gc_start_percent, f->gc_urgent + 1);
+    f->gc_stop = threshold(f, f->config->gc_stop_percent, f->gc_start);
+}
+
+static int planes_init(struct ftl *f, struct err *e) {
+    f->blocks = calloc(f->total_blocks, sizeof *f->blocks);
+    f->plane = calloc(f->planes, sizeof *f->plane);
+    f->order = calloc(f->planes, sizeof *f->order);
+    if (!f->blocks || !f->plane || !f->order)
+        return err_set(e, ENOMEM, "no memory for %" PRIu64 " blocks", f->total_blocks);
+    for (uint32_t i = 0; i < f->planes; i++) {
+        struct ftl_plane *p = &f->plane[i];
+        p->first_block = i * f->geometry->blocks;
+        p->die = (uint16_t)(i / f->geometry->planes);
+        p->plane = (uint8_t)(i % f->geometry->planes);
+        p->heap = calloc(f->geometry->blocks, sizeof *p->heap);
+        p->copy = calloc(6 * f->page_units, sizeof *p->copy);
+        if (!p->heap || !p->copy)
+            return err_set(e, ENOMEM, "no memory for plane %u", i);
+    }
+    return 0;
+}
+
+static void geometry_init(struct ftl *f, const struct drive_config *config) {
+    const struct nand_config *n = &config->nand;
+    f->geometry = n;
+    f->config = &config->ssd;
+    f->ops = ftl_kinds[config->ssd.mapping];
+    f->policy = &gc_policies[config->ssd.gc_policy];
+    f->total_blocks = nand_block_count(n);
+    f->planes = f->total_blocks / n->blocks;
+    f->units = (uint32_t)(config->drive.capacity / FTL_UNIT_BYTES);
+    f->page_units = n->page_bytes / FTL_UNIT_BYTES;
+    f->page_shift = log2_up(f->page_units);
+    f->block_units = n->pages * f->page_units;
+    f->block_shift = log2_up(f->block_units);
+}
+
+int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, struct store *store, bool fresh,
+             struct err *e) {
+    geometry_init(f, config);
+    bool fresh_state, fresh_map;
+    f->state = store_state(store, "nand.blocks", 1, f->total_blocks * sizeof *f->state, &fresh_state, e);
+    if (!f->state)
+        return -EIO; /* the store said why */
+    f->nand = nand_new(&config->nand, sim, f->state, fresh_state, config->drive.seed, e);
+    if (!f->nand)
+        return -EINVAL;
+    int rc = f->ops->init(f, store, &fresh_map, e);
+    if (!rc)
+        rc = planes_init(f, e);
+    if (rc)
+        return rc;
+    order_init(f);
+    thresholds_init(f);
+    ftl_health_update(f);
+    f->spare_blocks_start = ftl_spare_blocks(f);
+    if (fresh_state && f->read_only)
+        return err_set(e, EINVAL,
+                       "nand.factory_bad_percent = %g left too few good blocks for drive.capacity = %" PRIu64
+                       " bytes; lower either",
+                       config->nand.factory_bad_percent, config->drive.capacity);
+    return f->ops->recover(f, e);
+}
+
+void ftl_release(struct ftl *f) {
+    ftl_gc_release(f);
+    if (f->ops)
+        f->ops->release(f);
+    nand_free(f->nand);
+    for (uint32_t i = 0; f->plane && i < f->planes; i++) {
+        free(f->plane[i].heap);
+        free(f->plane[i].copy);
+    }
+    free(f->plane);
+    free(f->blocks);
+    free(f->order);
+}
+
+void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op) {
+    uint32_t index = ppu >> f->block_shift;
+    const struct ftl_plane *p = ftl_plane_of(f, index);
+    op->die = p->die;
+    op->plane = p->plane;
+    op->block = index - p->first_block;
+    op->page = ftl_page_of(f, ppu);
+}
+
+bool ftl_busy(const struct ftl *f) {
+    for (uint32_t i = 0; i < f->planes; i++) {
+        const struct ftl_plane *p = &f->plane[i];
+        if (p->open[FTL_STREAM_HOST].programs || p->open[FTL_STREAM_GC].programs || p->gc_reads || p->erasing)
+            return true;
+    }
+    return false;
+}
+
+/* --- self-check --- */
+
+static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t b, struct err *e) {
+    const struct ftl_block *blk = &f->blocks[p->first_block + b];
+    const struct nand_block *nb = &f->state[p->first_block + b];
+    bool open = b == p->open[FTL_STREAM_HOST].block || b == p->open[FTL_STREAM_GC].block;
+    if (open != (blk->state == BLOCK_OPEN))
+        return err_set(e, EFAULT, "die %u plane %u block %u: state %u, but open in a stream: %d", p->die, p->plane, b,
+                       blk->state, open);
+    if (blk->state == BLOCK_FREE && (blk->valid || nb->next_page || nb->bad))
+        return err_set(e, EFAULT, "die %u plane %u block %u is free with %u valid units, %u pages written, bad %u",
+                       p->die, p->plane, b, blk->valid, nb->next_page, nb->bad);
+    if (blk->valid > nb->next_page * f->page_units)
+        return err_set(e, EFAULT, "die %u plane %u block %u: %u valid units in %u pages", p->die, p->plane, b,
+                       blk->valid, nb->next_page);
+    return 0;
+}
+
+static int check_heap(const struct ftl *f, const struct ftl_plane *p, struct err *e) {
+    for (uint32_t i = 0; i < p->free_count; i++) {
+        uint32_t b = p->heap[i], parent = p->heap[i ? (i - 1) / 2 : 0];
+        if (f->blocks[p->first_block + b].state != BLOCK_FREE)
+            return err_set(e, EFAULT, "die %u plane %u: block %u in the free heap has state %u", p->die, p->plane, b,
+                           f->blocks[p->first_block + b].state);
+        if (f->state[p->first_block + b].erases < f->state[p->first_block + parent].erases)
+            return err_set(e, EFAULT, "die %u plane %u: free heap out of order at %u", p->die, p->plane, i);
+    }
+    return 0;
+}
+
+static int check_plane(const struct ftl *f, const struct ftl_plane *p, struct err *e) {
+    uint32_t state[BLOCK_DEAD + 1] = {0};
+    for (uint32_t b = 0; b < f->geometry->blocks; b++) {
+        state[f->blocks[p->first_block + b].state]++;
+        if (check_block(f, p, b, e))
+            return -EFAULT;
+    }
+    if (state[BLOCK_FREE] != p->free_count || state[BLOCK_ERASING] != p->erasing ||
+        state[BLOCK_VICTIM] != (p->victim != FTL_NONE))
+        return err_set(e, EFAULT, "die %u plane %u: %u free, %u erasing, %u victims; counted %u, %u, %d", p->die,
+                       p->plane, state[BLOCK_FREE], state[BLOCK_ERASING], state[BLOCK_VICTIM], p->free_count,
+                       p->erasing, p->victim != FTL_NONE);
+    return check_heap(f, p, e);
+}
+
+int ftl_check(const struct ftl *f, struct err *e) {
+    for (uint32_t i = 0; i < f->planes; i++)
+        if (check_plane(f, &f->plane[i], e))
+            return -EFAULT;
+    int rc = f->ops->check(f, e);
+    return rc ? rc : nand_check(f->nand, e);
+}

@@ -1,0 +1,269 @@
+/*
+ * The translation layer of a block SSD: where each mapping unit lies, which
+ * blocks are free, and how garbage is collected. It knows nothing of requests
+ * or buffers; ssd/ asks it where to write and tells it what was written.
+ *
+ * Addresses. A logical unit (lpn) is 4 KiB of the host's space. A physical unit
+ * (ppu) packs block index, page and unit within the page, block strides being
+ * rounded up to a power of two so that no division is needed. A block index is
+ * the NAND's: ((die * planes) + plane) * blocks + block.
+ *
+ * States of a block:
+ *
+ *   FREE -> OPEN -> CLOSING -> FULL -> VICTIM -> DRAINING -> ERASING -> FREE
+ *             \_______\__________|                   |          |
+ *              (program failed)   (program failed) DEAD <-------+ (erase failed)
+ *
+ *   FREE -> OPEN: ftl_take_page   OPEN -> CLOSING: its last page was taken, or
+ *   a program failed   CLOSING -> FULL: no program under way   FULL -> VICTIM:
+ *   gc picks it   VICTIM -> DRAINING: all its valid pages are read   DRAINING ->
+ *   ERASING or DEAD: nothing valid, no copy and no reader left.
+ *
+ * Invariants (ftl_check() verifies them):
+ *  1. The logical map is the truth: unit p is valid iff map[owner[p]] == p + 1.
+ *  2. block.valid counts its valid units; only programmed pages hold any.
+ *  3. A plane's heap holds exactly its FREE blocks, youngest (fewest erases) first.
+ *  4. Of each plane's streams the open block is OPEN, and no other block is.
+ *  5. The host stream never takes a plane's last free block: collection always
+ *     has room for one victim.
+ */
+#ifndef DRIVELAB_DRIVE_SSD_FTL_H
+#define DRIVELAB_DRIVE_SSD_FTL_H
+
+#include "drive/drive.h"
+
+enum { FTL_UNIT_SHIFT = 12, FTL_UNIT_BYTES = 1 << FTL_UNIT_SHIFT, FTL_PAGE_UNITS_MAX = 16, FTL_PROGRAM_DEPTH = 2 };
+
+/* What a logical unit maps to; everything else is a physical unit + 1. Zero, so that an untouched table is an empty
+ * map.
+ */
+#define FTL_UNMAPPED  0u
+#define FTL_LOST      0xfffffffeu /* its only copy could not be read */
+#define FTL_BUFFERED  0xffffffffu /* written, never programmed */
+#define FTL_UNITS_MAX 0xfffffffcu
+#define FTL_NONE      0xffffffffu
+#define FTL_SPARE_MIN 3u /* blocks a plane can't fill: host and collection streams, and one in reserve */
+
+static inline bool ftl_on_flash(uint32_t entry) {
+    return entry - 1 < FTL_LOST - 1;
+}
+
+enum ftl_stream { FTL_STREAM_HOST, FTL_STREAM_GC, FTL_STREAMS };
+
+enum ftl_block_state {
+    BLOCK_FREE,
+    BLOCK_OPEN,
+    BLOCK_CLOSING,
+    BLOCK_FULL,
+    BLOCK_VICTIM,
+    BLOCK_DRAINING,
+    BLOCK_ERASING,
+    BLOCK_DEAD
+};
+
+struct ftl_block {
+    uint32_t valid;
+    uint16_t copying; /* units read from here by the collector, not yet settled */
+    uint8_t programs; /* under way */
+    uint8_t state;    /* enum ftl_block_state */
+    uint32_t readers; /* host reads under way: it must not be erased under them */
+};
+
+struct ftl_copy {
+    uint32_t lpn, from;
+};
+
+/* Free blocks, streams and collection of one plane. */
+struct ftl_plane {
+    uint32_t first_block; /* block index of its block 0 */
+    uint16_t die;
+    uint8_t plane;
+    bool collecting, gc_urgent, stuck;
+    uint32_t good;       /* blocks not bad */
+    uint32_t free_count; /* of heap[] */
+    uint32_t *heap;      /* block numbers, least erased first */
+    uint32_t coming;     /* good blocks DRAINING or ERASING: soon free */
+    uint32_t erasing;
+    uint32_t bad_full; /* failed blocks whose valid data must move */
+    struct {
+        uint32_t block, page; /* block number or FTL_NONE; next page to take */
+        uint32_t programs;    /* under way */
+    } open[FTL_STREAMS];
+    uint32_t victim, scan;         /* block number or FTL_NONE; next page to look at */
+    uint32_t gc_reads, gc_reading; /* operations and units */
+    uint32_t copies;               /* units in copy[], waiting to be programmed */
+    struct ftl_copy *copy;
+};
+
+struct ftl_counters {
+    uint64_t host_units, gc_units, pad_units; /* units programmed by cause */
+    uint64_t gc_runs, victim_valid;           /* victims and the valid units they held */
+    uint64_t gc_stale;                        /* copies overwritten on their way */
+    uint64_t lost_units;
+};
+
+struct ftl_op; /* a read, program or erase of the collector */
+
+struct ftl {
+    const struct ftl_ops *ops;
+    const struct gc_policy *policy;
+    const struct ssd_config *config;
+    struct nand *nand;
+    const struct nand_config *geometry;
+    struct nand_block *state; /* durable, shared with the NAND */
+    uint64_t planes, total_blocks;
+    uint32_t units; /* logical */
+    uint32_t page_units, page_shift, block_shift, block_units;
+    uint32_t gc_start, gc_stop, gc_urgent;
+
+    struct store *store;
+    uint32_t *map;      /* durable: lpn -> entry */
+    uint8_t *map_pages; /* durable: which 4 KiB pages of map[] were ever written */
+    uint32_t *owner;    /* ppu -> lpn, as written beside the data */
+    uint64_t *valid;    /* bit per ppu */
+    uint64_t mapped;    /* logical units with data */
+    struct ftl_block *blocks;
+    struct ftl_plane *plane;
+
+    uint32_t *order; /* planes in allocation order */
+    uint32_t group;  /* planes of a group take pages in step */
+    uint32_t cursor;
+    bool stalled; /* no plane could take a page when last asked */
+
+    struct ftl_op *op_free;
+    struct ftl_op_slab *slabs;
+
+    bool read_only;
+    int64_t spare_blocks_start; /* beyond what the capacity needs, when new */
+    struct ftl_counters count;
+
+    /* The owner hears when a plane may have become writable again. */
+    void (*space)(struct ftl *);
+};
+
+/* A page to program. */
+struct ftl_page {
+    struct ftl_plane *plane;
+    uint32_t block; /* block number in the plane */
+    uint32_t page;
+    uint32_t ppu; /* of its first unit */
+};
+
+/*
+ * A mapping scheme. Block management (blocks.c) and collection (gc.c) are
+ * common; a scheme decides what they are applied to.
+ */
+struct ftl_ops {
+    const char *name, *doc;
+    int (*init)(struct ftl *, struct store *, bool *fresh, struct err *);
+    void (*release)(struct ftl *);
+    uint32_t (*translate)(const struct ftl *, uint32_t lpn);  /* an entry, as above */
+    int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
+    bool (*plan)(struct ftl *, struct ftl_page *);            /* next host page; false: none can be written now */
+    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu); /* lpn was programmed at ppu */
+    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry); /* an entry that is no place on flash */
+    void (*trim)(struct ftl *, uint32_t lpn, uint32_t count);
+    void (*collect)(struct ftl *, struct ftl_plane *); /* advance collection as far as it goes now */
+    int (*recover)(struct ftl *, struct err *);        /* rebuild everything volatile from the durable tables */
+    int (*check)(const struct ftl *, struct err *);
+};
+
+extern const struct ftl_ops *const ftl_kinds[]; /* NULL-terminated */
+
+/* Victim selection. */
+struct gc_policy {
+    const char *name, *doc;
+    uint32_t (*pick)(const struct ftl *, const struct ftl_plane *); /* block number of a FULL block, or FTL_NONE */
+};
+
+extern const struct gc_policy gc_policies[]; /* ended by name == NULL */
+
+/* --- addresses --- */
+
+static inline uint32_t ftl_ppu(const struct ftl *f, const struct ftl_plane *p, uint32_t block, uint32_t page) {
+    return ((p->first_block + block) << f->block_shift) | (page << f->page_shift);
+}
+static inline struct ftl_block *ftl_block_of(const struct ftl *f, uint32_t ppu) {
+    return &f->blocks[ppu >> f->block_shift];
+}
+static inline uint32_t ftl_page_of(const struct ftl *f, uint32_t ppu) {
+    return (ppu & ((1u << f->block_shift) - 1)) >> f->page_shift;
+}
+static inline struct ftl_plane *ftl_plane_of(const struct ftl *f, uint32_t block_index) {
+    return &f->plane[block_index / f->geometry->blocks];
+}
+
+/* Fill the address of a NAND operation on the page of `ppu`. */
+void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op);
+
+/* --- life --- */
+
+int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, struct store *store, bool fresh,
+             struct err *e);
+void ftl_release(struct ftl *f);
+
+/* Geometry against capacity; 0 or -EINVAL naming options. */
+int ftl_config_check(const struct drive_config *config, struct err *e);
+int ftl_check(const struct ftl *f, struct err *e);
+
+/* True while anything the translation layer or the host stream started is under way on flash. */
+bool ftl_busy(const struct ftl *f);
+
+/* --- blocks.c --- */
+
+/* Empty heaps and streams, then sort blocks by their durable state; `valid` counts must be right. */
+void ftl_blocks_rebuild(struct ftl *f);
+bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s);
+void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page);
+bool ftl_plan_host(struct ftl *f, struct ftl_page *page);
+
+/* A program that ftl_take_page() began has ended; tell before its units are committed. */
+void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream s, bool ok);
+void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block);
+void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block);
+
+/* True while collection of the plane should go on. */
+bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p);
+
+/* Decide again whether the blocks left can carry the capacity. */
+void ftl_health_update(struct ftl *f);
+
+/* Good blocks beyond those that the capacity and the streams need; negative: the capacity can't be kept. */
+int64_t ftl_spare_blocks(const struct ftl *f);
+
+/* Program and commit at once, without time; for recovery and preconditioning. False: no room. */
+bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count);
+
+/* --- gc.c --- */
+
+void ftl_collect(struct ftl *f, struct ftl_plane *p);
+
+/* The last copy, reader or valid unit of a draining block may have gone. */
+void ftl_drained(struct ftl *f, uint32_t block_index);
+
+/* Forget operations under way (after nand_power_cut()). */
+void ftl_gc_reset(struct ftl *f);
+void ftl_gc_release(struct ftl *f);
+
+/* A host read of a unit begins and ends. */
+static inline void ftl_read_begin(struct ftl *f, uint32_t ppu) {
+    ftl_block_of(f, ppu)->readers++;
+}
+static inline void ftl_read_end(struct ftl *f, uint32_t ppu) {
+    struct ftl_block *b = ftl_block_of(f, ppu);
+    if (--b->readers == 0 && b->state == BLOCK_DRAINING)
+        ftl_drained(f, ppu >> f->block_shift);
+}
+
+/* --- page.c --- */
+
+extern const struct ftl_ops ftl_page_ops;
+
+static inline bool ftl_valid(const struct ftl *f, uint32_t ppu) {
+    return f->valid[ppu >> 6] >> (ppu & 63) & 1;
+}
+
+/* Move lpn from one place to another, unless it was written meanwhile: then false. */
+bool ftl_relocate(struct ftl *f, uint32_t lpn, uint32_t from, uint32_t to);
+
+#endif

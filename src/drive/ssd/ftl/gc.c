@@ -1,0 +1,352 @@
+/*
+ * Garbage collection, plane by plane: read what is valid in a victim, program
+ * it packed into the plane's collection stream, erase the victim.
+ *
+ * Copies of several victims share pages, so a page is padded only when a
+ * plane's collection pauses. While a plane has more than gc_urgent_percent of
+ * its blocks free, its operations wait behind those of the host and victims
+ * with less than an eighth of garbage are left alone; below that they run
+ * with the host's priority.
+ *
+ * Faithful: greedy choice over all closed blocks of a plane; reads, programs
+ * and erases go through the same dies and channels as the host's.
+ * Simplified: copies stay in their plane; copy data lives in controller memory
+ * that is never short (two pages a plane).
+ * Not modelled: copyback inside the die.
+ */
+#include <stdlib.h>
+
+#include "drive/ssd/ftl/ftl.h"
+
+enum { OPS_PER_SLAB = 64, READS_MAX = 2 };
+
+struct ftl_op {
+    struct nand_op nand;
+    struct ftl_op *next;
+    struct ftl *f;
+    struct ftl_plane *p;
+    struct ftl_page page;
+    uint32_t block;
+    uint32_t count;
+    struct ftl_copy copy[FTL_PAGE_UNITS_MAX];
+};
+
+struct ftl_op_slab {
+    struct ftl_op_slab *next;
+    struct ftl_op op[OPS_PER_SLAB];
+};
+
+/* --- pool --- */
+
+static void slab_thread(struct ftl *f, struct ftl_op_slab *slab) {
+    for (unsigned i = 0; i < OPS_PER_SLAB; i++) {
+        slab->op[i].next = f->op_free;
+        f->op_free = &slab->op[i];
+    }
+}
+
+static struct ftl_op *op_new(struct ftl *f, struct ftl_plane *p) {
+    if (!f->op_free) {
+        struct ftl_op_slab *slab = calloc(1, sizeof *slab);
+        if (!slab)
+            return NULL;
+        slab->next = f->slabs;
+        f->slabs = slab;
+        slab_thread(f, slab);
+    }
+    struct ftl_op *op = f->op_free;
+    f->op_free = op->next;
+    op->f = f;
+    op->p = p;
+    op->count = 0;
+    op->nand = (struct nand_op){.cause = NAND_GC, .urgent = p->gc_urgent, .die = p->die, .plane = p->plane};
+    return op;
+}
+
+static void op_free(struct ftl_op *op) {
+    op->next = op->f->op_free;
+    op->f->op_free = op;
+}
+
+void ftl_gc_reset(struct ftl *f) {
+    f->op_free = NULL;
+    for (struct ftl_op_slab *slab = f->slabs; slab; slab = slab->next)
+        slab_thread(f, slab);
+}
+
+void ftl_gc_release(struct ftl *f) {
+    while (f->slabs) {
+        struct ftl_op_slab *next = f->slabs->next;
+        free(f->slabs);
+        f->slabs = next;
+    }
+}
+
+/* --- erase --- */
+
+static void erase_done(struct nand_op *nand) {
+    struct ftl_op *op = (struct ftl_op *)nand; /* first member */
+    struct ftl *f = op->f;
+    struct ftl_plane *p = op->p;
+    p->coming--;
+    p->erasing--;
+    if (nand->result == NAND_DONE) {
+        ftl_block_free(f, p, op->block);
+    } else {
+        ftl_block_dead(f, p, op->block);
+        ftl_health_update(f);
+    }
+    op_free(op);
+    ftl_collect(f, p);
+    f->space(f);
+}
+
+static void erase(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_op *op = op_new(f, p);
+    if (!op)
+        return; /* no memory: asked again by the next start */
+    f->blocks[p->first_block + block].state = BLOCK_ERASING;
+    p->erasing++;
+    op->block = block;
+    op->nand.kind = NAND_ERASE;
+    op->nand.block = block;
+    op->nand.done = erase_done;
+    nand_submit(f->nand, &op->nand);
+}
+
+void ftl_drained(struct ftl *f, uint32_t block_index) {
+    struct ftl_block *b = &f->blocks[block_index];
+    if (b->state != BLOCK_DRAINING || b->valid || b->copying || b->readers)
+        return;
+    struct ftl_plane *p = ftl_plane_of(f, block_index);
+    if (f->state[block_index].bad)
+        ftl_block_dead(f, p, block_index - p->first_block);
+    else
+        erase(f, p, block_index - p->first_block);
+}
+
+/* --- victims --- */
+
+static uint32_t pick_greedy(const struct ftl *f, const struct ftl_plane *p) {
+    const struct ftl_block *b = &f->blocks[p->first_block];
+    uint32_t best = FTL_NONE, least = UINT32_MAX;
+    for (uint32_t i = 0; i < f->geometry->blocks; i++) {
+        if (b[i].valid < least && b[i].state == BLOCK_FULL && !f->state[p->first_block + i].bad) {
+            best = i;
+            least = b[i].valid;
+        }
+    }
+    return best;
+}
+
+const struct gc_policy gc_policies[] = {
+    {"greedy", "the block with the fewest valid units", pick_greedy},
+    {0},
+};
+
+static uint32_t pick_failed(const struct ftl *f, const struct ftl_plane *p) {
+    for (uint32_t i = 0; i < f->geometry->blocks; i++)
+        if (f->blocks[p->first_block + i].state == BLOCK_FULL && f->state[p->first_block + i].bad)
+            return i;
+    return FTL_NONE;
+}
+
+/* False if collecting the block would gain nothing, or not enough for the time being. */
+static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
+    uint32_t garbage = f->block_units - f->blocks[p->first_block + block].valid;
+    return garbage >= (p->gc_urgent ? 1 : (f->block_units + 7) / 8);
+}
+
+static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
+    uint32_t block = FTL_NONE;
+    if (p->bad_full && p->free_count > 1)
+        block = pick_failed(f, p);
+    if (block != FTL_NONE) {
+        p->bad_full--;
+    } else {
+        block = p->collecting ? f->policy->pick(f, p) : FTL_NONE;
+        if (block == FTL_NONE || !worthwhile(f, p, block))
+            return false;
+    }
+    struct ftl_block *b = &f->blocks[p->first_block + block];
+    b->state = BLOCK_VICTIM;
+    f->count.gc_runs++;
+    f->count.victim_valid += b->valid;
+    p->victim = block;
+    p->scan = 0;
+    return true;
+}
+
+static void victim_scanned(struct ftl *f, struct ftl_plane *p) {
+    uint32_t index = p->first_block + p->victim;
+    f->blocks[index].state = BLOCK_DRAINING;
+    p->victim = FTL_NONE;
+    p->coming += !f->state[index].bad;
+    p->collecting = ftl_wants_collection(f, p);
+    ftl_drained(f, index);
+}
+
+/* --- reads --- */
+
+static void uncopy(struct ftl *f, uint32_t from) {
+    struct ftl_block *b = ftl_block_of(f, from);
+    if (--b->copying == 0)
+        ftl_drained(f, from >> f->block_shift);
+}
+
+static void lose(struct ftl *f, const struct ftl_copy *c) {
+    if (f->ops->translate(f, c->lpn) == c->from + 1) {
+        f->ops->mark(f, c->lpn, FTL_LOST);
+        f->count.lost_units++;
+    }
+    uncopy(f, c->from);
+}
+
+static void read_done(struct nand_op *nand) {
+    struct ftl_op *op = (struct ftl_op *)nand; /* first member */
+    struct ftl *f = op->f;
+    struct ftl_plane *p = op->p;
+    p->gc_reads--;
+    p->gc_reading -= op->count;
+    for (uint32_t i = 0; i < op->count; i++) {
+        if (nand->result == NAND_DONE)
+            p->copy[p->copies++] = op->copy[i];
+        else
+            lose(f, &op->copy[i]);
+    }
+    op_free(op);
+    ftl_collect(f, p);
+}
+
+/* The valid units of one page; 0 if there is none. */
+static uint32_t page_copies(const struct ftl *f, uint32_t first, struct ftl_copy *copy) {
+    uint32_t n = 0;
+    for (uint32_t u = 0; u < f->page_units; u++)
+        if (ftl_valid(f, first + u))
+            copy[n++] = (struct ftl_copy){f->owner[first + u], first + u};
+    return n;
+}
+
+static void read_page(struct ftl *f, struct ftl_plane *p, uint32_t page, struct ftl_op *op) {
+    f->blocks[p->first_block + p->victim].copying += (uint16_t)op->count;
+    p->gc_reads++;
+    p->gc_reading += op->count;
+    op->nand.kind = NAND_READ;
+    op->nand.block = p->victim;
+    op->nand.page = page;
+    op->nand.bytes = op->count << FTL_UNIT_SHIFT;
+    op->nand.done = read_done;
+    nand_submit(f->nand, &op->nand);
+}
+
+/* Read the victim's next page with valid units, or finish it; false if nothing can be done now. */
+static bool read_next(struct ftl *f, struct ftl_plane *p) {
+    if (p->gc_reads >= READS_MAX || p->copies + p->gc_reading >= 2 * f->page_units)
+        return false;
+    if (p->victim == FTL_NONE && !choose_victim(f, p))
+        return false;
+    uint32_t written = f->state[p->first_block + p->victim].next_page;
+    struct ftl_op *op = op_new(f, p);
+    if (!op)
+        return false;
+    while (p->scan < written) {
+        uint32_t page = p->scan++;
+        op->count = page_copies(f, ftl_ppu(f, p, p->victim, page), op->copy);
+        if (op->count) {
+            read_page(f, p, page, op);
+            return true;
+        }
+    }
+    op_free(op);
+    victim_scanned(f, p);
+    return true;
+}
+
+/* --- programs --- */
+
+static void program_done(struct nand_op *nand) {
+    struct ftl_op *op = (struct ftl_op *)nand; /* first member */
+    struct ftl *f = op->f;
+    struct ftl_plane *p = op->p;
+    bool ok = nand->result == NAND_DONE;
+    ftl_programmed(f, &op->page, FTL_STREAM_GC, ok);
+    for (uint32_t i = 0; i < op->count; i++) {
+        const struct ftl_copy *c = &op->copy[i];
+        if (!ok) {
+            p->copy[p->copies++] = *c;
+            continue;
+        }
+        if (!ftl_relocate(f, c->lpn, c->from, op->page.ppu + i))
+            f->count.gc_stale++;
+        uncopy(f, c->from);
+    }
+    op_free(op);
+    ftl_collect(f, p);
+}
+
+/* Take up to a page of copies, oldest first, leaving out what the host overwrote meanwhile. */
+static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, struct ftl_copy *into) {
+    uint32_t n = 0, at = 0;
+    for (; at < p->copies && n < f->page_units; at++) {
+        const struct ftl_copy *c = &p->copy[at];
+        if (f->ops->translate(f, c->lpn) == c->from + 1) {
+            into[n++] = *c;
+        } else {
+            f->count.gc_stale++;
+            uncopy(f, c->from);
+        }
+    }
+    p->copies -= at;
+    for (uint32_t i = 0; i < p->copies; i++)
+        p->copy[i] = p->copy[at + i];
+    return n;
+}
+
+/* Copies are waiting and no block to put them is left or can come: the plane takes no more writes. */
+static void give_up_if_stuck(struct ftl *f, struct ftl_plane *p) {
+    if (p->open[FTL_STREAM_GC].block == FTL_NONE && !p->open[FTL_STREAM_GC].programs && !p->free_count && !p->erasing &&
+        !p->stuck) {
+        p->stuck = true;
+        ftl_health_update(f);
+    }
+}
+
+static bool program_next(struct ftl *f, struct ftl_plane *p, bool pad) {
+    if (p->copies < (pad ? 1 : f->page_units))
+        return false;
+    if (!ftl_stream_ready(f, p, FTL_STREAM_GC)) {
+        give_up_if_stuck(f, p);
+        return false;
+    }
+    struct ftl_op *op = op_new(f, p);
+    if (!op)
+        return false;
+    op->count = take_copies(f, p, op->copy);
+    if (!op->count) {
+        op_free(op);
+        return true;
+    }
+    ftl_take_page(f, p, FTL_STREAM_GC, &op->page);
+    f->count.gc_units += op->count;
+    f->count.pad_units += f->page_units - op->count;
+    op->nand.kind = NAND_PROGRAM;
+    op->nand.block = op->page.block;
+    op->nand.page = op->page.page;
+    op->nand.bytes = f->geometry->page_bytes;
+    op->nand.done = program_done;
+    nand_submit(f->nand, &op->nand);
+    return true;
+}
+
+void ftl_collect(struct ftl *f, struct ftl_plane *p) {
+    p->collecting = ftl_wants_collection(f, p);
+    /* Programs of one block keep one class, so that none overtakes its predecessor. */
+    if (!p->open[FTL_STREAM_GC].programs)
+        p->gc_urgent = p->free_count <= f->gc_urgent;
+    bool again = true;
+    while (again) {
+        while (read_next(f, p))
+            ;
+        again = program_next(f, p, p->victim == FTL_NONE && !p->gc_reads);
+    }
+}

@@ -1,0 +1,272 @@
+/*
+ * Page mapping: one entry per 4 KiB unit, all of it in memory.
+ *
+ * The map is durable and the only truth; owners, valid bits and counts are
+ * rebuilt from it at start. Each change of the map is one 32-bit store, made
+ * when the new place holds the data, so the process may die between any two.
+ *
+ * Simplified: the whole map is held in controller memory (no map cache, no
+ * map pages on flash). Not modelled: map journal and checkpoints.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "drive/ssd/ftl/ftl.h"
+
+enum { MAP_PAGE_SHIFT = 10 }; /* entries in 4 KiB of map */
+
+static void *sparse_new(size_t bytes) {
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static size_t physical_units(const struct ftl *f) {
+    return (size_t)f->total_blocks << f->block_shift;
+}
+
+static size_t valid_bytes(const struct ftl *f) {
+    return (physical_units(f) + 63) / 64 * 8;
+}
+
+static size_t map_page_count(const struct ftl *f) {
+    return ((size_t)f->units >> MAP_PAGE_SHIFT) + 1;
+}
+
+static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err *e) {
+    bool fresh_pages;
+    f->store = store;
+    f->map = store_state(store, "ftl.map", 1, (uint64_t)f->units * sizeof *f->map, fresh, e);
+    f->map_pages = store_state(store, "ftl.map-pages", 1, map_page_count(f), &fresh_pages, e);
+    if (!f->map || !f->map_pages)
+        return -EIO; /* the store said why */
+    f->owner = sparse_new(physical_units(f) * sizeof *f->owner);
+    f->valid = sparse_new(valid_bytes(f));
+    if (!f->owner || !f->valid)
+        return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
+    return 0;
+}
+
+static void page_release(struct ftl *f) {
+    if (f->owner)
+        munmap(f->owner, physical_units(f) * sizeof *f->owner);
+    if (f->valid)
+        munmap(f->valid, valid_bytes(f));
+}
+
+/* Pages of the map get their space in the image before their first entry. */
+static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
+    for (uint32_t page = lpn >> MAP_PAGE_SHIFT; page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
+        if (f->map_pages[page])
+            continue;
+        uint64_t first = (uint64_t)page << MAP_PAGE_SHIFT, entries = 1u << MAP_PAGE_SHIFT;
+        if (entries > f->units - first)
+            entries = f->units - first;
+        int rc = store_state_reserve(f->store, f->map + first, entries * sizeof *f->map);
+        if (rc)
+            return rc;
+        f->map_pages[page] = 1;
+    }
+    return 0;
+}
+
+static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
+    return f->map[lpn];
+}
+
+static void invalidate(struct ftl *f, uint32_t ppu) {
+    struct ftl_block *b = ftl_block_of(f, ppu);
+    f->valid[ppu >> 6] &= ~(1ull << (ppu & 63));
+    if (--b->valid == 0 && b->state == BLOCK_DRAINING)
+        ftl_drained(f, ppu >> f->block_shift);
+}
+
+static void validate(struct ftl *f, uint32_t lpn, uint32_t ppu) {
+    f->owner[ppu] = lpn;
+    f->valid[ppu >> 6] |= 1ull << (ppu & 63);
+    ftl_block_of(f, ppu)->valid++;
+}
+
+static void set_entry(struct ftl *f, uint32_t lpn, uint32_t entry) {
+    uint32_t old = f->map[lpn];
+    f->map[lpn] = entry;
+    f->mapped += (entry != FTL_UNMAPPED) - (old != FTL_UNMAPPED);
+    if (ftl_on_flash(old))
+        invalidate(f, old - 1);
+}
+
+static void page_commit(struct ftl *f, uint32_t lpn, uint32_t ppu) {
+    validate(f, lpn, ppu);
+    set_entry(f, lpn, ppu + 1);
+}
+
+static void page_mark(struct ftl *f, uint32_t lpn, uint32_t entry) {
+    set_entry(f, lpn, entry);
+}
+
+bool ftl_relocate(struct ftl *f, uint32_t lpn, uint32_t from, uint32_t to) {
+    if (f->map[lpn] != from + 1)
+        return false;
+    validate(f, lpn, to);
+    set_entry(f, lpn, to + 1);
+    return true;
+}
+
+static void page_trim(struct ftl *f, uint32_t lpn, uint32_t count) {
+    uint32_t end = lpn + count;
+    while (lpn < end) {
+        if (!f->map_pages[lpn >> MAP_PAGE_SHIFT]) {
+            lpn = ((lpn >> MAP_PAGE_SHIFT) + 1) << MAP_PAGE_SHIFT;
+            continue;
+        }
+        if (f->map[lpn] != FTL_UNMAPPED)
+            set_entry(f, lpn, FTL_UNMAPPED);
+        lpn++;
+    }
+}
+
+/* An entry that no sound drive would have written: beyond the flash, or in a page that was never programmed. */
+static bool entry_sound(const struct ftl *f, uint32_t entry) {
+    if (!ftl_on_flash(entry))
+        return true;
+    uint32_t ppu = entry - 1;
+    uint64_t index = ppu >> f->block_shift;
+    return index < f->total_blocks && ftl_page_of(f, ppu) < f->state[index].next_page;
+}
+
+static void rebuild_entry(struct ftl *f, uint32_t lpn) {
+    uint32_t entry = f->map[lpn];
+    if (entry == FTL_UNMAPPED)
+        return;
+    f->mapped++;
+    if (!entry_sound(f, entry) || (ftl_on_flash(entry) && ftl_valid(f, entry - 1)))
+        f->map[lpn] = FTL_LOST;
+    else if (ftl_on_flash(entry))
+        validate(f, lpn, entry - 1);
+}
+
+/* Units that are mapped but lie nowhere on flash get a place now. */
+static void place_buffered(struct ftl *f, uint32_t *found, uint32_t count) {
+    for (uint32_t done = 0; done < count; done += f->page_units) {
+        uint32_t n = count - done < f->page_units ? count - done : f->page_units;
+        if (!ftl_place_now(f, found + done, n))
+            return; /* they stay in controller memory until the next start */
+    }
+}
+
+/* Without a free block a plane could never be collected: clear one with time standing still. */
+static void make_room(struct ftl *f, struct ftl_plane *p) {
+    while (p->free_count == 0) {
+        uint32_t block = f->policy->pick(f, p);
+        if (block == FTL_NONE)
+            return;
+        uint32_t first = ftl_ppu(f, p, block, 0);
+        for (uint32_t u = 0; u < f->block_units; u++)
+            if (ftl_valid(f, first + u))
+                set_entry(f, f->owner[first + u], FTL_BUFFERED);
+        struct nand_block *nb = &f->state[p->first_block + block];
+        nb->next_page = 0;
+        nb->erases++;
+        ftl_block_free(f, p, block);
+    }
+}
+
+static uint32_t collect_buffered(const struct ftl *f, uint32_t *found) {
+    uint32_t n = 0;
+    for (uint32_t lpn = 0; lpn < f->units; lpn++) {
+        if (!f->map_pages[lpn >> MAP_PAGE_SHIFT]) {
+            lpn |= (1u << MAP_PAGE_SHIFT) - 1;
+            continue;
+        }
+        if (f->map[lpn] != FTL_BUFFERED)
+            continue;
+        if (found)
+            found[n] = lpn;
+        n++;
+    }
+    return n;
+}
+
+static int page_recover(struct ftl *f, struct err *e) {
+    /* Fresh pages of zeros cost less than clearing used ones. */
+    madvise(f->valid, valid_bytes(f), MADV_DONTNEED);
+    for (uint64_t i = 0; i < f->total_blocks; i++)
+        f->blocks[i] = (struct ftl_block){0};
+    f->mapped = 0;
+    for (uint32_t lpn = 0; lpn < f->units; lpn++) {
+        if (!f->map_pages[lpn >> MAP_PAGE_SHIFT])
+            lpn |= (1u << MAP_PAGE_SHIFT) - 1;
+        else
+            rebuild_entry(f, lpn);
+    }
+    ftl_blocks_rebuild(f);
+    for (uint32_t i = 0; i < f->planes; i++)
+        make_room(f, &f->plane[i]);
+    uint32_t count = collect_buffered(f, NULL);
+    if (count) {
+        uint32_t *found = malloc(count * sizeof *found);
+        if (!found)
+            return err_set(e, ENOMEM, "no memory to recover %u buffered units", count);
+        collect_buffered(f, found);
+        place_buffered(f, found, count);
+        free(found);
+    }
+    return 0;
+}
+
+static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
+    uint32_t entry = f->map[lpn];
+    if (!ftl_on_flash(entry))
+        return 0;
+    if (!entry_sound(f, entry))
+        return err_set(e, EFAULT, "lpn %u maps to unit %u, which was never programmed", lpn, entry - 1);
+    if (f->owner[entry - 1] != lpn || !ftl_valid(f, entry - 1))
+        return err_set(e, EFAULT, "lpn %u maps to unit %u, which belongs to lpn %u (valid %d)", lpn, entry - 1,
+                       f->owner[entry - 1], ftl_valid(f, entry - 1));
+    return 0;
+}
+
+static int page_check(const struct ftl *f, struct err *e) {
+    uint64_t mapped = 0, on_flash = 0, valid = 0;
+    for (uint32_t lpn = 0; lpn < f->units; lpn++) {
+        if (f->map[lpn] != FTL_UNMAPPED && !f->map_pages[lpn >> MAP_PAGE_SHIFT])
+            return err_set(e, EFAULT, "lpn %u is mapped in a page of the map marked untouched", lpn);
+        mapped += f->map[lpn] != FTL_UNMAPPED;
+        on_flash += ftl_on_flash(f->map[lpn]);
+        if (check_entry(f, lpn, e))
+            return -EFAULT;
+    }
+    for (uint64_t i = 0; i < f->total_blocks; i++) {
+        uint32_t count = 0;
+        for (uint32_t u = 0; u < 1u << f->block_shift; u++)
+            count += ftl_valid(f, (uint32_t)(i << f->block_shift) + u);
+        if (count != f->blocks[i].valid)
+            return err_set(e, EFAULT, "block %llu counts %u valid units but has %u", (unsigned long long)i,
+                           f->blocks[i].valid, count);
+        valid += count;
+    }
+    if (mapped != f->mapped || valid != on_flash)
+        return err_set(e, EFAULT, "%llu units mapped, %llu counted; %llu on flash, %llu valid",
+                       (unsigned long long)mapped, (unsigned long long)f->mapped, (unsigned long long)on_flash,
+                       (unsigned long long)valid);
+    return 0;
+}
+
+const struct ftl_ops ftl_page_ops = {
+    .name = "page",
+    .doc = "one map entry per 4 KiB, all in controller memory",
+    .init = page_init,
+    .release = page_release,
+    .reserve = page_reserve,
+    .translate = page_translate,
+    .plan = ftl_plan_host,
+    .commit = page_commit,
+    .mark = page_mark,
+    .trim = page_trim,
+    .collect = ftl_collect,
+    .recover = page_recover,
+    .check = page_check,
+};
+
+const struct ftl_ops *const ftl_kinds[] = {&ftl_page_ops, NULL};

@@ -1,0 +1,46 @@
+/* Options of section "ssd". */
+#include "drive/drive_int.h"
+
+#define ROW(field, ...)                                                                                                \
+    { "ssd", #field, .offset = offsetof(struct ssd_config, field), __VA_ARGS__ }
+
+/* In the order of ftl_kinds[] and gc_policies[]; the drive's self-check compares the names. */
+static const char *const mappings[] = {"page", NULL};
+static const char *const policies[] = {"greedy", NULL};
+static const char *const preconditions[] = {"none", "sequential", "random", NULL};
+
+const struct opt_row ssd_opts[] = {
+    ROW(mapping, .type = OPT_ENUM, .choices = mappings, .def = "page", .help = "how logical units find their place"),
+    ROW(op_percent, .type = OPT_DOUBLE, .max = 1000, .def = "7", .unit = "%",
+        .help = "over-provisioning: flash beyond the capacity, of the capacity, at least"),
+    ROW(plane_order, .type = OPT_STRING, .def = "PCL",
+        .help = "order in which pages walk channels (C), LUNs (L) and planes (P), fastest first"),
+    ROW(write_buffer, .type = OPT_SIZE, .max = 1e12, .def = "16MiB", .unit = "bytes",
+        .help = "write buffer; 0 = a write is answered when it is on flash"),
+    ROW(volatile_cache, .type = OPT_BOOL, .def = "yes",
+        .help = "the write buffer is lost with power and reported to hosts; no: protected by capacitors"),
+    ROW(read_firmware, .type = OPT_TIME, .max = 1e9, .def = "5us", .unit = "ns", .runtime = true,
+        .help = "controller time added to each read"),
+    ROW(write_firmware, .type = OPT_TIME, .max = 1e9, .def = "5us", .unit = "ns", .runtime = true,
+        .help = "controller time added to each write, flush and deallocation"),
+    ROW(buffer_hit, .type = OPT_TIME, .max = 1e9, .def = "1us", .unit = "ns", .runtime = true,
+        .help = "read of a unit that is in the write buffer"),
+    ROW(unmapped_read, .type = OPT_TIME, .max = 1e9, .def = "1us", .unit = "ns", .runtime = true,
+        .help = "read of a unit that was never written or was deallocated"),
+    ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s",
+        .help = "host link, each direction; 0 = unlimited"),
+    ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
+    ROW(gc_start_percent, .type = OPT_DOUBLE, .max = 100, .def = "5", .unit = "%", .runtime = true,
+        .help = "free blocks of a plane below which collection starts in the background"),
+    ROW(gc_stop_percent, .type = OPT_DOUBLE, .max = 100, .def = "6", .unit = "%", .runtime = true,
+        .help = "free blocks of a plane at which collection stops"),
+    ROW(gc_urgent_percent, .type = OPT_DOUBLE, .max = 100, .def = "2", .unit = "%", .runtime = true,
+        .help = "free blocks of a plane at or below which collection runs with the host's priority"),
+    ROW(gc_background, .type = OPT_BOOL, .def = "yes", .runtime = true,
+        .help = "collect before it is urgent, behind the host's operations"),
+    ROW(precondition, .type = OPT_ENUM, .choices = preconditions, .def = "none",
+        .help = "state of a new drive: empty, or as after sequential or long random writing"),
+    ROW(precondition_percent, .type = OPT_DOUBLE, .max = 100, .def = "100", .unit = "%",
+        .help = "share of the capacity written by precondition, from its start"),
+    {0},
+};

@@ -1,0 +1,49 @@
+/*
+ * Loss of power. What is on flash stays; a volatile write buffer is lost, so
+ * every unit in it reads again as before the oldest version that never reached
+ * flash. A protected buffer is saved by its capacitors. Requests in flight are
+ * forgotten. The drive starts again at once.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "drive/ssd/ssd.h"
+
+/* Take a version back. */
+static void undo(struct ssd *s, uint32_t slot) {
+    const struct slot *v = &s->buffer.slots[slot];
+    uint64_t offset = (uint64_t)v->lpn << FTL_UNIT_SHIFT;
+    if (s->payload && v->undo)
+        memcpy(store_map(s->store, offset, FTL_UNIT_BYTES), wbuf_undo(&s->buffer, slot), FTL_UNIT_BYTES);
+    else if (s->payload && store_discard(s->store, offset, FTL_UNIT_BYTES))
+        memset(store_map(s->store, offset, FTL_UNIT_BYTES), 0, FTL_UNIT_BYTES);
+    if (!ftl_on_flash(v->was) && v->was != FTL_BUFFERED)
+        s->ftl.ops->mark(&s->ftl, v->lpn, v->was);
+}
+
+/* Chains hold the younger versions of a unit first, so that the oldest one's undo comes last. */
+static void undo_all(struct ssd *s) {
+    const struct wbuf *b = &s->buffer;
+    for (uint32_t i = 0; b->used && i <= b->mask; i++)
+        for (uint32_t slot = b->heads[i]; slot != SLOT_NONE; slot = b->slots[slot].chain)
+            if (!b->slots[slot].dead)
+                undo(s, slot);
+}
+
+void ssd_power_cut(struct drive *drive) {
+    struct ssd *s = ssd_of(drive);
+    struct io_line *lines[] = {&s->buffered, &s->unmapped, &s->reads, &s->writes, &s->rest};
+    struct err e = {0};
+    nand_power_cut(s->ftl.nand);
+    for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
+        io_line_clear(lines[i]);
+    s->link_in.free_ns = s->link_out.free_ns = 0;
+    s->wait_head = s->flush_head = NULL;
+    if (s->config.ssd.volatile_cache || s->write_through)
+        undo_all(s);
+    wbuf_reset(&s->buffer);
+    ssd_ops_reset(s);
+    ftl_gc_reset(&s->ftl);
+    if (s->ftl.ops->recover(&s->ftl, &e))
+        log_error(LOG_DRIVE, "recovery after power loss is incomplete: %s", e.text);
+}

@@ -1,0 +1,380 @@
+/*
+ * Writes, Flush and deallocation.
+ *
+ * A write takes buffer slots unit by unit, in order of arrival; whoever finds
+ * the buffer full waits, and everybody behind him. It is answered when its
+ * last unit has a slot (and, for a part of a unit, the rest has been read) and
+ * its data has crossed the link. With FUA on a volatile cache, or without a
+ * buffer, it also waits until its own units are on flash.
+ *
+ * Payload reaches the store when a unit takes its slot. A unit that was not on
+ * flash is first marked as buffered in the durable map, so that a process that
+ * dies anywhere in between leaves nothing acknowledged unreadable.
+ *
+ * Simplified: a page may start programming up to one link transfer before its
+ * data has crossed the host link; its answer never comes too early. A partial
+ * deallocation of a unit writes zeros without cost.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "drive/payload.h"
+#include "drive/ssd/ssd.h"
+
+/* --- answers --- */
+
+/* Due when the data has crossed the link and the controller has done its part; io->event.at_ns holds the first. */
+static void answer(struct drive *drive, struct io *io) {
+    struct ssd *s = ssd_of(drive);
+    int64_t now = sim_now(s->sim), link = io->event.at_ns + s->config.ssd.write_firmware;
+    io_line_push(&s->writes, io, link > now ? link : now);
+}
+
+void ssd_write_part(struct ssd *s, struct io *io) {
+    if (--io->pending)
+        return;
+    if ((io->flags & IO_FUA) && io->status == IO_OK)
+        drive_store_flush(&s->drive, io, answer);
+    else
+        answer(&s->drive, io);
+}
+
+/* --- slots --- */
+
+static bool on_flash_before_answer(const struct ssd *s, const struct io *io) {
+    return s->write_through || ((io->flags & IO_FUA) && s->config.ssd.volatile_cache);
+}
+
+static void slot_answer(struct ssd *s, uint32_t slot) {
+    struct io *io = s->buffer.slots[slot].waiter;
+    s->buffer.slots[slot].waiter = NULL;
+    if (io)
+        ssd_write_part(s, io);
+}
+
+static void slot_kill(struct ssd *s, uint32_t slot) {
+    slot_answer(s, slot);
+    wbuf_kill(&s->buffer, slot);
+}
+
+void ssd_slot_filled(struct ssd *s, uint32_t slot) {
+    if (s->buffer.slots[slot].dead)
+        wbuf_put(&s->buffer, slot);
+    else
+        wbuf_filled(&s->buffer, slot);
+}
+
+/* Keep what power loss would bring back. */
+static void save_undo(struct ssd *s, uint32_t slot, uint32_t entry, bool older) {
+    struct slot *v = &s->buffer.slots[slot];
+    v->was = entry;
+    if (!s->undo || (entry == FTL_UNMAPPED && !older))
+        return;
+    const void *old = store_map(s->store, (uint64_t)v->lpn << FTL_UNIT_SHIFT, FTL_UNIT_BYTES);
+    memcpy(wbuf_undo(&s->buffer, slot), old, FTL_UNIT_BYTES);
+    v->undo = true;
+}
+
+/* A slot for a unit of which the request writes `bytes`; SLOT_NONE: no room. */
+static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t bytes) {
+    struct ftl *f = &s->ftl;
+    struct wbuf *b = &s->buffer;
+    bool wait = on_flash_before_answer(s, io);
+    uint32_t held = b->used ? wbuf_find(b, lpn) : SLOT_NONE;
+    if (held != SLOT_NONE && b->slots[held].state != SLOT_INFLIGHT && !b->slots[held].waiter) {
+        s->count.buffer_write_units++;
+        b->slots[held].waiter = wait ? io : NULL;
+        io->pending += wait;
+        return held;
+    }
+    uint32_t entry = f->ops->translate(f, lpn);
+    bool fill = bytes < FTL_UNIT_BYTES && held == SLOT_NONE && ftl_on_flash(entry);
+    uint32_t slot = wbuf_add(b, lpn, fill ? SLOT_FILLING : SLOT_DIRTY);
+    if (slot == SLOT_NONE)
+        return slot;
+    save_undo(s, slot, entry, held != SLOT_NONE);
+    b->slots[slot].waiter = wait ? io : NULL;
+    io->pending += wait;
+    if (!ftl_on_flash(entry) && entry != FTL_BUFFERED)
+        f->ops->mark(f, lpn, FTL_BUFFERED);
+    if (fill && !ssd_fill(s, io, slot, entry - 1))
+        wbuf_filled(b, slot);
+    return slot;
+}
+
+/* Put units of a write into the buffer from where it stopped; io->part counts bytes. False: no room. */
+static bool accept(struct ssd *s, struct io *io) {
+    struct payload_cursor at = payload_seek(io, io->part);
+    while (io->part < io->bytes) {
+        uint64_t offset = io->offset + io->part;
+        uint32_t in_unit = offset & (FTL_UNIT_BYTES - 1), bytes = FTL_UNIT_BYTES - in_unit;
+        if (bytes > io->bytes - io->part)
+            bytes = (uint32_t)(io->bytes - io->part);
+        if (slot_for(s, io, (uint32_t)(offset >> FTL_UNIT_SHIFT), bytes) == SLOT_NONE)
+            return false;
+        if (s->payload)
+            payload_write(&s->drive, io, &at, offset, bytes);
+        io->part += bytes;
+    }
+    if (on_flash_before_answer(s, io))
+        wbuf_drain(&s->buffer);
+    ssd_write_part(s, io);
+    return true;
+}
+
+static void refuse(struct ssd *s, struct io *io) {
+    io_fail(io, IO_NAMESPACE_WRITE_PROTECTED,
+            "the drive is read-only: too few good blocks are left for its capacity of %" PRIu64 " bytes",
+            s->config.drive.capacity);
+    io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+}
+
+/* Space behind the payload and the map entries; false: io has failed with the reason. */
+static bool reserve(struct ssd *s, struct io *io) {
+    uint32_t first = (uint32_t)(io->offset >> FTL_UNIT_SHIFT);
+    uint32_t last = (uint32_t)((io->offset + io->bytes - 1) >> FTL_UNIT_SHIFT);
+    int rc = s->ftl.ops->reserve(&s->ftl, first, last - first + 1);
+    if (rc)
+        io_fail(io, IO_CAPACITY_EXCEEDED,
+                "no space behind the drive for the map of %" PRIu64 " bytes at %" PRIu64 ": %s", io->bytes, io->offset,
+                strerror(-rc));
+    return !rc && (!s->payload || payload_reserve(&s->drive, io));
+}
+
+void ssd_write(struct ssd *s, struct io *io) {
+    if (__builtin_expect(s->ftl.read_only, 0)) {
+        refuse(s, io);
+        return;
+    }
+    if (!reserve(s, io)) {
+        io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+        return;
+    }
+    io->event.at_ns = io_link_cross(&s->link_in, io->submitted_ns, io->op == IO_WRITE ? io->bytes : 0);
+    io->part = 0;
+    io->pending = 1;
+    io->next = NULL;
+    if (!s->wait_head && accept(s, io)) {
+        ssd_pump(s);
+        return;
+    }
+    s->count.stalls++;
+    if (s->wait_head)
+        s->wait_tail->next = io;
+    else
+        s->wait_head = io;
+    s->wait_tail = io;
+    ssd_pump(s);
+}
+
+/* --- to flash --- */
+
+static void slot_written(struct ssd *s, uint32_t slot, uint32_t ppu) {
+    struct wbuf *b = &s->buffer;
+    struct slot *v = &b->slots[slot];
+    if (!v->dead) {
+        for (uint32_t old; (old = wbuf_older(b, slot)) != SLOT_NONE;)
+            slot_kill(s, old);
+        s->ftl.ops->commit(&s->ftl, v->lpn, ppu);
+        slot_answer(s, slot);
+    }
+    wbuf_put(b, slot);
+}
+
+static void page_written(struct nand_op *nand) {
+    struct ssd_op *op = (struct ssd_op *)nand; /* first member */
+    struct ssd *s = op->ssd;
+    bool ok = nand->result == NAND_DONE;
+    s->life->bytes_written += nand->bytes;
+    ftl_programmed(&s->ftl, &op->page, FTL_STREAM_HOST, ok);
+    for (uint32_t i = op->count; i-- > 0;) { /* backwards: retries go to the front */
+        if (ok)
+            slot_written(s, op->slots[i], op->page.ppu + i);
+        else if (s->buffer.slots[op->slots[i]].dead)
+            wbuf_put(&s->buffer, op->slots[i]);
+        else
+            wbuf_retry(&s->buffer, op->slots[i]);
+    }
+    struct ftl_plane *p = op->page.plane;
+    ssd_op_free(op);
+    if (!ok)
+        s->ftl.ops->collect(&s->ftl, p);
+    ssd_pump(s);
+}
+
+static void program_page(struct ssd *s, struct ssd_op *op) {
+    struct ftl *f = &s->ftl;
+    op->count = 0;
+    while (op->count < f->page_units && s->buffer.dirty)
+        op->slots[op->count++] = wbuf_take(&s->buffer);
+    f->count.host_units += op->count;
+    f->count.pad_units += f->page_units - op->count;
+    op->nand.kind = NAND_PROGRAM;
+    op->nand.die = op->page.plane->die;
+    op->nand.plane = op->page.plane->plane;
+    op->nand.block = op->page.block;
+    op->nand.page = op->page.page;
+    op->nand.bytes = s->config.nand.page_bytes;
+    op->nand.done = page_written;
+    nand_submit(f->nand, &op->nand);
+    if (op->page.page % 16 == 0)
+        f->ops->collect(f, op->page.plane);
+}
+
+/* Nothing can be written now: collect wherever that may help. */
+static void collect_everywhere(struct ssd *s) {
+    for (uint32_t i = 0; i < s->ftl.planes; i++)
+        if (ftl_wants_collection(&s->ftl, &s->ftl.plane[i]))
+            s->ftl.ops->collect(&s->ftl, &s->ftl.plane[i]);
+}
+
+static void to_flash(struct ssd *s) {
+    while (wbuf_page_due(&s->buffer, s->ftl.page_units)) {
+        bool was_stalled = s->ftl.stalled;
+        struct ssd_op *op = ssd_op_new(s);
+        if (!op)
+            return;
+        if (!s->ftl.ops->plan(&s->ftl, &op->page)) {
+            ssd_op_free(op);
+            if (!was_stalled)
+                collect_everywhere(s);
+            return;
+        }
+        program_page(s, op);
+    }
+}
+
+/* --- flush --- */
+
+static void flush_answer(struct drive *drive, struct io *io) {
+    struct ssd *s = ssd_of(drive);
+    io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+}
+
+static void flushes_done(struct ssd *s) {
+    while (s->flush_head && wbuf_flushed(&s->buffer, s->flush_head->part)) {
+        struct io *io = s->flush_head;
+        s->flush_head = io->next;
+        drive_store_flush(&s->drive, io, flush_answer);
+    }
+}
+
+void ssd_flush(struct ssd *s, struct io *io) {
+    if (!s->config.ssd.volatile_cache && !s->write_through) {
+        drive_store_flush(&s->drive, io, flush_answer); /* the buffer survives power loss */
+        return;
+    }
+    io->part = wbuf_close_epoch(&s->buffer);
+    io->next = NULL;
+    if (s->flush_head)
+        s->flush_tail->next = io;
+    else
+        s->flush_head = io;
+    s->flush_tail = io;
+    wbuf_drain(&s->buffer);
+    ssd_pump(s);
+}
+
+/* --- the pump --- */
+
+static void accept_waiting(struct ssd *s) {
+    while (s->wait_head) {
+        struct io *io = s->wait_head, *next = io->next;
+        if (!accept(s, io))
+            return;
+        s->wait_head = next;
+    }
+}
+
+/* The drive can write no more: fail what waits for room, and flushes of what has no place to go. */
+static void end_of_life(struct ssd *s) {
+    while (s->wait_head) {
+        struct io *io = s->wait_head;
+        s->wait_head = io->next;
+        refuse(s, io);
+    }
+    if (!s->was_read_only)
+        collect_everywhere(s);
+    s->was_read_only = true;
+    if (!s->flush_head || !s->ftl.stalled || ftl_busy(&s->ftl))
+        return;
+    while (s->flush_head) {
+        struct io *io = s->flush_head;
+        s->flush_head = io->next;
+        io_fail(io, IO_WRITE_FAULT, "%u units in the write buffer have no good block left to go to", s->buffer.used);
+        flush_answer(&s->drive, io);
+    }
+}
+
+void ssd_pump(struct ssd *s) {
+    to_flash(s);
+    if (s->wait_head) {
+        accept_waiting(s);
+        to_flash(s);
+    }
+    if (s->buffer.used > s->count.buffer_peak)
+        s->count.buffer_peak = s->buffer.used;
+    if (s->flush_head)
+        flushes_done(s);
+    if (__builtin_expect(s->ftl.read_only, 0))
+        end_of_life(s);
+}
+
+/* --- deallocation --- */
+
+static void forget_buffered(struct ssd *s, uint32_t lpn) {
+    for (uint32_t slot; (slot = wbuf_find(&s->buffer, lpn)) != SLOT_NONE;)
+        slot_kill(s, slot);
+}
+
+static void forget_range(struct ssd *s, uint32_t first, uint32_t end) {
+    struct wbuf *b = &s->buffer;
+    if (end - first <= b->count) {
+        for (uint32_t lpn = first; b->used && lpn < end; lpn++)
+            forget_buffered(s, lpn);
+        return;
+    }
+    for (uint32_t i = 0; i < b->count; i++)
+        if (b->slots[i].state != SLOT_FREE && !b->slots[i].dead && b->slots[i].lpn - first < end - first)
+            slot_kill(s, i);
+}
+
+static void trim_units(struct ssd *s, struct io *io, uint32_t first, uint32_t end) {
+    if (first >= end)
+        return;
+    int rc = store_discard(s->store, (uint64_t)first << FTL_UNIT_SHIFT, (uint64_t)(end - first) << FTL_UNIT_SHIFT);
+    if (rc) {
+        io_fail(io, IO_WRITE_FAULT, "the store could not give back %u units (errno %d)", end - first, -rc);
+        return;
+    }
+    forget_range(s, first, end);
+    s->ftl.ops->trim(&s->ftl, first, end - first);
+}
+
+/* Bytes of a unit that are cleared while the rest stays. */
+static void zero_part(struct ssd *s, uint64_t offset, uint64_t bytes) {
+    if (s->payload && bytes && s->ftl.ops->translate(&s->ftl, (uint32_t)(offset >> FTL_UNIT_SHIFT)) != FTL_UNMAPPED)
+        memset(store_map(s->store, offset, bytes), 0, bytes);
+}
+
+void ssd_trim(struct ssd *s, struct io *io) {
+    uint64_t mask = FTL_UNIT_BYTES - 1, start = io->offset, end = start + io->bytes;
+    uint64_t first = (start + mask) & ~mask, last = end & ~mask;
+    if (s->ftl.read_only) {
+        refuse(s, io);
+        return;
+    }
+    if (first > last) {
+        zero_part(s, start, io->bytes);
+    } else {
+        zero_part(s, start, first - start);
+        zero_part(s, last, end - last);
+        trim_units(s, io, (uint32_t)(first >> FTL_UNIT_SHIFT), (uint32_t)(last >> FTL_UNIT_SHIFT));
+    }
+    s->ftl.stalled = false;
+    ssd_pump(s);
+    if (io->flags & IO_FUA)
+        drive_store_flush(&s->drive, io, flush_answer);
+    else
+        flush_answer(&s->drive, io);
+}
