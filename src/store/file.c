@@ -277,12 +277,14 @@ static struct store *file_open(const struct store_config *config, struct sim *si
     *created = f->fd == -ENOENT;
     if (*created)
         f->fd = file_create(config, e);
-    if (f->fd < 0 || file_set_up(f, config, sim, *created, e)) {
-        err_prefix(e, "%s", config->path);
-        file_release(f);
-        return NULL;
-    }
-    return &f->store;
+    int rc = f->fd < 0 ? f->fd : file_set_up(f, config, sim, *created, e);
+    if (!rc)
+        return &f->store;
+    if (*created && f->fd >= 0)
+        unlink(path);
+    err_prefix(e, "%s: ", config->path);
+    file_release(f);
+    return NULL;
 }
 
 static void file_close(struct store *store) {
@@ -377,7 +379,7 @@ static int file_area_open(struct store *store, struct store_area *area, bool *fr
     *fresh = i < 0;
     int rc = i < 0 ? file_area_new(f, area, e) : file_area_old(f, area, i, e);
     if (rc)
-        err_prefix(e, "%s", f->path);
+        err_prefix(e, "%s: ", f->path);
     return rc;
 }
 
