@@ -101,7 +101,7 @@ static int session_run(struct session *s, const char *drive, const struct argume
         return e->code ? e->code : -EIO;
     for (unsigned i = 0; i < s->jobs.count; i++)
         if (job_resolve(&s->jobs.job[i], s->drive->capacity, e))
-            return err_prefix(e, "%s", a->job);
+            return err_prefix(e, "%s: ", a->job);
     if (s->jobs.notes[0])
         fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
     int64_t start = wall_clock();

@@ -345,14 +345,14 @@ int job_file_parse(struct job_file *jobs, const char *name, const char *text, un
         if (strlen(line) != n)
             return err_set(e, EINVAL, "%s:%u: NUL byte in the line", name, number);
         if (parse_line(&p, line, e))
-            return err_prefix(e, "%s:%u", name, number);
+            return err_prefix(e, "%s:%u: ", name, number);
         at += n + 1;
     }
     if (!jobs->count)
         return err_set(e, EINVAL, "%s: no job section; a job file needs at least [name]", name);
     for (unsigned i = 0; i < jobs->count; i++)
         if (finish_job(&jobs->job[i], e))
-            return err_prefix(e, "%s", name);
+            return err_prefix(e, "%s: ", name);
     return 0;
 }
 
