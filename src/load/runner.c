@@ -135,9 +135,7 @@ static int worker_init(struct worker *w, const struct job *job, struct drive *dr
         w->block_bytes = job->bs[RUN_READ] > job->bs[RUN_WRITE] ? job->bs[RUN_READ] : job->bs[RUN_WRITE];
     w->blocks = job->size.bytes / w->block_bytes;
     w->bytes_left = w->blocks * w->block_bytes;
-    w->ios_left = job->number_ios ? job->number_ios : UINT64_MAX;
-    if (job->number_ios)
-        w->bytes_left = UINT64_MAX; /* as fio: the number of I/Os decides, passes repeat */
+    w->ios_left = job->number_ios ? job->number_ios : UINT64_MAX; /* as fio: ends a job early, never extends it */
     w->stop_ns = job->runtime_ns ? now + job->runtime_ns : SIM_NEVER;
     permutation_init(&w->order, w->blocks, &w->rng);
     w->slot = calloc(job->iodepth, sizeof(*w->slot));
@@ -183,10 +181,16 @@ static void collect(struct run_result *result, struct worker *w) {
 int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, uint64_t seed,
              struct run_result *result, struct err *e) {
     unsigned count = 0, ready = 0, active;
+    uint64_t slots = 0;
     int ret = 0;
     *result = (struct run_result){0};
-    for (unsigned i = 0; i < jobs->count; i++)
+    for (unsigned i = 0; i < jobs->count; i++) {
         count += jobs->job[i].numjobs;
+        slots += (uint64_t)jobs->job[i].numjobs * jobs->job[i].iodepth;
+        if (count > LOAD_JOBS_MAX || slots > LOAD_DEPTH_MAX)
+            return err_set(e, E2BIG, "job \"%s\": more than %d jobs, or %d requests in flight, in one run",
+                           jobs->job[i].name, LOAD_JOBS_MAX, LOAD_DEPTH_MAX);
+    }
     struct worker *workers = calloc(count, sizeof(*workers));
     result->stat = calloc(count, sizeof(*result->stat));
     result->job = calloc(count, sizeof(*result->job));

@@ -9,6 +9,9 @@
 #include "drive/drive.h"
 #include "load/job.h"
 
+#define LOAD_JOBS_MAX  1024      /* job instances of one run; each has its own histograms */
+#define LOAD_DEPTH_MAX (1 << 20) /* requests in flight, all jobs together */
+
 /* Results of a run; free with run_result_release(). */
 struct run_result {
     struct run_stat **stat; /* one per job instance, or per group with group_reporting */
