@@ -68,18 +68,22 @@ void run_stat_finish(struct run_stat *s, int64_t end_ns) {
             window_roll(&s->dir[d].window, (end_ns - s->start_ns) / RUN_WINDOW_NS);
 }
 
-/* Windows of jobs that ran at the same time add up; their extremes only approximately, as in fio. */
+/*
+ * Windows of jobs that ran at the same time add up: means and variances (as
+ * of independent numbers, so squares get the cross term); extremes only
+ * approximately, as in fio.
+ */
 static void window_merge(struct run_window *into, const struct run_window *from) {
     if (!from->samples)
         return;
+    into->iops_squares += from->iops_squares + 2 * into->iops_sum * from->iops_sum / (double)from->samples;
+    into->bytes_squares += from->bytes_squares + 2 * into->bytes_sum * from->bytes_sum / (double)from->samples;
     into->iops_min += from->iops_min;
     into->iops_max += from->iops_max;
     into->bytes_min += from->bytes_min;
     into->bytes_max += from->bytes_max;
     into->iops_sum += from->iops_sum;
     into->bytes_sum += from->bytes_sum;
-    into->iops_squares += from->iops_squares;
-    into->bytes_squares += from->bytes_squares;
     into->samples = from->samples > into->samples ? from->samples : into->samples;
 }
 

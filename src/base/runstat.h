@@ -50,7 +50,7 @@ void run_stat_submit(struct run_stat *s, unsigned depth);
 void run_stat_complete(struct run_stat *s, enum run_dir dir, uint64_t bytes, int64_t wanted_ns, int64_t submitted_ns,
                        int64_t completed_ns);
 
-/* Account the last, possibly partial, window; call once when the job ends. */
+/* Account the windows up to the end, without a partial last one (fio's way, too); call once when the job ends. */
 void run_stat_finish(struct run_stat *s, int64_t end_ns);
 
 /* Add a finished job's numbers to a group's. */

@@ -116,20 +116,32 @@ static json_t *depth_object(const uint64_t *level) {
     return o;
 }
 
-/* Share of all requests whose latency lies in (low, high]. */
+/*
+ * fio's iodepth_submit and iodepth_complete say how many requests one system
+ * call moved; here each is handed over and taken back alone, fio's bucket "4".
+ */
+static json_t *batch_object(bool any) {
+    static const char *const names[] = {"0", "4", "8", "16", "32", "64", ">=64"};
+    json_t *o = json_object();
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        set_real(o, names[i], i == 1 && any ? 100 : 0);
+    return o;
+}
+
+/* Share of all requests whose latency lies in [low, high). */
 static double share(const struct run_stat *s, uint64_t low, uint64_t high) {
     uint64_t in = 0, total = 0;
     for (int d = 0; d < RUN_DIRS; d++) {
         const struct hist *h = &s->dir[d].lat;
         total += h->count;
         for (unsigned i = 0; h->count && i < HIST_BUCKETS; i++)
-            if (h->bucket[i] && hist_bucket_low(i) > low && hist_bucket_low(i) <= high)
+            if (h->bucket[i] && hist_bucket_low(i) >= low && hist_bucket_low(i) < high)
                 in += h->bucket[i];
     }
     return total ? 100.0 * (double)in / (double)total : 0;
 }
 
-/* fio's latency_ns, latency_us, latency_ms: share of requests up to each limit, from the previous one. */
+/* fio's latency_ns, latency_us, latency_ms: share of requests below each limit, from the previous one. */
 static void add_latency_tables(json_t *o, const struct run_stat *s) {
     static const unsigned limits[] = {2, 4, 10, 20, 50, 100, 250, 500, 750, 1000};
     static const char *const names[] = {"latency_ns", "latency_us", "latency_ms"};
@@ -158,6 +170,10 @@ static void add_process_fields(json_t *o) {
     set_int(o, "minf", 0);
 }
 
+static bool any_io(const struct run_stat *s) {
+    return s->dir[RUN_READ].ios || s->dir[RUN_WRITE].ios || s->dir[RUN_TRIM].ios;
+}
+
 static json_t *job_object(const struct report *r, unsigned i) {
     const struct run_stat *s = r->stat[i];
     double seconds = (double)(s->end_ns - s->start_ns) / 1e9;
@@ -176,6 +192,8 @@ static json_t *job_object(const struct report *r, unsigned i) {
     set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
     add_process_fields(o);
     json_object_set_new(o, "iodepth_level", depth_object(s->depth_level));
+    json_object_set_new(o, "iodepth_submit", batch_object(any_io(s)));
+    json_object_set_new(o, "iodepth_complete", batch_object(any_io(s)));
     add_latency_tables(o, s);
     set_int(o, "latency_depth", r->iodepth[i]);
     set_int(o, "latency_target", 0);
