@@ -26,6 +26,16 @@ int cli_bad_input(const struct err *e);
 /* Print a printf-style complaint and where to find help; returns CLI_USAGE. */
 int cli_bad_usage(const struct cli_command *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * After getopt_long() with an option string that starts with ':' returned what
+ * is no option (`c` is '?' or ':'): say which argument is wrong and how.
+ */
+struct option;
+int cli_bad_option(const struct cli_command *self, char **argv, int c, const struct option *options);
+
+/* Say that there is no such command, and which is near; returns CLI_USAGE. */
+int cli_unknown_command(const char *name);
+
 /* Print the command's help to stdout; returns CLI_OK. */
 int cli_help(const struct cli_command *self);
 

@@ -29,13 +29,13 @@ static int run_drives(const struct cli_command *self, int argc, char **argv) {
     struct config_overrides overrides = {0};
     struct err e = {0};
     bool json = false;
-    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
         if (c == 'h')
             return cli_help(self);
         if (c == 'j')
             json = true;
         else if (c != 'o')
-            return cli_bad_usage(self, "bad option");
+            return cli_bad_option(self, argv, c, options);
         else if (config_override(&overrides, optarg, &e))
             return cli_bad_input(&e);
     }

@@ -102,16 +102,20 @@ static int print_man(void) {
 static int run_help(const struct cli_command *self, int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--man"))
         return print_man();
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+        return cli_help(self);
     for (const struct cli_command *const *c = cli_commands; argc > 1 && *c; c++)
         if (!strcmp((*c)->name, argv[1]))
             return cli_help(*c);
+    if (argc > 1)
+        return cli_unknown_command(argv[1]);
     print_overview();
     return CLI_OK;
 }
 
 const struct cli_command cmd_help = {
     .name = "help",
-    .synopsis = "[COMMAND]",
+    .synopsis = "[COMMAND | --man]",
     .summary = "list the commands, or explain one",
     .run = run_help,
 };

@@ -67,7 +67,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
     };
     unsigned mix = 70;
     uint64_t bs = 4096;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
         switch (c) {
         case 'n':
             a->target.subnqn = optarg;
@@ -118,7 +118,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             a->help = true;
             return cli_help(self);
         default:
-            return cli_bad_usage(self, "bad option");
+            return cli_bad_option(self, argv, c, options);
         }
     }
     a->workload.bytes = (uint32_t)bs;

@@ -35,7 +35,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         {"reproducible", no_argument, 0, 'r'}, {"help", no_argument, 0, 'h'},       {0},
     };
     struct err e = {0};
-    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
         switch (c) {
         case 'o':
             if (config_override(&a->overrides, optarg, &e))
@@ -58,7 +58,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             a->help = true;
             return cli_help(self);
         default:
-            return cli_bad_usage(self, "bad option");
+            return cli_bad_option(self, argv, c, options);
         }
     }
     if (optind + 1 != argc)
@@ -89,9 +89,9 @@ static int session_run(struct session *s, const char *drive, const struct argume
     char seed[64];
     struct config_overrides overrides = a->overrides;
     snprintf(seed, sizeof(seed), "drive.seed=%" PRIu64, a->seed);
-    memmove(overrides.text + 1, overrides.text, (CONFIG_OVERRIDES - 1) * sizeof(overrides.text[0]));
+    memmove(overrides.text + 1, overrides.text, overrides.count * sizeof(overrides.text[0]));
     overrides.text[0] = seed; /* first, so that -o drive.seed still wins */
-    overrides.count += overrides.count < CONFIG_OVERRIDES;
+    overrides.count++;
     if (job_file_read(&s->jobs, a->job, e) || config_load(&s->config, drive, &overrides, e))
         return e->code;
     s->sim = sim_new(&virtual_time, e);

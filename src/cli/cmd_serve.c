@@ -125,7 +125,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         {0},
     };
     struct err e = {0};
-    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
         int ret = 0;
         switch (c) {
         case 'o':
@@ -159,7 +159,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             a->help = true;
             return cli_help(self);
         default:
-            return cli_bad_usage(self, "bad option");
+            return cli_bad_option(self, argv, c, options);
         }
         if (ret)
             return cli_bad_input(&e);

@@ -24,7 +24,7 @@ enum loop_wait { LOOP_SPIN, LOOP_SLEEP };
 
 /* What the options -o, in their order, say. */
 struct config_overrides {
-    const char *text[CONFIG_OVERRIDES];
+    const char *text[CONFIG_OVERRIDES + 1]; /* one more, for what a command puts first */
     unsigned count;
 };
 

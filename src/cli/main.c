@@ -2,6 +2,7 @@
  * drivelab: the table of sub-commands.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,30 @@ int cli_bad_usage(const struct cli_command *self, const char *fmt, ...) {
     return CLI_USAGE;
 }
 
+static int bad_long_option(const struct cli_command *self, const char *text, const struct option *options) {
+    const char *names[32] = {0};
+    int len = (int)strcspn(text + 2, "=");
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", len, text + 2);
+    for (unsigned i = 0; options[i].name && i < 31; i++) {
+        names[i] = options[i].name;
+        if (!strcmp(options[i].name, name))
+            return cli_bad_usage(self, "option --%s takes no value", name);
+    }
+    const char *nearest = text_nearest(name, names);
+    return cli_bad_usage(self, "no option is called \"--%s\"%s%s%s", name, nearest ? " (did you mean --" : "",
+                         nearest ? nearest : "", nearest ? "?)" : "");
+}
+
+int cli_bad_option(const struct cli_command *self, char **argv, int c, const struct option *options) {
+    const char *text = argv[optind - 1];
+    if (c == ':')
+        return cli_bad_usage(self, "option %s needs a value", text);
+    if (!strncmp(text, "--", 2))
+        return bad_long_option(self, text, options);
+    return cli_bad_usage(self, "no option is called \"-%c\"", optopt);
+}
+
 int cli_help(const struct cli_command *self) {
     printf("drivelab %s %s\n\n%s.\n", self->name, self->synopsis, self->summary);
     if (self->options)
@@ -36,7 +61,7 @@ int cli_help(const struct cli_command *self) {
     return CLI_OK;
 }
 
-static int unknown_command(const char *name) {
+int cli_unknown_command(const char *name) {
     const char *names[16] = {0};
     for (unsigned i = 0; cli_commands[i] && i < 15; i++)
         names[i] = cli_commands[i]->name;
@@ -57,5 +82,5 @@ int main(int argc, char **argv) {
     for (const struct cli_command *const *c = cli_commands; *c; c++)
         if (!strcmp((*c)->name, name))
             return (*c)->run(*c, argc > 1 ? argc - 1 : 1, argc > 1 ? argv + 1 : argv);
-    return unknown_command(name);
+    return cli_unknown_command(name);
 }
