@@ -122,6 +122,11 @@ static void hook_run(struct sim_idle_hook *hook) {
 
 /* Room for `bytes` more; NULL if the peer has stopped reading or memory is out. */
 static uint8_t *tx_room(struct tcp_queue *t, size_t bytes) {
+    if (t->tx_len + bytes > t->tx_size && t->tx_sent > t->tx_len / 2) { /* a socket that is never quite drained */
+        t->tx_len -= t->tx_sent;
+        memmove(t->tx, t->tx + t->tx_sent, t->tx_len);
+        t->tx_sent = 0;
+    }
     if (t->tx_len + bytes > t->tx_size) {
         size_t size = t->tx_size * 2 > t->tx_len + bytes ? t->tx_size * 2 : t->tx_len + bytes;
         uint8_t *grown = size <= TX_MAX ? realloc(t->tx, size) : NULL;
@@ -401,13 +406,11 @@ static const struct host_queue_ops tcp_queue_ops = {tcp_submit, tcp_fail, tcp_cl
 static int split_address(const char *address, char *host, size_t size, const char **port, struct err *e) {
     const char *colon = strrchr(address, ':');
     size_t len = colon ? (size_t)(colon - address) : 0;
-    if (len > 2 && address[0] == '[' && address[len - 1] == ']') {
-        address++;
-        len -= 2;
-    }
+    bool bracket = len > 2 && address[0] == '[' && address[len - 1] == ']';
+    len -= bracket ? 2 : 0;
     if (!colon || !len || !colon[1] || len >= size)
         return err_set(e, EINVAL, "address \"%s\" is not of the form HOST:PORT or [IPV6]:PORT", address);
-    memcpy(host, address, len);
+    memcpy(host, address + bracket, len);
     host[len] = 0;
     *port = colon + 1;
     return 0;

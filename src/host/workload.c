@@ -119,17 +119,24 @@ static void check_read(struct run *r, struct slot *s) {
         problem(r, "wrong data at byte %llu of the namespace", (unsigned long long)first * LEDGER_UNIT);
 }
 
+static void record_failure(struct run *r, struct slot *s) {
+    r->result->failed++;
+    if (s->write && r->w->ledger)
+        ledger_forget(r->w->ledger, s->unit, units_of(r));
+    if (s->cmd.error)
+        problem(r, "connection lost: %s", strerror(-s->cmd.error));
+    else if (host_cmd_status(&s->cmd))
+        problem(r, "%s failed with status 0x%03x", s->write ? "write" : "read", host_cmd_status(&s->cmd));
+    else
+        problem(r, "read answered success with %u of %u bytes", s->cmd.received, s->cmd.bytes);
+    r->stopping = r->stopping || s->cmd.error;
+}
+
 static void record(struct run *r, struct slot *s) {
     struct workload_result *result = r->result;
-    if (s->cmd.error || host_cmd_status(&s->cmd)) {
-        result->failed++;
-        if (s->write && r->w->ledger)
-            ledger_forget(r->w->ledger, s->unit, units_of(r));
-        if (s->cmd.error)
-            problem(r, "connection lost: %s", strerror(-s->cmd.error));
-        else
-            problem(r, "%s failed with status 0x%03x", s->write ? "write" : "read", host_cmd_status(&s->cmd));
-        r->stopping = r->stopping || s->cmd.error;
+    bool partial = !s->write && s->cmd.received != s->cmd.bytes;
+    if (s->cmd.error || host_cmd_status(&s->cmd) || partial) {
+        record_failure(r, s);
         return;
     }
     result->ios[s->write]++;
