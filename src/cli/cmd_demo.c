@@ -87,7 +87,7 @@ static int run_phases(struct hostrun *h, const struct arguments *a, struct ledge
                          .region = a->region,
                          .seed = 1,
                          .ledger = ledger};
-    char name[40];
+    char name[64];
     if (w.bytes > h->ctrl.mdts)
         w.bytes = h->ctrl.mdts;
     snprintf(name, sizeof(name), "fill %s, depth %u", text_bytes(a->region).s, w.depth);
