@@ -190,6 +190,7 @@ enum nvme_status_value {
     NVME_SC_INVALID_PROTECTION = 0x181,
     NVME_SC_READ_ONLY_RANGE = 0x182,
     NVME_SC_SIZE_LIMIT_EXCEEDED = 0x183,
+    NVME_SC_OVERLAPPING_RANGE = 0x187,
 
     NVME_SC_CONNECT_INCOMPATIBLE_FORMAT = 0x180,
     NVME_SC_CONNECT_BUSY = 0x181,
@@ -220,6 +221,7 @@ enum nvme_property {
 #define NVME_CAP_MQES(cap)   ((uint16_t)(cap))
 #define NVME_CAP_CQR         (1ull << 16)
 #define NVME_CAP_TO_SHIFT    24 /* 500 ms */
+#define NVME_CAP_TO(cap)     ((cap) >> 24 & 0xff)
 #define NVME_CAP_CSS_NVM     (1ull << 37)
 #define NVME_CAP_CSS_IOCS    (1ull << 43)
 #define NVME_CAP_CRMS_RWMS   (1ull << 59)
@@ -705,6 +707,8 @@ struct nvme_timestamp {
     uint8_t rsvd7;
 };
 _Static_assert(sizeof(struct nvme_timestamp) == 8, "timestamp feature");
+
+#define NVME_DULBE (1u << 16) /* Error Recovery: report deallocated blocks */
 
 struct nvme_host_behavior {
     uint8_t acre, etdas, lbafee, rsvd3[509];

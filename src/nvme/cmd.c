@@ -1,0 +1,484 @@
+/*
+ * The life of a command and the proof that it ends exactly once. States and
+ * invariants are in nvme_int.h.
+ *
+ * Hot path: nvme_cmd_start(), nvme_cmd_execute(), nvme_cmd_finish(); they look
+ * at the command, its queue and one row, and allocate nothing.
+ *
+ * SQHD moves as commands complete, not as they arrive: a host that honours it
+ * never has more commands outstanding than the queue has entries.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nvme/nvme_int.h"
+
+#define SQHD_NO_FLOW_CONTROL 0xffffu
+
+/* ---- State machine ---- */
+
+/* False, counted and logged: the caller must not go on. */
+static bool cmd_move(struct nvme_cmd *cmd, enum nvme_cmd_state from, enum nvme_cmd_state to) {
+    if (__builtin_expect(cmd->state == from, 1)) {
+        cmd->state = to;
+        return true;
+    }
+    cmd->queue->target->violations++;
+    log_error(LOG_NVME, "internal: %s qid %u cid %u: state %u where %u was due, on the way to %u", cmd->queue->peer,
+              cmd->queue->qid, le16_get(cmd->sqe.cid), cmd->state, from, to);
+    return false;
+}
+
+static bool cid_take(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    uint16_t cid = le16_get(cmd->sqe.cid);
+    uint64_t *word = &queue->cids[cid / 64], bit = 1ull << cid % 64;
+    if (*word & bit)
+        return false;
+    *word |= bit;
+    cmd->cid_held = true;
+    return true;
+}
+
+static void cid_give(struct nvme_cmd *cmd) {
+    uint16_t cid = le16_get(cmd->sqe.cid);
+    if (cmd->cid_held)
+        cmd->queue->cids[cid / 64] &= ~(1ull << cid % 64);
+    cmd->cid_held = false;
+}
+
+static void list_add(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    cmd->next = NULL;
+    cmd->prev = queue->tail;
+    if (queue->tail)
+        queue->tail->next = cmd;
+    else
+        queue->head = cmd;
+    queue->tail = cmd;
+    queue->outstanding++;
+}
+
+static void list_remove(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    if (cmd->prev)
+        cmd->prev->next = cmd->next;
+    else
+        queue->head = cmd->next;
+    if (cmd->next)
+        cmd->next->prev = cmd->prev;
+    else
+        queue->tail = cmd->prev;
+    queue->outstanding--;
+}
+
+/* Nothing refers to the command any more. The last of a queue that is gone lets go of the controller. */
+static void cmd_recycle(struct nvme_cmd *cmd) {
+    struct nvme_queue *queue = cmd->queue;
+    list_remove(queue, cmd);
+    if (__builtin_expect(cmd->buffer != NULL, 0)) {
+        free(cmd->buffer);
+        cmd->buffer = NULL;
+    }
+    io_release(&cmd->io);
+    cmd->state = NVME_CMD_IDLE;
+    if (queue->gone && !queue->outstanding && queue->ctrl) {
+        nvme_ctrl_put(queue->ctrl);
+        queue->ctrl = NULL;
+    }
+    queue->ops->recycle(cmd);
+}
+
+/* ---- Failing ---- */
+
+static void error_record(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd, uint16_t status, const char *reason) {
+    struct nvme_error *error = &ctrl->errors[ctrl->error_count++ % NVME_ERRORS];
+    bool fabrics = cmd->sqe.opc == NVME_OPC_FABRICS;
+    memset(error, 0, sizeof *error);
+    error->entry = (struct nvme_error_log_entry){
+        .error_count = le64_from(ctrl->error_count),
+        .sqid = le16_from(cmd->queue->qid),
+        .cmdid = cmd->sqe.cid,
+        .status_field = le16_from((uint16_t)(status << 1)),
+        .parm_error_location = le16_from(cmd->error_location),
+        .lba = le64_from(cmd->slba),
+        .nsid = fabrics ? le32_from(0) : cmd->sqe.nsid,
+        .trtype = cmd->queue->ops->trtype,
+        .opc = cmd->sqe.opc,
+    };
+    snprintf(error->reason, sizeof error->reason, "%s", reason);
+    if (ctrl->subsystem) {
+        ctrl->subsystem->errors++;
+        ctrl->subsystem->durable->error_entries++;
+    }
+}
+
+static const char *op_name(const struct nvme_cmd *cmd) {
+    return cmd->row && cmd->row->name ? cmd->row->name : "command";
+}
+
+struct nvme_status nvme_fail(struct nvme_cmd *cmd, uint16_t status, uint16_t location, const char *fmt, ...) {
+    char reason[NVME_REASON_MAX];
+    struct nvme_queue *queue = cmd->queue;
+    struct nvme_ctrl *ctrl = queue->ctrl;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(reason, sizeof reason, fmt, args);
+    va_end(args);
+    const struct nvme_status_row *row = nvme_status_find(status, cmd->sqe.opc == NVME_OPC_FABRICS);
+    if (!row || !row->retry)
+        status |= NVME_DNR;
+    cmd->error_location = location;
+    if (ctrl) {
+        status |= NVME_MORE;
+        error_record(ctrl, cmd, status, reason);
+    }
+    log_limited(ctrl ? &ctrl->limit : &queue->target->limit, LOG_NVME, LOG_LEVEL_INFO,
+                "%s qid %u cid %u: %s (opcode %02xh) fails with %s (0x%x): %s", queue->peer, queue->qid,
+                le16_get(cmd->sqe.cid), op_name(cmd), cmd->sqe.opc, row ? row->name : "unknown status", status, reason);
+    return (struct nvme_status){status};
+}
+
+struct nvme_status nvme_io_failed(struct nvme_cmd *cmd) {
+    struct nvme_ctrl *ctrl = nvme_cmd_ctrl(cmd);
+    uint16_t status = cmd->io.status;
+    if (status >> 8 == 2)
+        ctrl->subsystem->durable->media_errors++;
+    struct nvme_status st =
+        nvme_fail(cmd, status, NVME_LOC_NONE, "%s", cmd->io.reason ? cmd->io.reason : "the drive gave no reason");
+    if (status == NVME_SC_INTERNAL_ERROR) {
+        ctrl->error_info = NVME_ASYNC_ERROR_TRANSIENT_INTERNAL;
+        nvme_event_raise(ctrl, NVME_EVENT_ERROR);
+    }
+    nvme_health_look(ctrl);
+    return st;
+}
+
+/* ---- Starting ---- */
+
+static struct nvme_status start_fabrics(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    uint8_t fctype = ((const uint8_t *)&cmd->sqe)[4];
+    cmd->row = &nvme_fabrics_ops[fctype];
+    if (!cmd->row->handler)
+        return nvme_fail(cmd, NVME_SC_INVALID_OPCODE, 4, "fabrics command type %02xh is not supported", fctype);
+    if (!queue->ctrl && fctype != NVME_FCTYPE_CONNECT)
+        return nvme_fail(cmd, NVME_SC_SEQUENCE_ERROR, 4, "the queue is not connected yet");
+    return cmd->row->prepare ? cmd->row->prepare(cmd) : NVME_OK;
+}
+
+static struct nvme_status find_row(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    struct nvme_ctrl *ctrl = queue->ctrl;
+    uint8_t opc = cmd->sqe.opc;
+    if (!ctrl)
+        return nvme_fail(cmd, NVME_SC_SEQUENCE_ERROR, 0, "opcode %02xh before Connect", opc);
+    if (!(ctrl->csts & NVME_CSTS_RDY))
+        return nvme_fail(cmd, NVME_SC_SEQUENCE_ERROR, 0, "opcode %02xh while the controller is not enabled (CC %08xh)",
+                         opc, ctrl->cc);
+    cmd->row = queue->qid ? &nvme_io_ops[opc] : &nvme_admin_ops[opc];
+    if (!cmd->row->handler)
+        return nvme_fail(cmd, NVME_SC_INVALID_OPCODE, 0, "%s opcode %02xh is not supported",
+                         queue->qid ? "I/O" : "admin", opc);
+    if (!ctrl->subsystem && !(cmd->row->flags & NVME_OP_DISCOVERY))
+        return nvme_fail(cmd, NVME_SC_INVALID_OPCODE, 0, "not on a discovery controller");
+    return NVME_OK;
+}
+
+static struct nvme_status find_ns(struct nvme_cmd *cmd) {
+    struct nvme_subsystem *subsystem = nvme_cmd_subsystem(cmd);
+    uint32_t nsid = le32_get(cmd->sqe.nsid);
+    if (nsid - 1 < subsystem->ns_count) {
+        cmd->ns = &subsystem->ns[nsid - 1];
+        return NVME_OK;
+    }
+    if (nsid == NVME_NSID_ALL && (cmd->row->flags & NVME_OP_NS_ALL))
+        return NVME_OK;
+    return nvme_fail(cmd, NVME_SC_INVALID_NS, NVME_LOC(nsid), "NSID %u, valid are 1 to %u%s", nsid, subsystem->ns_count,
+                     cmd->row->flags & NVME_OP_NS_ALL ? " and FFFFFFFFh" : "");
+}
+
+static struct nvme_status start_check(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    if (__builtin_expect(!cid_take(queue, cmd), 0))
+        return nvme_fail(cmd, NVME_SC_CID_CONFLICT, NVME_LOC(cid), "command identifier %u is already in use",
+                         le16_get(cmd->sqe.cid));
+    if (queue->ctrl)
+        queue->ctrl->traffic = true;
+    if (__builtin_expect(cmd->sqe.opc == NVME_OPC_FABRICS, 0))
+        return start_fabrics(queue, cmd);
+    struct nvme_status st = find_row(queue, cmd);
+    if (__builtin_expect(st.v, 0))
+        return st;
+    const struct nvme_op_row *row = cmd->row;
+    if (__builtin_expect(NVME_SQE_FUSE(cmd->sqe.flags) != 0, 0))
+        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(flags), "fused operations are not supported");
+    if (row->xfer != NVME_XFER_NONE && __builtin_expect(NVME_SQE_PSDT(cmd->sqe.flags) == NVME_PSDT_PRP, 0))
+        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(flags) | 6 << 8,
+                         "PRPs (PSDT 0) over fabrics; SGLs are required");
+    if (row->flags & NVME_OP_NS) {
+        st = find_ns(cmd);
+        if (__builtin_expect(st.v, 0))
+            return st;
+    }
+    return row->prepare ? row->prepare(cmd) : NVME_OK;
+}
+
+static void cmd_reset(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    cmd->queue = queue;
+    cmd->cqe = (struct nvme_cqe){0};
+    cmd->latched = false;
+    cmd->xfer = NVME_XFER_NONE;
+    cmd->xfer_bytes = 0;
+    cmd->in = NULL;
+    cmd->in_count = 0;
+    cmd->out = NULL;
+    cmd->out_bytes = 0;
+    cmd->row = NULL;
+    cmd->ns = NULL;
+    cmd->buffer = NULL;
+    cmd->slba = 0;
+    cmd->nlb = 0;
+    cmd->io_busy = false;
+    cmd->cid_held = false;
+    cmd->status = 0;
+    cmd->error_location = NVME_LOC_NONE;
+    cmd->due_ns = 0;
+    io_init(&cmd->io);
+}
+
+void nvme_cmd_start(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    cmd_reset(queue, cmd);
+    list_add(queue, cmd);
+    queue->started++;
+    cmd->state = NVME_CMD_STARTED;
+    struct nvme_status st = start_check(queue, cmd);
+    if (__builtin_expect(st.v, 0)) {
+        cmd->latched = true;
+        cmd->status = st.v;
+        cmd->xfer_bytes = 0;
+    } else if (cmd->xfer_bytes) {
+        cmd->xfer = cmd->row->xfer;
+    }
+}
+
+/* ---- Executing and finishing ---- */
+
+static void count(struct nvme_cmd *cmd) {
+    struct nvme_ctrl *ctrl = cmd->queue->ctrl;
+    if (!ctrl || !ctrl->subsystem)
+        return;
+    if (cmd->queue->qid) {
+        ctrl->subsystem->io_count[cmd->sqe.opc]++;
+        return;
+    }
+    ctrl->subsystem->admin_count[cmd->sqe.opc]++;
+    nvme_health_look(ctrl);
+    nvme_subsystem_power_on(ctrl->subsystem);
+}
+
+void nvme_cmd_execute(struct nvme_cmd *cmd) {
+    if (!cmd_move(cmd, NVME_CMD_STARTED, NVME_CMD_RUNNING))
+        return;
+    struct nvme_status st;
+    count(cmd);
+    if (__builtin_expect(cmd->latched, 0))
+        st = (struct nvme_status){cmd->status};
+    else if (__builtin_expect(cmd->xfer == NVME_XFER_TO_CTRL && !cmd->in, 0))
+        st = nvme_fail(cmd, NVME_SC_DATA_TRANSFER_ERROR, NVME_LOC_NONE, "%u bytes of data did not come",
+                       cmd->xfer_bytes);
+    else
+        st = cmd->row->handler(cmd);
+    if (st.v != NVME_PENDING.v)
+        nvme_cmd_finish(cmd, st);
+}
+
+static uint16_t sqhd_next(struct nvme_queue *queue) {
+    if (!queue->sq_flow_control)
+        return SQHD_NO_FLOW_CONTROL;
+    uint16_t next = (uint16_t)(queue->sqhd + 1);
+    queue->sqhd = next >= queue->entries ? 0 : next;
+    return queue->sqhd;
+}
+
+/* Fill the completion entry and hand it to the transport. */
+static void cmd_complete(struct nvme_cmd *cmd, struct nvme_status status) {
+    struct nvme_queue *queue = cmd->queue;
+    cid_give(cmd);
+    cmd->status = status.v;
+    if (__builtin_expect(status.v, 0)) {
+        cmd->out = NULL;
+        cmd->out_bytes = 0;
+    }
+    cmd->cqe.sqhd = le16_from(sqhd_next(queue));
+    cmd->cqe.sqid = le16_from(queue->qid);
+    cmd->cqe.cid = cmd->sqe.cid;
+    cmd->cqe.status = le16_from((uint16_t)(status.v << 1));
+    if (!cmd->due_ns)
+        cmd->due_ns = sim_now(queue->target->sim);
+    queue->completed++;
+    queue->ops->complete(cmd);
+}
+
+void nvme_cmd_finish(struct nvme_cmd *cmd, struct nvme_status status) {
+    if (cmd_move(cmd, NVME_CMD_RUNNING, NVME_CMD_DONE))
+        cmd_complete(cmd, status);
+}
+
+void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...) {
+    char reason[NVME_REASON_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(reason, sizeof reason, fmt, args);
+    va_end(args);
+    if (!cmd_move(cmd, NVME_CMD_STARTED, NVME_CMD_DONE))
+        return;
+    struct nvme_status st = {cmd->status};
+    if (!cmd->latched)
+        st = nvme_fail(cmd, status & 0x7ff, NVME_LOC(sgl1), "%s", reason);
+    cmd_complete(cmd, st);
+}
+
+void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why) {
+    if (cmd->state != NVME_CMD_RUNNING)
+        return;
+    nvme_events_forget(nvme_cmd_ctrl(cmd), cmd);
+    nvme_cmd_finish(cmd, nvme_fail(cmd, status, NVME_LOC_NONE, "%s", why));
+}
+
+void nvme_cmd_release(struct nvme_cmd *cmd) {
+    if (cmd->state == NVME_CMD_IDLE || cmd->state == NVME_CMD_RELEASED)
+        return; /* its connection went first */
+    if (cmd_move(cmd, NVME_CMD_DONE, NVME_CMD_RELEASED) && !cmd->io_busy)
+        cmd_recycle(cmd);
+}
+
+bool nvme_cmd_returned(struct nvme_cmd *cmd) {
+    cmd->io_busy = false;
+    if (__builtin_expect(cmd->state == NVME_CMD_RUNNING, 1))
+        return true;
+    if (cmd->state == NVME_CMD_RELEASED)
+        cmd_recycle(cmd);
+    return false;
+}
+
+/* ---- Helpers of the handlers ---- */
+
+void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *)) {
+    cmd->io.done = done;
+    cmd->io.owner = cmd->queue->qid;
+    cmd->io_busy = true;
+    drive_submit(nvme_cmd_subsystem(cmd)->drive, &cmd->io);
+}
+
+void *nvme_cmd_buffer(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status) {
+    cmd->buffer = calloc(1, bytes ? bytes : 1);
+    if (!cmd->buffer) {
+        *status = nvme_fail(cmd, NVME_SC_INTERNAL_ERROR, NVME_LOC_NONE, "no memory for %u bytes", bytes);
+        return NULL;
+    }
+    cmd->out = cmd->buffer;
+    cmd->out_bytes = bytes;
+    return cmd->buffer;
+}
+
+void nvme_cmd_gather(const struct nvme_cmd *cmd, void *to, uint32_t bytes) {
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < cmd->in_count && done < bytes; i++) {
+        size_t len = cmd->in[i].iov_len;
+        if (len > bytes - done)
+            len = bytes - done;
+        memcpy((char *)to + done, cmd->in[i].iov_base, len);
+        done += (uint32_t)len;
+    }
+    memset((char *)to + done, 0, bytes - done);
+}
+
+void nvme_cmd_result(struct nvme_cmd *cmd, uint32_t dword0) {
+    cmd->cqe.cdw0 = le32_from(dword0);
+}
+
+/* ---- Queues ---- */
+
+void nvme_queue_init(struct nvme_queue *queue, struct nvme_target *target, const struct nvme_queue_ops *ops,
+                     const char *peer, uint32_t max_in_capsule) {
+    memset(queue, 0, sizeof *queue);
+    queue->ops = ops;
+    queue->target = target;
+    queue->sq_flow_control = true;
+    queue->entries = 32; /* until Connect says */
+    queue->max_in_capsule = max_in_capsule;
+    snprintf(queue->peer, sizeof queue->peer, "%s", peer);
+}
+
+static void cmd_forget(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    if (cmd->state == NVME_CMD_STARTED || cmd->state == NVME_CMD_RUNNING)
+        queue->completed++;
+    cid_give(cmd);
+    if (queue->ctrl)
+        nvme_events_forget(queue->ctrl, cmd);
+    cmd->state = NVME_CMD_RELEASED;
+    if (!cmd->io_busy)
+        cmd_recycle(cmd);
+}
+
+void nvme_queue_gone(struct nvme_queue *queue) {
+    if (queue->gone)
+        return;
+    struct nvme_ctrl *ctrl = queue->ctrl;
+    queue->gone = queue->told_to_go = true;
+    queue->outstanding++; /* not the last one yet, whoever asks in recycle() */
+    if (ctrl && ctrl->queues[queue->qid] == queue) {
+        ctrl->queues[queue->qid] = NULL;
+        ctrl->io_queues -= queue->qid != 0;
+    }
+    for (struct nvme_cmd *cmd = queue->head, *next; cmd; cmd = next) {
+        next = cmd->next;
+        cmd_forget(queue, cmd);
+    }
+    if (ctrl && queue->qid == 0)
+        nvme_ctrl_disconnect(ctrl, false, "the admin queue's connection ended");
+    queue->outstanding--;
+    if (!queue->outstanding && ctrl) {
+        queue->ctrl = NULL;
+        nvme_ctrl_put(ctrl);
+    }
+}
+
+/* ---- Self-check ---- */
+
+static int check_queue(const struct nvme_queue *queue, struct err *e) {
+    uint64_t listed = 0, held = 0, open = 0, bits = 0;
+    for (const struct nvme_cmd *cmd = queue->head; cmd; cmd = cmd->next) {
+        bool live = cmd->state == NVME_CMD_STARTED || cmd->state == NVME_CMD_RUNNING;
+        if (cmd->state == NVME_CMD_IDLE)
+            return err_set(e, EINVAL, "%s qid %u: an idle command is listed", queue->peer, queue->qid);
+        if (cmd->cid_held && !live)
+            return err_set(e, EINVAL, "%s qid %u: a finished command holds its identifier", queue->peer, queue->qid);
+        if (queue->gone && cmd->state != NVME_CMD_RELEASED)
+            return err_set(e, EINVAL, "%s qid %u: gone, with a command in state %u", queue->peer, queue->qid,
+                           cmd->state);
+        listed++;
+        open += live;
+        held += cmd->cid_held;
+    }
+    for (unsigned i = 0; i < sizeof queue->cids / sizeof *queue->cids; i++)
+        bits += (uint64_t)__builtin_popcountll(queue->cids[i]);
+    if (listed != queue->outstanding || held != bits || queue->started - queue->completed != open)
+        return err_set(e, EINVAL,
+                       "%s qid %u: %" PRIu64 " commands listed of %u outstanding, %" PRIu64 " of %" PRIu64
+                       " identifiers held, %" PRIu64 " open of %" PRIu64 " started less %" PRIu64 " completed",
+                       queue->peer, queue->qid, listed, queue->outstanding, held, bits, open, queue->started,
+                       queue->completed);
+    return 0;
+}
+
+int nvme_check(const struct nvme_target *target, struct err *e) {
+    if (target->violations)
+        return err_set(e, EINVAL, "%" PRIu64 " steps of commands out of order", target->violations);
+    for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next)
+        for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX; q++)
+            if (ctrl->queues[q]) {
+                int rc = check_queue(ctrl->queues[q], e);
+                if (rc)
+                    return rc;
+            }
+    return 0;
+}

@@ -1,0 +1,389 @@
+/*
+ * What the controller's own files share. See nvme.h for the life of a command.
+ *
+ *   IDLE -start-> STARTED -execute-> RUNNING -finish-> DONE -release-> IDLE
+ *                    |                  |                 |
+ *                    |   connection gone, or aborted and released, while the
+ *                    |   drive still has it: RELEASED -io returns-> IDLE
+ *                    +-- connection gone, nobody works on it ------> IDLE
+ *
+ * Invariants (nvme_check()):
+ *   1. every command of a queue's list is in a state other than IDLE, and the
+ *      list is `outstanding` long;
+ *   2. complete() happens on RUNNING -> DONE (or STARTED -> DONE by reject) only;
+ *   3. an identifier's bit is set exactly while its command is STARTED or RUNNING;
+ *   4. a queue that is gone holds only commands in RELEASED;
+ *   5. started - completed - forgotten = commands STARTED or RUNNING.
+ */
+#ifndef DRIVELAB_NVME_INT_H
+#define DRIVELAB_NVME_INT_H
+
+#include "base/log.h"
+#include "nvme/nvme.h"
+
+#define NVME_NS_MAX            64
+#define NVME_MARKS             256 /* ranges of uncorrectable blocks per namespace */
+#define NVME_PORTS_MAX         16
+#define NVME_IO_QUEUES_MAX     64
+#define NVME_CTRLS_MAX         256 /* per target */
+#define NVME_AER_MAX           8
+#define NVME_ERRORS            64 /* entries of the error information log */
+#define NVME_REASON_MAX        184
+#define NVME_KAS_MS            100
+#define NVME_TEMPERATURE_K     313 /* nothing heats up in here: 40 degrees Celsius */
+#define NVME_WARN_K            343
+#define NVME_CRITICAL_K        353
+#define NVME_DISCOVERY_MDTS    (1u << 20)
+#define NVME_DISCOVERY_ENTRIES 128
+
+/* What a handler says; an int does not convert to it. Either final, or the command completes later. */
+struct nvme_status {
+    uint16_t v; /* SCT << 8 | SC, NVME_MORE, NVME_DNR */
+};
+#define NVME_OK      ((struct nvme_status){0})
+#define NVME_PENDING ((struct nvme_status){0xffff})
+
+enum nvme_cmd_state { NVME_CMD_IDLE, NVME_CMD_STARTED, NVME_CMD_RUNNING, NVME_CMD_DONE, NVME_CMD_RELEASED };
+
+/* ---- Rows ---- */
+
+enum nvme_op_flag {
+    NVME_OP_NS = 1u << 0,        /* needs a namespace */
+    NVME_OP_NS_ALL = 1u << 1,    /* also takes NSID FFFFFFFFh, ns is NULL then */
+    NVME_OP_WRITES = 1u << 2,    /* changes data on the media */
+    NVME_OP_DISCOVERY = 1u << 3, /* also on a discovery controller */
+    NVME_OP_EARLY = 1u << 4,     /* also before CC.EN */
+    NVME_OP_HIDDEN = 1u << 5,    /* never in the effects log: fabrics */
+    NVME_OP_NO_ABORT = 1u << 6,  /* runs to its end */
+};
+
+struct nvme_op_row {
+    const char *name; /* NULL: not supported */
+    uint32_t flags;
+    uint8_t xfer;     /* enum nvme_xfer */
+    uint32_t effects; /* besides CSUPP */
+    /* Check the entry and set xfer_bytes, slba, nlb. NULL: no data. */
+    struct nvme_status (*prepare)(struct nvme_cmd *);
+    struct nvme_status (*handler)(struct nvme_cmd *);
+    const char *help;
+};
+extern const struct nvme_op_row nvme_admin_ops[256], nvme_io_ops[256], nvme_fabrics_ops[256];
+
+enum nvme_feat_flag {
+    NVME_FEAT_CHANGE = 1u << 0,
+    NVME_FEAT_SAVE = 1u << 1,
+    NVME_FEAT_NS = 1u << 2,
+    NVME_FEAT_DISCOVERY = 1u << 3,
+};
+#define NVME_FEATS 32 /* rows at most; also saved values in the image */
+
+struct nvme_feat_row {
+    uint8_t fid;
+    const char *name; /* NULL ends the table */
+    uint32_t flags;
+    uint32_t data_bytes;
+    uint32_t def;
+    bool (*present)(const struct nvme_ctrl *); /* NULL: always */
+    uint32_t (*def_of)(const struct nvme_ctrl *);
+    struct nvme_status (*set)(struct nvme_cmd *, uint32_t cdw11); /* NULL: store cdw11 */
+    /* SEL 0: dword 0 of the result, data into cmd->buffer. NULL: the stored value. */
+    uint32_t (*get)(struct nvme_cmd *, uint32_t cdw11);
+    uint32_t mask; /* bits of cdw11 that may be set, when set is NULL */
+};
+extern const struct nvme_feat_row nvme_feats[];
+
+struct nvme_log_row {
+    uint8_t lid;
+    const char *name; /* NULL ends the table */
+    uint8_t ctrl;     /* which controllers have it: NVME_LOG_IO | NVME_LOG_DISCOVERY */
+    uint64_t (*size)(const struct nvme_ctrl *);
+    struct nvme_status (*fill)(struct nvme_cmd *, void *page); /* zeroed, size() bytes */
+    void (*read)(struct nvme_cmd *);                           /* after a read with RAE clear */
+};
+enum { NVME_LOG_IO = 1, NVME_LOG_DISCOVERY = 2 };
+extern const struct nvme_log_row nvme_logs[];
+
+struct nvme_cns_row {
+    uint8_t cns;
+    const char *name; /* NULL ends the table */
+    bool discovery;
+    bool ns;                                                   /* NSID must name a namespace */
+    struct nvme_status (*fill)(struct nvme_cmd *, void *page); /* zeroed, 4096 bytes */
+};
+extern const struct nvme_cns_row nvme_cnses[];
+
+/* ---- Durable state, used in place; a killed process leaves it usable at any store ---- */
+
+struct nvme_mark {
+    uint64_t slba, count; /* count 0: free entry */
+};
+
+struct nvme_ns_durable {
+    uint32_t lba_shift;
+    uint32_t formatting; /* shift it is being formatted to; 0: no format under way */
+    uint32_t error_recovery, error_recovery_saved;
+    struct nvme_mark marks[NVME_MARKS];
+};
+
+struct nvme_durable {
+    uint32_t ns_count, rsvd;
+    uint64_t power_cycles, unsafe_shutdowns, power_on_ns, busy_ns;
+    uint64_t host_reads, host_writes, read_bytes, written_bytes, media_errors, error_entries;
+    uint32_t saved_valid; /* bit per row of nvme_feats[] */
+    uint32_t saved[NVME_FEATS];
+    struct nvme_ns_durable ns[NVME_NS_MAX];
+};
+
+/* ---- Objects ---- */
+
+struct nvme_format {
+    struct io io;
+    struct nvme_ns *ns;
+    struct nvme_cmd *cmd; /* whom to tell, or NULL: resumed at start */
+    uint64_t cursor;
+};
+
+struct nvme_ns {
+    struct nvme_subsystem *subsystem;
+    struct nvme_ns_durable *durable;
+    uint64_t base, bytes; /* of the drive */
+    uint64_t nsze;        /* in logical blocks */
+    uint32_t nsid;
+    uint32_t lba_shift;
+    uint32_t marks;    /* in use */
+    uint32_t inflight; /* I/O commands in the drive; a format waits for 0 */
+    bool busy;         /* being formatted */
+    uint8_t uuid[16], nguid[16], eui64[8];
+    struct nvme_format format;
+};
+
+struct nvme_subsystem {
+    struct nvme_target *target;
+    struct nvme_subsystem *next;
+    struct nvme_config config;
+    struct drive *drive;
+    struct drive_limits limits;
+    struct nvme_durable *durable;
+    void *zeros; /* mdts bytes to read from when the store keeps no payload */
+    uint32_t ns_count;
+    struct nvme_ns ns[NVME_NS_MAX];
+    uint32_t inflight; /* I/O commands, for the busy time */
+    int64_t busy_since_ns, power_on_since_ns;
+    uint8_t warnings; /* SMART critical warning as last looked at */
+    uint64_t admin_count[256], io_count[256], errors;
+};
+
+struct nvme_error {
+    struct nvme_error_log_entry entry;
+    char reason[NVME_REASON_MAX];
+};
+
+/* Kinds of events, in order of delivery; a bit each. */
+enum nvme_event {
+    NVME_EVENT_ERROR,
+    NVME_EVENT_RELIABILITY,
+    NVME_EVENT_TEMPERATURE,
+    NVME_EVENT_SPARE,
+    NVME_EVENT_NS_ATTRIBUTE,
+    NVME_EVENT_DISCOVERY,
+    NVME_EVENTS
+};
+
+struct nvme_ctrl {
+    struct nvme_target *target;
+    struct nvme_subsystem *subsystem; /* NULL: discovery */
+    struct nvme_ctrl *next;
+    uint32_t refs; /* attached queues, and a shutdown's flush */
+    uint16_t cntlid;
+    bool dying;
+    bool write_through; /* feature 06h: the volatile write cache is off */
+    uint8_t hostid[16];
+    char hostnqn[NVME_NQN_FIELD];
+    uint32_t cc, csts;
+    struct nvme_queue *queues[NVME_IO_QUEUES_MAX + 1];
+    uint32_t io_queues; /* attached */
+    uint32_t queues_allowed;
+
+    bool traffic; /* a command came since the keep alive timer was set */
+    uint32_t kato_ms;
+    struct sim_event keep_alive, association;
+    struct io shutdown;
+
+    uint32_t feats[NVME_FEATS]; /* by row; current values of what is not a namespace's */
+    int64_t timestamp_set_ns;
+    uint64_t timestamp_ms;
+    uint8_t timestamp_origin;
+    struct nvme_host_behavior host_behavior;
+    uint16_t temp_over[10], temp_under[10]; /* 0 composite, 1..8 sensors */
+
+    struct nvme_cmd *aer[NVME_AER_MAX];
+    uint32_t aer_count;
+    uint32_t events, masked; /* bit per enum nvme_event */
+    uint32_t error_info;     /* which error event */
+    uint8_t warnings;        /* those already reported */
+    uint64_t changed_ns;     /* bit per NSID - 1 */
+
+    uint64_t error_count;
+    struct nvme_error *errors; /* ring of NVME_ERRORS */
+    struct log_limit limit;
+};
+
+struct nvme_port {
+    uint8_t trtype, adrfam;
+    char traddr[256], trsvcid[32];
+};
+
+struct nvme_target {
+    struct sim *sim;
+    struct nvme_subsystem *subsystems;
+    struct nvme_ctrl *ctrls;
+    uint32_t ctrl_count;
+    uint16_t next_cntlid;
+    uint64_t genctr;
+    uint32_t port_count;
+    struct nvme_port ports[NVME_PORTS_MAX];
+    uint64_t violations; /* of the state machine; stays 0 */
+    struct log_limit limit;
+};
+
+#define NVME_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define NVME_LOC(member)                  ((uint16_t)offsetof(struct nvme_sqe, member))
+#define NVME_LOC_NONE                     0xffffu
+
+static inline struct nvme_ctrl *nvme_cmd_ctrl(const struct nvme_cmd *cmd) {
+    return cmd->queue->ctrl;
+}
+static inline struct nvme_subsystem *nvme_cmd_subsystem(const struct nvme_cmd *cmd) {
+    return cmd->queue->ctrl->subsystem;
+}
+static inline uint32_t nvme_cdw(const struct nvme_cmd *cmd, unsigned n) { /* 10 to 15 */
+    le32 v;
+    memcpy(&v, (const uint8_t *)&cmd->sqe + 4 * n, sizeof v);
+    return le32_get(v);
+}
+static inline uint32_t nvme_lba_bytes(const struct nvme_ns *ns) {
+    return 1u << ns->lba_shift;
+}
+
+/* cmd.c: handlers and their callbacks use these. */
+
+/*
+ * Record why a command fails: in the log, the error information log, and the
+ * status to return. `location`: byte | bit << 8 in the entry, or NVME_LOC_NONE.
+ */
+struct nvme_status nvme_fail(struct nvme_cmd *cmd, uint16_t status, uint16_t location, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Complete a RUNNING command; it may be gone when this returns. */
+void nvme_cmd_finish(struct nvme_cmd *cmd, struct nvme_status status);
+/* The drive or job gave the command back: true if it is still to be finished. */
+bool nvme_cmd_returned(struct nvme_cmd *cmd);
+/* Hand cmd->io to the drive of its subsystem, done() as given; cmd->io's question is filled. */
+void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *));
+/* A zeroed buffer of `bytes` as cmd->buffer, out and out_bytes; NULL: out of memory, already failed into *status. */
+void *nvme_cmd_buffer(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status);
+/* Copy the payload; shorter input is padded with zeros. */
+void nvme_cmd_gather(const struct nvme_cmd *cmd, void *to, uint32_t bytes);
+void nvme_cmd_result(struct nvme_cmd *cmd, uint32_t dword0);
+struct nvme_status nvme_io_failed(struct nvme_cmd *cmd); /* cmd->io's status and reason as the command's */
+
+/* Finish a command from outside its own progress: Abort, reset. Its io may run on. */
+void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why);
+
+/* admin_*.c */
+struct nvme_status nvme_identify(struct nvme_cmd *cmd);
+struct nvme_status nvme_identify_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_get_features_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_set_features_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_get_features(struct nvme_cmd *cmd);
+struct nvme_status nvme_set_features(struct nvme_cmd *cmd);
+void nvme_features_init(struct nvme_ctrl *ctrl);
+uint32_t nvme_feature(const struct nvme_ctrl *ctrl, uint8_t fid);
+bool nvme_feature_present(const struct nvme_ctrl *ctrl, const struct nvme_feat_row *row);
+struct nvme_status nvme_get_log_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_get_log(struct nvme_cmd *cmd);
+void nvme_smart_fill(struct nvme_subsystem *subsystem, uint8_t warnings, struct nvme_smart_log *log);
+struct nvme_status nvme_abort(struct nvme_cmd *cmd);
+struct nvme_status nvme_async_event_request(struct nvme_cmd *cmd);
+struct nvme_status nvme_keep_alive(struct nvme_cmd *cmd);
+
+/* events.c */
+void nvme_event_raise(struct nvme_ctrl *ctrl, enum nvme_event event);
+void nvme_event_clear(struct nvme_ctrl *ctrl, uint32_t events); /* their log page was read: report the next */
+void nvme_events_forget(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd);
+/* Look at the drive's health and the thresholds; raise what is new. */
+void nvme_health_look(struct nvme_ctrl *ctrl);
+uint8_t nvme_warnings(const struct nvme_ctrl *ctrl, const struct drive_health *health);
+
+/* format.c */
+struct nvme_status nvme_format_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_format(struct nvme_cmd *cmd);
+void nvme_format_resume(struct nvme_ns *ns); /* finish what a killed process began */
+void nvme_format_go(struct nvme_ns *ns);     /* the last I/O command has left the drive */
+void nvme_ns_set_shift(struct nvme_ns *ns, uint32_t shift);
+
+/* io_rw.c, io_misc.c */
+struct nvme_status nvme_rw_prepare(struct nvme_cmd *cmd);    /* data in blocks: Read, Write, Compare */
+struct nvme_status nvme_range_prepare(struct nvme_cmd *cmd); /* blocks without data */
+struct nvme_status nvme_range_check(struct nvme_cmd *cmd, uint64_t slba, uint64_t nlb, uint16_t location);
+struct nvme_status nvme_read(struct nvme_cmd *cmd);
+struct nvme_status nvme_write(struct nvme_cmd *cmd);
+struct nvme_status nvme_flush(struct nvme_cmd *cmd);
+struct nvme_status nvme_compare(struct nvme_cmd *cmd);
+struct nvme_status nvme_verify(struct nvme_cmd *cmd);
+struct nvme_status nvme_write_zeroes(struct nvme_cmd *cmd);
+struct nvme_status nvme_write_uncorrectable(struct nvme_cmd *cmd);
+struct nvme_status nvme_dsm_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_dsm(struct nvme_cmd *cmd);
+struct nvme_status nvme_copy_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_copy(struct nvme_cmd *cmd);
+void nvme_io_begin(struct nvme_cmd *cmd); /* around each stay in the drive of a command with a namespace */
+void nvme_io_end(struct nvme_cmd *cmd);
+uint32_t nvme_fua(const struct nvme_cmd *cmd);
+struct nvme_status nvme_still_possible(struct nvme_cmd *cmd); /* the namespace as it is now */
+/* A read has come back for blocks [slba, slba + nlb): false with *status if they are not to be had. */
+bool nvme_read_ok(struct nvme_cmd *cmd, uint64_t slba, uint64_t nlb, struct nvme_status *status);
+uint32_t nvme_limit_lbas(const struct nvme_ns *ns); /* Verify, Write Zeroes, Write Uncorrectable at most */
+uint32_t nvme_copy_range_lbas(const struct nvme_ns *ns);
+uint32_t nvme_copy_total_lbas(const struct nvme_ns *ns);
+#define NVME_RANGE_LIMIT_SHIFT 21 /* 2 MiB: VSL, WZSL, WUSL */
+#define NVME_COPY_RANGES       128
+#define NVME_STEP_BYTES        (64ull << 20) /* work of one step of Dataset Management and Format */
+
+/* marks.c */
+bool nvme_marks_hit(const struct nvme_ns *ns, uint64_t slba, uint64_t nlb, uint64_t *first);
+int nvme_marks_add(struct nvme_ns *ns, uint64_t slba, uint64_t nlb); /* -ENOSPC: table full */
+void nvme_marks_clear(struct nvme_ns *ns, uint64_t slba, uint64_t nlb);
+void nvme_marks_count(struct nvme_ns *ns);
+
+/* fabrics.c */
+struct nvme_status nvme_connect_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_connect(struct nvme_cmd *cmd);
+struct nvme_status nvme_property_get(struct nvme_cmd *cmd);
+struct nvme_status nvme_property_set(struct nvme_cmd *cmd);
+struct nvme_status nvme_disconnect(struct nvme_cmd *cmd);
+
+/* ctrl.c */
+struct nvme_ctrl *nvme_ctrl_new(struct nvme_target *target, struct nvme_subsystem *subsystem,
+                                const struct nvme_connect_data *data);
+struct nvme_ctrl *nvme_ctrl_find(const struct nvme_target *target, uint16_t cntlid);
+void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries);
+void nvme_ctrl_put(struct nvme_ctrl *ctrl);
+void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *why);
+void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl); /* set or restart the timer */
+uint64_t nvme_ctrl_cap(const struct nvme_ctrl *ctrl);
+void nvme_ctrl_set_cc(struct nvme_ctrl *ctrl, uint32_t cc);
+uint32_t nvme_ctrl_max_entries(const struct nvme_ctrl *ctrl);
+uint32_t nvme_ctrl_mdts(const struct nvme_ctrl *ctrl);
+const char *nvme_ctrl_nqn(const struct nvme_ctrl *ctrl);
+
+/* subsystem.c */
+struct nvme_subsystem *nvme_subsystem_find(const struct nvme_target *target, const char *nqn);
+bool nvme_subsystem_allows(const struct nvme_subsystem *subsystem, const char *hostnqn);
+void nvme_subsystem_power_on(struct nvme_subsystem *subsystem); /* bring the counters up to now */
+
+/* discovery.c */
+uint64_t nvme_discovery_size(const struct nvme_ctrl *ctrl);
+struct nvme_status nvme_discovery_fill(struct nvme_cmd *cmd, void *page);
+void nvme_discovery_changed(struct nvme_target *target);
+
+#endif
