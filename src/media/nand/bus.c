@@ -50,15 +50,16 @@ static void arm(struct channel *ch) {
 
 /* --- commands --- */
 
-static void grant_command(struct channel *ch, struct die *d, int64_t now) {
+static void grant_command(struct channel *ch, struct die *d, int64_t now, uint32_t members) {
     int64_t from = free_from(ch, now);
-    occupy(ch, from, from + nand_members(d->cur_mask) * ch->nand->command_ns);
+    occupy(ch, from, from + members * ch->nand->command_ns);
     die_commanded(d, from);
 }
 
-void bus_command(struct channel *ch, struct die *d, int64_t now) {
+void bus_command(struct channel *ch, struct die *d, uint32_t members) {
+    int64_t now = sim_now(ch->nand->sim);
     if (likely(open_now(ch, now))) {
-        grant_command(ch, d, now);
+        grant_command(ch, d, now, members);
         return;
     }
     d->command_next = NULL;
@@ -70,8 +71,8 @@ void bus_command(struct channel *ch, struct die *d, int64_t now) {
     arm(ch);
 }
 
-int64_t bus_extend_command(struct channel *ch, struct nand_op *op, int64_t now) {
-    int64_t from, to;
+int64_t bus_extend_command(struct channel *ch, struct nand_op *op) {
+    int64_t now = sim_now(ch->nand->sim), from, to;
     if (!open_now(ch, now))
         return -1;
     from = free_from(ch, now);
@@ -87,7 +88,7 @@ static void grant_waiting_commands(struct channel *ch, int64_t now) {
     while (ch->command_head) {
         struct die *d = ch->command_head;
         ch->command_head = d->command_next;
-        grant_command(ch, d, now);
+        grant_command(ch, d, now, (uint32_t)__builtin_popcount(d->cur_mask));
     }
 }
 
@@ -98,20 +99,14 @@ static void grant_out(struct channel *ch, struct nand_op *op, int64_t now) {
     occupy(ch, from, to);
     op->bus_ns += to - from;
     ch->cur = op;
-    ch->in_passed += ch->in_head != NULL;
     nand_use(ch->nand, NAND_CHANNEL, ch->index, NAND_PHASE_TRANSFER, op, from, to);
     sim_schedule(ch->nand->sim, &ch->ev, to);
 }
 
-/* Data in was passed over as often as it may be. */
-static bool in_is_due(const struct channel *ch) {
-    return ch->in_head && ch->in_passed >= ch->nand->starvation_limit;
-}
-
-/* Nothing that could still be queued under a cork would go before this, so it need not queue. */
-void bus_out(struct channel *ch, struct nand_op *op, int64_t now) {
+void bus_out(struct channel *ch, struct nand_op *op) {
+    int64_t now = sim_now(ch->nand->sim);
     op->state = OP_OUT;
-    if (open_now(ch, now) && !ch->out_head && !in_is_due(ch)) {
+    if (!ch->corked && open_now(ch, now)) {
         grant_out(ch, op, now);
         return;
     }
@@ -153,10 +148,11 @@ static void grant_in(struct channel *ch, struct die *d, int64_t now) {
         return;
     }
     d->ready_ns = to;
-    die_kick(d, now);
+    die_kick(d);
 }
 
-void bus_in(struct channel *ch, struct die *d, int64_t now) {
+void bus_in(struct channel *ch, struct die *d) {
+    int64_t now = sim_now(ch->nand->sim);
     if (!ch->corked && open_now(ch, now)) {
         grant_in(ch, d, now);
         return;
@@ -168,9 +164,10 @@ void bus_in(struct channel *ch, struct die *d, int64_t now) {
 /* --- arbitration --- */
 
 static void grant_data(struct channel *ch, int64_t now) {
-    if (ch->out_head && !in_is_due(ch)) {
+    if (ch->out_head && !(ch->in_head && ch->in_passed >= ch->nand->starvation_limit)) {
         struct nand_op *op = ch->out_head;
         ch->out_head = op->next;
+        ch->in_passed += ch->in_head != NULL;
         grant_out(ch, op, now);
     } else if (ch->in_head) {
         struct die *d = ch->in_head;
@@ -180,7 +177,8 @@ static void grant_data(struct channel *ch, int64_t now) {
 }
 
 /* Give the bus to who waits, and have an event if somebody still does. */
-static void pump(struct channel *ch, int64_t now) {
+static void pump(struct channel *ch) {
+    int64_t now = sim_now(ch->nand->sim);
     ch->corked = true;
     if (open_now(ch, now)) {
         grant_waiting_commands(ch, now);
@@ -195,26 +193,25 @@ void bus_cork(struct channel *ch) {
     ch->corked = true;
 }
 
-void bus_uncork(struct channel *ch, int64_t now) {
+void bus_uncork(struct channel *ch) {
     ch->corked = false;
     if (queued(ch) && !sim_event_pending(&ch->ev))
-        pump(ch, now);
+        pump(ch);
 }
 
 static void channel_event(struct sim_event *ev) {
     struct channel *ch = (struct channel *)ev;
     struct nand *n = ch->nand;
     struct nand_op *op = ch->cur;
-    int64_t now = sim_now(n->sim);
+    ch->cur = NULL;
     if (!op) {
-        pump(ch, now);
+        pump(ch);
         return;
     }
     struct die *d = &n->dies[op->die];
-    ch->cur = NULL;
     ch->corked = true;
-    grant_waiting_commands(ch, now);
-    die_drained(d, op, now);
-    bus_uncork(ch, now);
+    grant_waiting_commands(ch, ch->busy_until);
+    die_drained(d, op);
+    bus_uncork(ch);
     nand_finish(n, d, op);
 }

@@ -51,6 +51,8 @@ static int split_address(const char *text, struct endpoint *ep, struct err *e) {
         return err_set(e, EINVAL, "listen address \"%s\" is too long", text);
     snprintf(ep->host, sizeof(ep->host), "%.*s", (int)(end - host), host);
     snprintf(ep->port, sizeof(ep->port), "%s", *port == ':' ? port + 1 : "");
+    if (strspn(ep->port, "0123456789") != strlen(ep->port) || atol(ep->port) > UINT16_MAX)
+        return err_set(e, EINVAL, "listen address \"%s\": port \"%s\" is not a number from 0 to 65535", text, ep->port);
     if (!ep->host[0])
         snprintf(ep->host, sizeof(ep->host), "%s", DEFAULT_HOST);
     if (!ep->port[0])
@@ -80,7 +82,7 @@ static int open_listener(const char *address, struct err *e) {
         return -1;
     int r = getaddrinfo(ep.host, ep.port, &hints, &ai), on = 1;
     if (r != 0) {
-        err_set(e, EINVAL, "listen address \"tcp://%s\": %s (port: 0 to 65535)", address, gai_strerror(r));
+        err_set(e, EINVAL, "listen address \"tcp://%s\": %s", address, gai_strerror(r));
         return -1;
     }
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
