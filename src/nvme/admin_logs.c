@@ -111,8 +111,10 @@ static void read_smart(struct nvme_cmd *cmd) {
 static struct nvme_status fill_firmware(struct nvme_cmd *cmd, void *page) {
     struct nvme_firmware_log *log = page;
     log->afi = 1;
+    const char *version = DRIVELAB_VERSION;
     memset(log->frs[0], ' ', sizeof log->frs[0]);
-    memcpy(log->frs[0], DRIVELAB_VERSION, strnlen(DRIVELAB_VERSION, sizeof log->frs[0]));
+    for (size_t i = 0; i < sizeof log->frs[0] && version[i]; i++)
+        log->frs[0][i] = version[i];
     return NVME_OK;
 }
 

@@ -157,11 +157,11 @@ struct ftl_ops {
     const char *name, *doc;
     int (*init)(struct ftl *, struct store *, bool *fresh, struct err *);
     void (*release)(struct ftl *);
-    uint32_t (*translate)(const struct ftl *, uint32_t lpn);  /* an entry, as above */
+    uint32_t (*translate)(const struct ftl *, uint32_t lpn);    /* an entry, as above */
     int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
-    bool (*plan)(struct ftl *, struct ftl_page *);            /* next host page; false: none can be written now */
-    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu); /* lpn was programmed at ppu */
-    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry); /* an entry that is no place on flash */
+    bool (*plan)(struct ftl *, struct ftl_page *);              /* next host page; false: none can be written now */
+    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);   /* lpn was programmed at ppu */
+    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry);   /* an entry that is no place on flash */
     void (*trim)(struct ftl *, uint32_t lpn, uint32_t count);
     void (*collect)(struct ftl *, struct ftl_plane *); /* advance collection as far as it goes now */
     int (*recover)(struct ftl *, struct err *);        /* rebuild everything volatile from the durable tables */
