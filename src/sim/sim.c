@@ -266,14 +266,20 @@ static bool sim_fire_instant(struct sim *sim, int64_t limit_ns) {
     return true;
 }
 
+/* The flag is read first: an exchange each turn would cost as much as an event. */
+static inline bool sim_take_wake(struct sim *sim) {
+    return atomic_load_explicit(&sim->woken, memory_order_relaxed) && atomic_exchange(&sim->woken, false);
+}
+
 static void sim_run_virtual(struct sim *sim, int64_t until_ns) {
     int64_t limit = time_min(until_ns, SIM_NEVER - 1);
     for (uint64_t turn = 0; !sim_stopping(sim); turn++) {
-        bool busy = sim_fire_instant(sim, limit);
+        bool woken = sim_take_wake(sim); /* asks for a turn at this instant, before time moves on */
+        bool busy = sim_fire_instant(sim, woken ? time_min(sim->now, limit) : limit);
         if (sim->watches && (!busy || turn % VIRTUAL_POLL_TURNS == 0))
             busy |= sim_poll(sim, 0, until_ns) > 0;
         sim_run_hooks(sim);
-        if (!busy && !sim_stopping(sim) && !atomic_exchange(&sim->woken, false) && queue_bound(&sim->queue) > limit) {
+        if (!busy && !woken && !sim_stopping(sim) && !atomic_load(&sim->woken) && queue_bound(&sim->queue) > limit) {
             if (until_ns != SIM_NEVER && sim->now < until_ns)
                 sim->now = until_ns;
             return;

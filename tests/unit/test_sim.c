@@ -373,6 +373,21 @@ static void hook_remove_self(struct sim_idle_hook *h) {
     sim_hook_remove(STEP_OF(hook, h)->sim, h);
 }
 
+/* Work left for a hook is done at this instant, not at that of the next event. */
+static void test_sim_wake_turns_before_time_moves(void **state) {
+    struct sim *sim = new_sim(SIM_VIRTUAL, false);
+    struct trace t = {0};
+    struct step a = step_make(sim, &t, 'a'), h = step_make(sim, &t, '1');
+    h.hook.run = hook_note;
+    sim_hook_add(sim, &h.hook);
+    sim_schedule(sim, &a.ev, 5);
+    sim_wake(sim);
+    sim_run(sim, 6);
+    assert_memory_equal(t.text, "1a1", 3);
+    sim_hook_remove(sim, &h.hook);
+    sim_free(sim);
+}
+
 static void test_sim_hooks_run_after_each_turn(void **state) {
     struct sim *sim = new_sim(SIM_VIRTUAL, false);
     struct trace t = {0};
@@ -494,6 +509,7 @@ int main(void) {
         cmocka_unit_test(test_sim_endless_events_do_not_starve_descriptors),
         cmocka_unit_test(test_sim_virtual_polls_before_giving_up),
         cmocka_unit_test(test_sim_hooks_run_after_each_turn),
+        cmocka_unit_test(test_sim_wake_turns_before_time_moves),
         cmocka_unit_test(test_sim_hook_may_bring_the_next_event),
         cmocka_unit_test(test_sim_wake_from_a_hook_turns_again),
         cmocka_unit_test(test_sim_wake_from_another_thread),
