@@ -383,7 +383,7 @@ void job_file_release(struct job_file *jobs) {
 }
 
 static uint64_t extent_bytes(const struct job_extent *extent, uint64_t capacity) {
-    return extent->percent ? capacity / 100 * extent->percent : extent->bytes;
+    return extent->percent ? (uint64_t)((unsigned __int128)capacity * extent->percent / 100) : extent->bytes;
 }
 
 int job_resolve(struct job *job, uint64_t capacity, struct err *e) {

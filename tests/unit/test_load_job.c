@@ -121,7 +121,7 @@ static void test_job_resolves_against_capacity(void **state) {
                      0);
     assert_int_equal(job_resolve(&jobs.job[0], capacity, &e), 0);
     assert_true(jobs.job[0].offset.bytes <= capacity / 4 && jobs.job[0].offset.bytes > capacity / 4 - 8192);
-    assert_int_equal(jobs.job[0].size.bytes, capacity / 100 * 50);
+    assert_int_equal(jobs.job[0].size.bytes, capacity / 2);
     assert_int_equal(job_resolve(&jobs.job[1], capacity, &e), 0);
     assert_int_equal(jobs.job[1].size.bytes, capacity);
     for (int i = 2; i < 5; i++)
