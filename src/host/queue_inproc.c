@@ -45,6 +45,7 @@ static int inproc_link_submit(struct host_queue *queue, struct host_cmd *cmd) {
         return -EAGAIN;
     cmd->cid = link->free_cid[--link->free_count];
     cmd->sqe.cid = le16_from(cmd->cid);
+    cmd->sqe.flags = (uint8_t)(cmd->sqe.flags | NVME_PSDT_SGL_MPTR_BUFFER << 6); /* as over any fabric */
     cmd->submitted_ns = sim_clock(link->sim);
     struct slot *s = &link->slot[cmd->cid];
     s->cmd = cmd;
