@@ -141,7 +141,7 @@ static void print_row(const struct opt_row *row, const void *config, FILE *out) 
     if (strcmp(value, row->def))
         fprintf(out, "; default %s", row->def);
     if (*opt_range_text(row, range, sizeof range))
-        fprintf(out, "; %s", range);
+        fprintf(out, "; %s%s", row->type == OPT_ENUM ? "one of " : "", range);
     /* a size or time carries its unit in its suffix */
     if (row->unit && row->type != OPT_TIME && row->type != OPT_TIMES && strcmp(row->unit, "bytes"))
         fprintf(out, " (%s)", row->unit);

@@ -288,10 +288,13 @@ int opt_value_parse(const struct opt_row *row, void *config, const char *text, s
 
 /* Units that values are printed in: exact, and read back by the parsers above. */
 static const struct suffix size_units[] = {
-    {"TiB", 1ull << 40}, {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"", 1},
+    {"TiB", 1ull << 40}, {"TB", 1000000000000}, {"GiB", 1ull << 30},
+    {"GB", 1000000000},  {"MiB", 1ull << 20},   {"MB", 1000000},
+    {"KiB", 1ull << 10}, {"KB", 1000},          {"", 1},
 };
 static const struct suffix time_units[] = {{"s", 1000000000}, {"ms", 1000000}, {"us", 1000}, {"ns", 1}};
 
+/* In the largest unit that divides the number. */
 static void print_scaled(uint64_t n, const struct suffix *units, unsigned count, char *buf, size_t size) {
     unsigned i = 0;
     while (i + 1 < count && (!n || n % units[i].factor))

@@ -14,6 +14,8 @@
 
 #include "load/pattern.h"
 
+#define STILL_IOS (1 << 20) /* so many at one moment: time does not pass */
+
 struct worker;
 
 struct slot {
@@ -33,6 +35,8 @@ struct worker {
     uint64_t position[RUN_DIRS];  /* sequential: next byte, relative to the region */
     uint64_t bytes_left, ios_left;
     int64_t stop_ns;
+    int64_t passed_ns; /* when `passed` was last 0 */
+    unsigned passed;   /* requests of a time-based job since then */
     unsigned inflight;
     bool stopped;
     unsigned *active; /* workers still running; the last one stops the loop */
@@ -68,10 +72,28 @@ static uint64_t pick_sequential(struct worker *w, enum run_dir dir) {
     return at;
 }
 
-static bool exhausted(const struct worker *w) {
+/* A drive without latency and bandwidth limit would keep a time-based job busy at one moment for ever. */
+static bool stands_still(struct worker *w) {
+    if (++w->passed < STILL_IOS)
+        return false;
+    bool still = sim_now(w->sim) == w->passed_ns;
+    w->passed = 0;
+    w->passed_ns = sim_now(w->sim);
+    if (still && !w->stat->first_error) {
+        w->stat->first_error = IO_INTERNAL_ERROR;
+        snprintf(w->stat->error_text, sizeof(w->stat->error_text),
+                 "time_based: %d requests took no time at all, so the runtime would never be over; give the drive a "
+                 "latency or a bandwidth, or the job a size",
+                 STILL_IOS);
+    }
+    w->stopped = w->stopped || still;
+    return still;
+}
+
+static bool exhausted(struct worker *w) {
     if (w->stopped || !w->ios_left || sim_now(w->sim) >= w->stop_ns)
         return true;
-    return !w->job->time_based && !w->bytes_left;
+    return w->job->time_based ? stands_still(w) : !w->bytes_left;
 }
 
 static void slot_done(struct io *io);
@@ -134,6 +156,7 @@ static int worker_init(struct worker *w, const struct job *job, struct drive *dr
     if (job->bs[RUN_READ] != job->bs[RUN_WRITE] && job->read_percent && job->read_percent < 100)
         w->block_bytes = job->bs[RUN_READ] > job->bs[RUN_WRITE] ? job->bs[RUN_READ] : job->bs[RUN_WRITE];
     w->blocks = job->size.bytes / w->block_bytes;
+    w->passed_ns = now;
     w->bytes_left = w->blocks * w->block_bytes;
     w->ios_left = job->number_ios ? job->number_ios : UINT64_MAX; /* as fio: ends a job early, never extends it */
     w->stop_ns = job->runtime_ns ? now + job->runtime_ns : SIM_NEVER;

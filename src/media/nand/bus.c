@@ -50,16 +50,15 @@ static void arm(struct channel *ch) {
 
 /* --- commands --- */
 
-static void grant_command(struct channel *ch, struct die *d, int64_t now, uint32_t members) {
+static void grant_command(struct channel *ch, struct die *d, int64_t now) {
     int64_t from = free_from(ch, now);
-    occupy(ch, from, from + members * ch->nand->command_ns);
+    occupy(ch, from, from + nand_members(d->cur_mask) * ch->nand->command_ns);
     die_commanded(d, from);
 }
 
-void bus_command(struct channel *ch, struct die *d, uint32_t members) {
-    int64_t now = sim_now(ch->nand->sim);
+void bus_command(struct channel *ch, struct die *d, int64_t now) {
     if (likely(open_now(ch, now))) {
-        grant_command(ch, d, now, members);
+        grant_command(ch, d, now);
         return;
     }
     d->command_next = NULL;
@@ -71,8 +70,8 @@ void bus_command(struct channel *ch, struct die *d, uint32_t members) {
     arm(ch);
 }
 
-int64_t bus_extend_command(struct channel *ch, struct nand_op *op) {
-    int64_t now = sim_now(ch->nand->sim), from, to;
+int64_t bus_extend_command(struct channel *ch, struct nand_op *op, int64_t now) {
+    int64_t from, to;
     if (!open_now(ch, now))
         return -1;
     from = free_from(ch, now);
@@ -88,7 +87,7 @@ static void grant_waiting_commands(struct channel *ch, int64_t now) {
     while (ch->command_head) {
         struct die *d = ch->command_head;
         ch->command_head = d->command_next;
-        grant_command(ch, d, now, (uint32_t)__builtin_popcount(d->cur_mask));
+        grant_command(ch, d, now);
     }
 }
 
@@ -99,14 +98,20 @@ static void grant_out(struct channel *ch, struct nand_op *op, int64_t now) {
     occupy(ch, from, to);
     op->bus_ns += to - from;
     ch->cur = op;
+    ch->in_passed += ch->in_head != NULL;
     nand_use(ch->nand, NAND_CHANNEL, ch->index, NAND_PHASE_TRANSFER, op, from, to);
     sim_schedule(ch->nand->sim, &ch->ev, to);
 }
 
-void bus_out(struct channel *ch, struct nand_op *op) {
-    int64_t now = sim_now(ch->nand->sim);
+/* Data in was passed over as often as it may be. */
+static bool in_is_due(const struct channel *ch) {
+    return ch->in_head && ch->in_passed >= ch->nand->starvation_limit;
+}
+
+/* Nothing that could still be queued under a cork would go before this, so it need not queue. */
+void bus_out(struct channel *ch, struct nand_op *op, int64_t now) {
     op->state = OP_OUT;
-    if (!ch->corked && open_now(ch, now)) {
+    if (open_now(ch, now) && !ch->out_head && !in_is_due(ch)) {
         grant_out(ch, op, now);
         return;
     }
@@ -148,11 +153,10 @@ static void grant_in(struct channel *ch, struct die *d, int64_t now) {
         return;
     }
     d->ready_ns = to;
-    die_kick(d);
+    die_kick(d, now);
 }
 
-void bus_in(struct channel *ch, struct die *d) {
-    int64_t now = sim_now(ch->nand->sim);
+void bus_in(struct channel *ch, struct die *d, int64_t now) {
     if (!ch->corked && open_now(ch, now)) {
         grant_in(ch, d, now);
         return;
@@ -164,10 +168,9 @@ void bus_in(struct channel *ch, struct die *d) {
 /* --- arbitration --- */
 
 static void grant_data(struct channel *ch, int64_t now) {
-    if (ch->out_head && !(ch->in_head && ch->in_passed >= ch->nand->starvation_limit)) {
+    if (ch->out_head && !in_is_due(ch)) {
         struct nand_op *op = ch->out_head;
         ch->out_head = op->next;
-        ch->in_passed += ch->in_head != NULL;
         grant_out(ch, op, now);
     } else if (ch->in_head) {
         struct die *d = ch->in_head;
@@ -177,8 +180,7 @@ static void grant_data(struct channel *ch, int64_t now) {
 }
 
 /* Give the bus to who waits, and have an event if somebody still does. */
-static void pump(struct channel *ch) {
-    int64_t now = sim_now(ch->nand->sim);
+static void pump(struct channel *ch, int64_t now) {
     ch->corked = true;
     if (open_now(ch, now)) {
         grant_waiting_commands(ch, now);
@@ -193,25 +195,26 @@ void bus_cork(struct channel *ch) {
     ch->corked = true;
 }
 
-void bus_uncork(struct channel *ch) {
+void bus_uncork(struct channel *ch, int64_t now) {
     ch->corked = false;
     if (queued(ch) && !sim_event_pending(&ch->ev))
-        pump(ch);
+        pump(ch, now);
 }
 
 static void channel_event(struct sim_event *ev) {
     struct channel *ch = (struct channel *)ev;
     struct nand *n = ch->nand;
     struct nand_op *op = ch->cur;
-    ch->cur = NULL;
+    int64_t now = sim_now(n->sim);
     if (!op) {
-        pump(ch);
+        pump(ch, now);
         return;
     }
     struct die *d = &n->dies[op->die];
+    ch->cur = NULL;
     ch->corked = true;
-    grant_waiting_commands(ch, ch->busy_until);
-    die_drained(d, op);
-    bus_uncork(ch);
+    grant_waiting_commands(ch, now);
+    die_drained(d, op, now);
+    bus_uncork(ch, now);
     nand_finish(n, d, op);
 }

@@ -60,24 +60,24 @@ void die_commanded(struct die *d, int64_t start) {
 }
 
 /* Take queue q (reads or erases) to the array by way of the bus. */
-static void start_command(struct die *d, unsigned q) {
+static void start_command(struct die *d, unsigned q, int64_t now) {
     d->cur = die_take(d, q, &d->cur_mask);
     d->state = DIE_COMMAND;
     if (d->out_mask && d->cur->kind == NAND_READ)
-        d->nand->counters.cached[NAND_READ] += (unsigned)__builtin_popcount(d->cur_mask);
-    bus_command(d->channel, d, (uint32_t)__builtin_popcount(d->cur_mask));
+        d->nand->counters.cached[NAND_READ] += nand_members(d->cur_mask);
+    bus_command(d->channel, d, now);
 }
 
 /* Take a queue of programs to the registers. */
-static void start_loading(struct die *d, unsigned q) {
+static void start_loading(struct die *d, unsigned q, int64_t now) {
     d->loading = die_take(d, q, &d->loading_mask);
     for (struct nand_op *op = d->loading; op; op = op->next)
         op->state = OP_LOADING;
     if (d->state != DIE_IDLE)
-        d->nand->counters.cached[NAND_PROGRAM] += (unsigned)__builtin_popcount(d->loading_mask);
+        d->nand->counters.cached[NAND_PROGRAM] += nand_members(d->loading_mask);
     d->load_in = d->loading;
     d->ready_ns = SIM_NEVER;
-    bus_in(d->channel, d);
+    bus_in(d->channel, d, now);
 }
 
 static void run_loaded(struct die *d, int64_t now) {
@@ -109,11 +109,11 @@ static void count_pass(struct nand_op *held, const struct nand_op *read) {
 }
 
 /* Start a host read before the groups that are suspended or loaded. */
-static void pass(struct die *d) {
+static void pass(struct die *d, int64_t now) {
     const struct nand_op *read = d->tail[NAND_QUEUE_URGENT_READ]->next;
     count_pass(d->suspended, read);
     count_pass(d->loading, read);
-    start_command(d, NAND_QUEUE_URGENT_READ);
+    start_command(d, NAND_QUEUE_URGENT_READ, now);
 }
 
 static bool may_suspend(const struct die *d, int64_t at) {
@@ -145,7 +145,7 @@ static void suspended(struct die *d, int64_t now) {
     d->suspended_mask = d->cur_mask;
     d->cur = NULL;
     d->state = DIE_IDLE;
-    die_kick(d);
+    die_kick(d, now);
 }
 
 static void resume(struct die *d, int64_t now) {
@@ -183,43 +183,43 @@ static void make_way(struct die *d, int64_t now) {
     if (!(d->waiting & (1u << NAND_QUEUE_URGENT_READ)) || !may_pass(d, d->cur))
         return;
     if (d->cur->kind == NAND_PROGRAM && d->nand->cache_program && back_to_loading(d, now))
-        die_kick(d);
+        die_kick(d, now);
     else if (may_suspend(d, at))
         suspend(d, at);
 }
 
 /* --- what next --- */
 
-static void start_idle(struct die *d) {
-    struct nand *n = d->nand;
+static void start_idle(struct die *d, int64_t now) {
+    const struct nand *n = d->nand;
     if (d->out_mask && !n->cache_read)
         return;
     if (d->suspended) {
         if (may_pass(d, d->suspended))
-            pass(d);
+            pass(d, now);
         else
-            resume(d, sim_now(n->sim));
+            resume(d, now);
     } else if (d->loading) {
         if (n->cache_program && may_pass(d, d->loading))
-            pass(d);
+            pass(d, now);
         else if (d->ready_ns != SIM_NEVER)
-            run_loaded(d, sim_now(n->sim));
+            run_loaded(d, now);
     } else if (d->waiting) {
         unsigned q = die_select(d);
         if (q % NAND_KINDS == NAND_PROGRAM)
-            start_loading(d, q);
+            start_loading(d, q, now);
         else
-            start_command(d, q);
+            start_command(d, q, now);
     }
 }
 
-void die_kick(struct die *d) {
+void die_kick(struct die *d, int64_t now) {
     if (d->state == DIE_IDLE)
-        start_idle(d);
+        start_idle(d, now);
     if (d->nand->cache_program && d->state == DIE_RUN && d->cur->kind == NAND_PROGRAM && !d->loading && d->waiting) {
         unsigned q = die_select(d);
         if (q % NAND_KINDS == NAND_PROGRAM)
-            start_loading(d, q);
+            start_loading(d, q, now);
     }
 }
 
@@ -235,7 +235,7 @@ static bool join_command(struct die *d, struct nand_op *op, int64_t now) {
     if (d->state == DIE_RUN) {
         if (now >= d->run_from || d->cur->suspensions)
             return false;
-        int64_t end = bus_extend_command(d->channel, op);
+        int64_t end = bus_extend_command(d->channel, op, now);
         if (end < 0)
             return false;
         sim_cancel(d->nand->sim, &d->ev);
@@ -250,7 +250,7 @@ static bool join_command(struct die *d, struct nand_op *op, int64_t now) {
     return true;
 }
 
-static bool join_loading(struct die *d, struct nand_op *op) {
+static bool join_loading(struct die *d, struct nand_op *op, int64_t now) {
     bool all_granted = !d->load_in;
     op->next = NULL;
     op->state = OP_LOADING;
@@ -259,62 +259,61 @@ static bool join_loading(struct die *d, struct nand_op *op) {
     if (all_granted) {
         d->load_in = op;
         d->ready_ns = SIM_NEVER;
-        bus_in(d->channel, d);
+        bus_in(d->channel, d, now);
     }
     return true;
 }
 
 /* An operation that comes while its companions are still on the bus runs with them. */
-static bool join(struct die *d, struct nand_op *op) {
-    int64_t now = sim_now(d->nand->sim);
+static bool join(struct die *d, struct nand_op *op, int64_t now) {
     if (d->loading && op->kind == NAND_PROGRAM) {
         if ((d->load_in || now < d->ready_ns) && nand_op_joins(d->loading, d->loading_mask, op))
-            return join_loading(d, op);
+            return join_loading(d, op, now);
         return false;
     }
     if (!d->cur || !nand_op_joins(d->cur, d->cur_mask, op))
         return false;
     if (op->kind != NAND_PROGRAM)
         return join_command(d, op, now);
-    return back_to_loading(d, now) && join_loading(d, op);
+    return back_to_loading(d, now) && join_loading(d, op, now);
 }
 
-void die_submitted(struct die *d, struct nand_op *op) {
-    if (d->nand->multi_plane && (d->cur || d->loading) && !(d->waiting & (1u << op->queue)) && join(d, op)) {
+void die_submitted(struct die *d, struct nand_op *op, int64_t now) {
+    if (d->nand->multi_plane && (d->cur || d->loading) && !(d->waiting & (1u << op->queue)) && join(d, op, now)) {
         op->passed_over = 0;
         return;
     }
     die_enqueue(d, op);
     if (d->state == DIE_RUN && d->cur->kind != NAND_READ && op->queue == NAND_QUEUE_URGENT_READ)
-        make_way(d, sim_now(d->nand->sim));
+        make_way(d, now);
     else if (d->state == DIE_IDLE || op->kind == NAND_PROGRAM)
-        die_kick(d);
+        die_kick(d, now);
 }
 
 /* --- ends --- */
 
 /* Move the results in the page registers on towards the bus. The die is idle afterwards. */
-static void release_reads(struct die *d) {
+static void release_reads(struct die *d, int64_t now) {
     struct nand_op *op = d->cur;
     d->out_mask |= d->cur_mask;
     d->cur = NULL;
     d->state = DIE_IDLE;
     bus_cork(d->channel);
-    die_kick(d);
+    die_kick(d, now);
     while (op) {
         struct nand_op *next = op->next;
-        bus_out(d->channel, op);
+        bus_out(d->channel, op, now);
         op = next;
     }
-    bus_uncork(d->channel);
+    bus_uncork(d->channel, now);
 }
 
-void die_drained(struct die *d, const struct nand_op *op) {
+void die_drained(struct die *d, const struct nand_op *op, int64_t now) {
     d->out_mask &= (uint16_t) ~(1u << op->plane);
     if (d->state == DIE_IDLE)
-        die_kick(d);
+        die_kick(d, now);
     else if (d->state == DIE_HOLD && !(d->out_mask & d->cur_mask)) {
-        release_reads(d);
+        release_reads(d, now);
     }
 }
 
@@ -346,12 +345,12 @@ static void array_done(struct die *d, int64_t now) {
     if (group->kind != NAND_READ) {
         d->cur = NULL;
         d->state = DIE_IDLE;
-        die_kick(d);
+        die_kick(d, now);
         finish_group(d, group);
     } else if (d->out_mask & d->cur_mask) {
         d->state = DIE_HOLD;
     } else {
-        release_reads(d);
+        release_reads(d, now);
     }
 }
 

@@ -172,7 +172,8 @@ static void reject(struct nand *n, struct nand_op *op) {
 /* --- the way in and out --- */
 
 void nand_submit(struct nand *n, struct nand_op *op) {
-    op->submitted_ns = op->started_ns = sim_now(n->sim);
+    int64_t now = sim_now(n->sim);
+    op->submitted_ns = op->started_ns = now;
     op->array_ns = op->bus_ns = 0;
     op->suspensions = 0;
     if (unlikely(!addresses_something(n, op))) {
@@ -185,7 +186,7 @@ void nand_submit(struct nand *n, struct nand_op *op) {
     op->seq = d->seq++;
     d->load++;
     __builtin_prefetch(die_block(d, op)); /* looked at when the array is done */
-    die_submitted(d, op);
+    die_submitted(d, op, now);
 }
 
 void nand_finish(struct nand *n, struct die *d, struct nand_op *op) {

@@ -32,6 +32,8 @@
  * only "busy until"; a command followed by array time is one event at the end
  * of the array time, and commands of several dies chain without events. A data
  * transfer into a die has an event only if somebody waits for the bus.
+ *
+ * Throughout, `now` is sim_now(), handed down.
  */
 #ifndef DRIVELAB_MEDIA_NAND_NAND_INT_H
 #define DRIVELAB_MEDIA_NAND_NAND_INT_H
@@ -145,12 +147,20 @@ static inline void nand_use(struct nand *n, enum nand_resource r, uint32_t index
         n->observer->use(n->observer, r, index, phase, op, from, to);
 }
 
+static inline uint32_t nand_members(uint16_t mask) {
+    return likely(!(mask & (mask - 1))) ? 1 : (uint32_t)__builtin_popcount(mask);
+}
+
 /* --- queue.c: what waits for a die, and what is next --- */
 
 void die_enqueue(struct die *d, struct nand_op *op);
 
 /* The queue to serve next; some queue is not empty. */
-unsigned die_select(const struct die *d);
+unsigned die_select_of_several(const struct die *d);
+static inline unsigned die_select(const struct die *d) {
+    uint32_t w = d->waiting;
+    return likely(!(w & (w - 1))) ? (unsigned)__builtin_ctz(w) : die_select_of_several(d);
+}
 
 /* Take the head of queue q and what may run with it; *mask gets their planes. Counts whom it passes over. */
 struct nand_op *die_take(struct die *d, unsigned q, uint16_t *mask);
@@ -161,16 +171,16 @@ bool nand_op_joins(const struct nand_op *head, uint16_t mask, const struct nand_
 /* --- die.c --- */
 
 void die_init(struct die *d, struct nand *n, uint32_t index);
-void die_submitted(struct die *d, struct nand_op *op);
+void die_submitted(struct die *d, struct nand_op *op, int64_t now);
 
 /* Start whatever can start now. */
-void die_kick(struct die *d);
+void die_kick(struct die *d, int64_t now);
 
 /* The bus granted the command phase of `cur` from `start` on. */
 void die_commanded(struct die *d, int64_t start);
 
 /* A plane's register has crossed the bus. */
-void die_drained(struct die *d, const struct nand_op *op);
+void die_drained(struct die *d, const struct nand_op *op, int64_t now);
 void die_power_cut(struct die *d);
 
 /* --- bus.c --- */
@@ -179,20 +189,20 @@ void channel_init(struct channel *ch, struct nand *n, uint32_t index);
 void channel_power_cut(struct channel *ch);
 
 /* Ask for the command phases of d->cur; die_commanded() is called now or later. */
-void bus_command(struct channel *ch, struct die *d, uint32_t members);
+void bus_command(struct channel *ch, struct die *d, int64_t now);
 
 /* One more command phase for a group whose commands are just being given: its end, or -1 if the bus is taken. */
-int64_t bus_extend_command(struct channel *ch, struct nand_op *op);
+int64_t bus_extend_command(struct channel *ch, struct nand_op *op, int64_t now);
 
 /* Ask for the transfer of a finished read; it ends the operation. */
-void bus_out(struct channel *ch, struct nand_op *op);
+void bus_out(struct channel *ch, struct nand_op *op, int64_t now);
 
 /* Ask for the transfer of d->load_in. */
-void bus_in(struct channel *ch, struct die *d);
+void bus_in(struct channel *ch, struct die *d, int64_t now);
 
 /* Between these requests only queue, so that arbitration sees all of them. */
 void bus_cork(struct channel *ch);
-void bus_uncork(struct channel *ch);
+void bus_uncork(struct channel *ch, int64_t now);
 
 /* --- nand.c --- */
 

@@ -39,7 +39,7 @@ static bool starved(const struct die *d, unsigned q) {
     return d->passes[q] - d->tail[q]->next->passed_over >= d->nand->starvation_limit;
 }
 
-unsigned die_select(const struct die *d) {
+unsigned die_select_of_several(const struct die *d) {
     uint32_t rest = d->waiting;
     unsigned pick = (unsigned)__builtin_ctz(rest);
     for (rest &= rest - 1; rest; rest &= rest - 1) {
