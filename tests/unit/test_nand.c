@@ -328,6 +328,75 @@ static void test_nand_no_suspend_near_the_end_or_for_gc(void **state) {
     world_close(&w);
 }
 
+/* A read that comes while the erase's command waits for the bus suspends it before it has begun. */
+static void test_nand_suspend_before_the_array_starts(void **state) {
+    (void)state;
+    struct world w;
+    struct timer t[2];
+    world_defaults(&w);
+    world_open(&w, 1);
+    world_fill(&w);
+    struct call busy = call(&w, NAND_READ, 0, 0, 2, 0), erase = call(&w, NAND_ERASE, 1, 0, 1, 0),
+                read = call(&w, NAND_READ, 1, 1, 2, 0);
+    nand_submit(w.nand, &busy.op);
+    submit_at(&w, &t[0], &erase, 45200 + 1000); /* the bus moves the first read's data until 58853 */
+    submit_at(&w, &t[1], &read, 45200 + 2000);
+    run(&w);
+    assert_int_equal(erase.op.started_ns, 58853);
+    assert_int_equal(erase.op.suspensions, 1);
+    assert_int_equal(read.op.started_ns, 58853 + 200 + 15000);
+    assert_int_equal(erase.done_ns, 58853 + 200 + 15000 + 200 + 45000 + 5000 + 3500000);
+    world_close(&w);
+}
+
+static void test_nand_read_during_data_in(void **state) {
+    (void)state;
+    for (unsigned cache = 0; cache < 2; cache++) {
+        struct world w;
+        struct timer t;
+        world_defaults(&w);
+        w.config.cache_program = cache;
+        world_open(&w, 1);
+        w.blocks[nand_block_index(&w.config, 0, 1, 2)].next_page = 12;
+        struct call program = call(&w, NAND_PROGRAM, 0, 0, 1, 0), read = call(&w, NAND_READ, 0, 1, 2, 0);
+        nand_submit(w.nand, &program.op);
+        submit_at(&w, &t, &read, 5000);
+        run(&w);
+        int64_t in = 200 + 13653, array = in + 200 + 45000;
+        if (cache) { /* the array is free until the program starts: no suspension */
+            assert_int_equal(program.op.suspensions, 0);
+            assert_int_equal(read.done_ns, array + 13653);
+            assert_int_equal(program.done_ns, array + 400000);
+        } else {
+            assert_int_equal(program.op.suspensions, 1);
+            assert_int_equal(read.done_ns, array + 15000 + 13653);
+            assert_int_equal(program.done_ns, array + 15000 + 5000 + 400000);
+        }
+        world_close(&w);
+    }
+}
+
+/* The same before the data was granted the bus. */
+static void test_nand_read_before_data_in(void **state) {
+    (void)state;
+    struct world w;
+    struct timer t[2];
+    world_defaults(&w);
+    w.config.cache_program = false;
+    world_open(&w, 1);
+    world_fill(&w);
+    w.blocks[nand_block_index(&w.config, 1, 0, 1)].next_page = 0;
+    struct call busy = call(&w, NAND_READ, 0, 0, 2, 0), program = call(&w, NAND_PROGRAM, 1, 0, 1, 0),
+                read = call(&w, NAND_READ, 1, 1, 2, 0);
+    nand_submit(w.nand, &busy.op);
+    submit_at(&w, &t[0], &program, 45200 + 1000); /* the bus moves the first read's data until 58853 */
+    submit_at(&w, &t[1], &read, 45200 + 2000);
+    run(&w);
+    assert_int_equal(program.op.suspensions, 1);
+    assert_int_equal(read.op.started_ns, 58853 + 200 + 13653 + 15000);
+    world_close(&w);
+}
+
 /* --- order of service --- */
 
 static void test_nand_order_of_service(void **state) {
@@ -384,6 +453,35 @@ static void test_nand_starvation_is_bounded(void **state) {
         assert_int_equal(erase.op.passed_over, limit);
         /* 3 older reads, the one running, `limit` younger ones, then undisturbed to the end */
         assert_true(erase.done_ns <= (4 + limit) * (200 + 45000 + 14000) + 200 + 3500000);
+        world_close(&w);
+    }
+}
+
+/* Reads keep the bus busy; a program's data gets in after as many of them as allowed. */
+static void test_nand_bus_starvation_is_bounded(void **state) {
+    (void)state;
+    for (uint32_t limit = 0; limit < 24; limit += 8) {
+        struct world w;
+        struct call reads[16];
+        struct timer t;
+        world_defaults(&w);
+        w.config.channels = 1;
+        w.config.luns = 8;
+        w.config.bus_mts = 100;
+        w.config.starvation_limit = limit;
+        world_open(&w, 1);
+        world_fill(&w);
+        w.blocks[nand_block_index(&w.config, 7, 0, 1)].next_page = 0;
+        struct call program = call(&w, NAND_PROGRAM, 7, 0, 1, 0);
+        for (unsigned i = 0; i < 14; i++) {
+            reads[i] = call(&w, NAND_READ, (uint16_t)(i % 7), 0, 2, 0);
+            reads[i].repeat = 30;
+            nand_submit(w.nand, &reads[i].op);
+        }
+        submit_at(&w, &t, &program, 5000000);
+        run(&w);
+        int64_t waited = program.op.started_ns - 5000000, out = transfer(&w, 16384);
+        assert_true(waited > limit * out && waited < (limit + 1) * (out + 8 * 200));
         world_close(&w);
     }
 }
@@ -715,8 +813,12 @@ int main(void) {
         cmocka_unit_test(test_nand_cache_program),
         cmocka_unit_test(test_nand_erase_suspend),
         cmocka_unit_test(test_nand_no_suspend_near_the_end_or_for_gc),
+        cmocka_unit_test(test_nand_suspend_before_the_array_starts),
+        cmocka_unit_test(test_nand_read_during_data_in),
+        cmocka_unit_test(test_nand_read_before_data_in),
         cmocka_unit_test(test_nand_order_of_service),
         cmocka_unit_test(test_nand_starvation_is_bounded),
+        cmocka_unit_test(test_nand_bus_starvation_is_bounded),
         cmocka_unit_test(test_nand_saturated_channel),
         cmocka_unit_test(test_nand_saturated_dies),
         cmocka_unit_test(test_nand_interleaved_programs),

@@ -457,16 +457,6 @@ static void judge_resources(struct oracle *o) {
     }
 }
 
-/* Members of one array operation were suspended and ended together. */
-static void judge_groups(struct oracle *o) {
-    for (uint32_t i = 0; i < OPS; i++)
-        for (uint32_t j = i + 1; j < OPS; j++) {
-            const struct record *a = &o->records[i], *b = &o->records[j];
-            if (a->die == b->die && a->array_from == b->array_from)
-                require(o, may_share(o, a, b) && a->array_to == b->array_to && a->suspensions == b->suspensions, b);
-        }
-}
-
 /* --- judgement: order --- */
 
 static void find_heads(struct oracle *o) {
@@ -476,6 +466,35 @@ static void find_heads(struct oracle *o) {
         for (uint32_t j = 0; j < i && r->head; j++)
             r->head = o->records[j].die != r->die || o->records[j].array_from != r->array_from;
     }
+}
+
+static int64_t bus_end(const struct record *r) {
+    return r->kind == NAND_PROGRAM ? r->transfer_to : r->command_to;
+}
+
+/* Nobody joins a group whose commands and data have all been given. */
+static bool joined_in_time(const struct oracle *o, const struct record *head, const struct record *r) {
+    if (r->submitted <= head->started)
+        return true;
+    for (uint32_t i = 0; i < OPS; i++) {
+        const struct record *m = &o->records[i];
+        if (m != r && m->die == r->die && m->array_from == r->array_from && m->started < r->started &&
+            r->submitted < bus_end(m))
+            return true;
+    }
+    return false;
+}
+
+/* Members of one array operation came in time, were suspended together and ended together. */
+static void judge_groups(struct oracle *o) {
+    for (uint32_t i = 0; i < OPS; i++)
+        for (uint32_t j = i + 1; o->records[i].head && j < OPS; j++) {
+            const struct record *a = &o->records[i], *b = &o->records[j];
+            if (a->die != b->die || a->array_from != b->array_from)
+                continue;
+            require(o, may_share(o, a, b) && a->array_to == b->array_to && a->suspensions == b->suspensions, b);
+            require(o, joined_in_time(o, a, b), b);
+        }
 }
 
 static void judge_overtaking(struct oracle *o) {
@@ -575,8 +594,8 @@ static void judge(struct oracle *o) {
         judge_phases(o, &o->records[i]);
     }
     judge_resources(o);
-    judge_groups(o);
     find_heads(o);
+    judge_groups(o);
     judge_overtaking(o);
     judge_priorities(o);
     judge_bus_order(o);
