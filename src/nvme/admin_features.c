@@ -131,7 +131,6 @@ static struct nvme_status events_set(struct nvme_cmd *cmd, uint32_t v) {
     if (v & ~known)
         return bad_field(cmd, v,
                          ctrl->subsystem ? "bits 4:0 and 8 are supported (OAES)" : "bit 31 is supported (OAES)");
-    ctrl->warnings &= (uint8_t)v; /* a warning that was not asked for so far is news now */
     return NVME_OK;
 }
 

@@ -67,11 +67,13 @@ static void read_errors(struct nvme_cmd *cmd) {
 
 /* ---- 02h ---- */
 
-void nvme_smart_fill(struct nvme_subsystem *s, uint8_t warnings, struct nvme_smart_log *log) {
+static void smart_fill(const struct nvme_ctrl *ctrl, struct nvme_smart_log *log) {
+    struct nvme_subsystem *s = ctrl->subsystem;
     struct drive_health health;
     const struct nvme_durable *d = s->durable;
     drive_health(s->drive, &health);
     nvme_subsystem_power_on(s);
+    uint8_t warnings = nvme_warnings(ctrl, &health);
     log->critical_warning = warnings;
     log->temperature = log->temp_sensor[0] = le16_from(NVME_TEMPERATURE_K);
     log->avail_spare = health.spare_percent;
@@ -96,8 +98,7 @@ static struct nvme_status fill_smart(struct nvme_cmd *cmd, void *page) {
     if (nsid != 0 && nsid != NVME_NSID_ALL)
         return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(nsid),
                          "SMART of namespace %u; it is kept for the controller (NSID 0 or FFFFFFFFh)", nsid);
-    nvme_health_look(ctrl);
-    nvme_smart_fill(ctrl->subsystem, ctrl->warnings, page);
+    smart_fill(ctrl, page);
     return NVME_OK;
 }
 

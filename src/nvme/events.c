@@ -4,7 +4,8 @@
  * belongs to them with RAE clear. An event raised while masked or without a
  * request waits; the same event waits only once.
  *
- * Health events come on the rising edge of a critical warning.
+ * Health events come on the rising edge of a critical warning the host wants
+ * to hear of, be it that the warning or the wish is new.
  */
 #include "nvme/nvme_int.h"
 
@@ -108,9 +109,9 @@ void nvme_health_look(struct nvme_ctrl *ctrl) {
     if (!ctrl->subsystem || !(ctrl->csts & NVME_CSTS_RDY))
         return;
     drive_health(ctrl->subsystem->drive, &health);
-    uint8_t warnings = nvme_warnings(ctrl, &health);
-    uint8_t fresh = (uint8_t)(warnings & ~ctrl->warnings & nvme_feature(ctrl, NVME_FID_ASYNC_EVENT_CONFIG));
-    ctrl->warnings = warnings;
+    uint8_t wanted = (uint8_t)(nvme_warnings(ctrl, &health) & nvme_feature(ctrl, NVME_FID_ASYNC_EVENT_CONFIG));
+    uint8_t fresh = (uint8_t)(wanted & ~ctrl->warnings);
+    ctrl->warnings = wanted;
     if (fresh & (NVME_SMART_READ_ONLY | NVME_SMART_DEGRADED))
         nvme_event_raise(ctrl, NVME_EVENT_RELIABILITY);
     if (fresh & NVME_SMART_TEMPERATURE)

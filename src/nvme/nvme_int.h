@@ -169,7 +169,6 @@ struct nvme_subsystem {
     struct nvme_ns ns[NVME_NS_MAX];
     uint32_t inflight; /* I/O commands, for the busy time */
     int64_t busy_since_ns, power_on_since_ns;
-    uint8_t warnings; /* SMART critical warning as last looked at */
     uint64_t admin_count[256], io_count[256], errors;
 };
 
@@ -301,7 +300,6 @@ uint32_t nvme_feature(const struct nvme_ctrl *ctrl, uint8_t fid);
 bool nvme_feature_present(const struct nvme_ctrl *ctrl, const struct nvme_feat_row *row);
 struct nvme_status nvme_get_log_prepare(struct nvme_cmd *cmd);
 struct nvme_status nvme_get_log(struct nvme_cmd *cmd);
-void nvme_smart_fill(struct nvme_subsystem *subsystem, uint8_t warnings, struct nvme_smart_log *log);
 struct nvme_status nvme_abort(struct nvme_cmd *cmd);
 struct nvme_status nvme_async_event_request(struct nvme_cmd *cmd);
 struct nvme_status nvme_keep_alive(struct nvme_cmd *cmd);
