@@ -23,7 +23,6 @@ struct suffix {
     uint64_t factor;
 };
 
-/* Of the names for one factor the first is the one printed; the largest factors come first. */
 static const struct suffix size_suffixes[] = {
     {"TiB", 1ull << 40},
     {"T", 1ull << 40},
