@@ -1,0 +1,68 @@
+# The target is killed and started again on the same image while a file system on
+# it is mounted and written.  The kernel reconnects by itself; all that was
+# acknowledged, with or without a flush, is there.
+. /guest/lib.sh
+attach
+printf 'label: gpt\nstart=1MiB, size=64MiB\nsize=32MiB\n' |
+    sfdisk --no-tell-kernel "$DISK"
+wait_for 10 blockdev --rereadpt "$DISK"
+wait_for 10 test -b "${DISK}p2" || fail "no second partition"
+mkfs.ext4 -q -F "${DISK}p1"
+mount -t ext4 "${DISK}p1" /mnt
+
+# Each line in /tmp/sums is written after the fsync of that file returned.
+write_files() {
+    set +x
+    number=0
+    while [ ! -e /tmp/stop ]; do
+        name=$number.$((number % 300))
+        head -c $((1000 + number * 37 % 60000)) /dev/urandom >/tmp/next
+        dd if=/tmp/next of="/mnt/$name" bs=64k conv=fsync 2>/dev/null || return 1
+        echo "$(sha256sum </tmp/next | cut -d' ' -f1)  $name" >>/tmp/sums
+        number=$((number + 1))
+    done
+}
+
+# Direct writes without any flush in the second partition.
+write_blocks() {
+    fio --name=direct --filename="${DISK}p2" --direct=1 --ioengine=libaio \
+        --iodepth=8 --thread --rw=randwrite --bs=4k --size=24M --randseed=11 \
+        --verify=crc32c --do_verify="$1" --verify_only="$2" --verify_fatal=1 \
+        --eta=never ${3:-}
+}
+
+written() {
+    [ "$(wc -l </tmp/sums)" -ge "$1" ]
+}
+
+: >/tmp/sums
+write_files &
+files=$!
+wait_for 60 written 5 || fail "no file was written"
+for round in 1 2; do
+    before=$(wc -l </tmp/sums)
+    write_blocks 0 0 --rate_iops=600 >/tmp/fio.$round 2>&1 &
+    blocks=$!
+    wait_for 60 written $((before + 10)) || fail "no more files are written"
+    host restart-target 2
+    wait_for 60 is_live || fail "controller is $(state) 60 s after the restart"
+    before=$(wc -l </tmp/sums)
+    wait_for 60 written $((before + 5)) || fail "writes do not go on"
+    wait "$blocks" || fail "direct writes failed: $(tail -n 5 /tmp/fio.$round)"
+done
+touch /tmp/stop
+wait "$files" || fail "a write to the file system failed"
+write_blocks 1 1
+
+drop_caches
+(cd /mnt && sha256sum -c -s /tmp/sums) || fail "a file differs while mounted"
+umount /mnt
+e2fsck -f -n "${DISK}p1"
+detach
+attach
+wait_for 10 test -b "${DISK}p1"
+mount -t ext4 "${DISK}p1" /mnt
+(cd /mnt && sha256sum -c -s /tmp/sums) || fail "a file differs after the remount"
+equal "files" "$(find /mnt -name '*.*' | wc -l)" "$(wc -l </tmp/sums)"
+umount /mnt
+detach

@@ -1,0 +1,151 @@
+"""Runs scenarios in a guest, answers its requests and reports each result."""
+
+import collections
+import time
+
+import guest
+import hosts
+import target
+
+NEED_FIO = {"fio", "killed-target"}
+POWER_CUT, VERIFY = "power-cut", "power-cut-verify"
+POWER_CUT_AFTER = 25            # files that were synced
+POWER_CUT_DELAY = 0.15          # seconds from there, in the midst of writes
+
+BOOT_SECONDS = 180              # patience, not an expectation
+SCENARIO_SECONDS = 300
+TAIL_LINES = 50
+
+
+class Session:
+    """Uses as few boots as the scenarios allow.
+
+    A guest that hangs or crashes fails the scenario it was in; the ones after it
+    get a new boot.  power-cut ends its boot by itself and is judged in the next.
+    """
+
+    def __init__(self, host, made, work, report, accel):
+        self._host = host
+        self._made = made
+        self._work = work
+        self._report = report
+        self._accel = accel
+        self._synced = []       # what power-cut was told is on the disk
+        self._cut_at = None     # when the plug is pulled
+        self._current = None    # the running scenario
+        self._over = []         # the scenarios this boot has dealt with
+        self._began = self._deadline = time.monotonic()
+        self._tail = collections.deque(maxlen=TAIL_LINES)
+
+    def run(self, names):
+        waiting = list(names)
+        while waiting:
+            self._revive()
+            why = self._boot(waiting)
+            if not self._over:
+                for name in waiting:
+                    self._finish(name, "FAIL", f"no scenario was started: {why}")
+            waiting = [name for name in waiting if name not in self._over]
+
+    def _revive(self):
+        try:
+            self._host.revive()
+        except target.TargetError as error:
+            self._report.note([str(error)])
+
+    def _boot(self, names, files=()):
+        """One boot; returns why it ended, None if as planned."""
+        self._over, self._current, self._cut_at = [], None, None
+        self._tail.clear()
+        self._deadline = time.monotonic() + BOOT_SECONDS
+        archives = [self._made["base"]]
+        if NEED_FIO & set(names):
+            archives.append(self._made["fio"])
+        environment = {"TARGET": self._host.kind, "ADDRESS": self._host.address,
+                       "PORT": self._host.port, "SCENARIOS": " ".join(names)}
+        with guest.Guest(self._made["kernel"], archives, self._work,
+                         environment=environment, files=files,
+                         disks=self._host.disks, accel=self._accel) as machine:
+            why = self._follow(machine)
+            if why:
+                self._tail.extend(machine.console_lines())
+        if self._is_cut():
+            return self._verify_power_cut()
+        if self._current:
+            self._finish(self._current, "FAIL", why)
+        return why
+
+    def _follow(self, machine):
+        try:
+            for line in machine.lines(self._patience):
+                self._tail.append(line)
+                if line.startswith("@@ "):
+                    verb, _, rest = line[3:].partition(" ")
+                    if verb == "DONE":
+                        return None
+                    self._handle(machine, verb, rest)
+                if self._is_cut():
+                    return None
+        except guest.Timeout:
+            return f"nothing was heard for {SCENARIO_SECONDS} s"
+        return "the guest stopped"
+
+    def _patience(self):
+        return min(self._deadline, self._cut_at or self._deadline)
+
+    def _is_cut(self):
+        return self._cut_at is not None and time.monotonic() >= self._cut_at
+
+    def _handle(self, machine, verb, rest):
+        name, _, why = rest.partition(": ")
+        if verb == "BEGIN":
+            self._current = name
+            self._began = time.monotonic()
+            self._deadline = self._began + SCENARIO_SECONDS
+        elif verb == "HOST":
+            machine.answer(self._request(*rest.split(" ")))
+        elif verb in ("PASS", "FAIL", "SKIP"):
+            self._finish(name.rstrip(":"), verb, why or self._last_command())
+            self._deadline = time.monotonic() + SCENARIO_SECONDS
+
+    def _request(self, word, *arguments):
+        if word == "synced":
+            return self._note_synced("  ".join(arguments))
+        if word not in hosts.REQUESTS:
+            return f"no request {word}"
+        try:
+            method = getattr(self._host, hosts.REQUESTS[word])
+            return f"ok {method(*arguments)}"
+        except (target.TargetError, OSError) as error:
+            return f"no {error}"
+
+    def _note_synced(self, line):
+        self._synced.append(line)
+        if len(self._synced) == POWER_CUT_AFTER:
+            self._cut_at = time.monotonic() + POWER_CUT_DELAY
+        return "ok"
+
+    def _verify_power_cut(self):
+        """The second boot of power-cut; the first one's scenarios stay over."""
+        over = [*self._over, POWER_CUT]
+        text = "".join(f"{line}\n" for line in self._synced)
+        why = self._boot([VERIFY], [("synced", text.encode())])
+        if VERIFY not in self._over:
+            self._finish(VERIFY, "FAIL", f"no second boot: {why}")
+        self._over = over
+        return None
+
+    def _last_command(self):
+        """A scenario is traced: the last line with a plus is what failed."""
+        traced = [line for line in self._tail if line.startswith("+ ")]
+        return f"after: {traced[-1][2:]}" if traced else "no reason given"
+
+    def _finish(self, name, result, why):
+        if result != "FAIL":
+            why = why if result == "SKIP" else ""
+        self._report.add(POWER_CUT if name == VERIFY else name, result, why)
+        self._report.note([f"took {time.monotonic() - self._began:.1f} s"])
+        if result == "FAIL":
+            self._report.note([*self._tail, *self._host.last_lines()])
+        self._current = None
+        self._over.append(name)
