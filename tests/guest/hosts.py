@@ -27,11 +27,11 @@ class DrivelabHost:
     address = guest.HOST_ADDRESS
     disks = ()
 
-    def __init__(self, binary, work, options):
-        self._binary = binary
+    def __init__(self, command, work, options):
+        self._command = command
         self._work = work
         self._options = options
-        self._main = target.Target(binary, work, "drive", options)
+        self._main = target.Target(command, work, "drive", options)
         self._extra = []
         self._main.start()
 
@@ -49,7 +49,7 @@ class DrivelabHost:
         return self._main.image_kib()
 
     def start_two(self):
-        two = target.Target(self._binary, self._work,
+        two = target.Target(self._command, self._work,
                             f"two{len(self._extra)}",
                             [*self._options, *TWO_NAMESPACES])
         self._extra.append(two)

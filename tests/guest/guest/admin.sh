@@ -26,7 +26,14 @@ equal "size of $DISK in blocks" \
     $(($(blockdev --getsize64 "$DISK") / $(blockdev --getss "$DISK"))) $((nsze))
 contains "list-ns" "$(nvme list-ns "$CTRL")" ":0x1"
 contains "ns-descs" "$(nvme ns-descs "$DISK")" "uuid"
-[ "$TARGET" = kernel ] || nvme id-ns-lba-format "$CTRL" --lba-format-index=0
+if [ "$TARGET" = drivelab ]; then
+    nvme cmdset-ind-id-ns "$DISK" -n 1
+    nvme nvm-id-ctrl "$CTRL"
+    nvme id-iocs "$CTRL"
+    nvme list-ctrl "$CTRL"
+    nvme list-endgrp "$CTRL"
+    nvme endurance-log "$CTRL" --group-id=1
+fi
 
 contains "property VS" "$(nvme get-property "$CTRL" --offset=8 -H)" "version"
 contains "property CSTS" "$(nvme get-property "$CTRL" --offset=0x1c)" "value: 1"

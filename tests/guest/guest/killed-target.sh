@@ -23,12 +23,14 @@ write_files() {
     done
 }
 
-# Direct writes without any flush in the second partition.
-write_blocks() {
+# blocks SEED OPTION...: fio on the second partition, direct and without any flush.
+# A block of another seed is an old one.
+blocks() {
+    seed=$1
+    shift
     fio --name=direct --filename="${DISK}p2" --direct=1 --ioengine=libaio \
-        --iodepth=8 --thread --rw=randwrite --bs=4k --size=24M --randseed=11 \
-        --verify=crc32c --do_verify="$1" --verify_only="$2" --verify_fatal=1 \
-        --eta=never ${3:-}
+        --iodepth=8 --thread --rw=randwrite --bs=4k --size=16M \
+        --randseed="$seed" --verify=crc32c --verify_fatal=1 --eta=never "$@"
 }
 
 written() {
@@ -41,18 +43,19 @@ files=$!
 wait_for 60 written 5 || fail "no file was written"
 for round in 1 2; do
     before=$(wc -l </tmp/sums)
-    write_blocks 0 0 --rate_iops=600 >/tmp/fio.$round 2>&1 &
+    blocks $round --do_verify=0 --rate_iops=800 >/tmp/fio 2>&1 &
     blocks=$!
     wait_for 60 written $((before + 10)) || fail "no more files are written"
     host restart-target 2
     wait_for 60 is_live || fail "controller is $(state) 60 s after the restart"
     before=$(wc -l </tmp/sums)
     wait_for 60 written $((before + 5)) || fail "writes do not go on"
-    wait "$blocks" || fail "direct writes failed: $(tail -n 5 /tmp/fio.$round)"
+    wait "$blocks" || fail "direct writes failed: $(cat /tmp/fio)"
+    blocks $round --verify_only >/tmp/fio 2>&1 ||
+        fail "direct writes were lost: $(cat /tmp/fio)"
 done
 touch /tmp/stop
 wait "$files" || fail "a write to the file system failed"
-write_blocks 1 1
 
 drop_caches
 (cd /mnt && sha256sum -c -s /tmp/sums) || fail "a file differs while mounted"

@@ -129,9 +129,10 @@ is_live() {
     [ "$(state)" = live ]
 }
 
-# is_zero BYTES OFFSET: whether that part of the disk reads as zeros.
+# is_zero BYTES OFFSET: whether that part of the disk, in units of 64 KiB, reads
+# as zeros.
 is_zero() {
-    dd if="$DISK" bs=4096 count=$(($1 / 4096)) skip=$(($2 / 4096)) \
+    dd if="$DISK" bs=65536 count=$(($1 / 65536)) skip=$(($2 / 65536)) \
         iflag=direct 2>/dev/null | cmp -n "$1" - /dev/zero
 }
 
