@@ -98,6 +98,7 @@ struct sim *sim_new(const struct sim_config *config, struct err *e) {
         err_set(e, ENOMEM, "no memory for the event loop");
         return NULL;
     }
+    queue_init(&sim->queue);
     sim->config = *config;
     sim->epoll_fd = sim->wake.fd = -1;
     if (sim_open_fds(sim, e)) {
@@ -262,7 +263,7 @@ static bool sim_fire_instant(struct sim *sim, int64_t limit_ns) {
     do {
         sim->fired++;
         ev->fire(ev);
-    } while (!sim_stopping(sim) && (ev = queue_pop(&sim->queue, sim->now)));
+    } while (!sim_stopping(sim) && (ev = queue_pop_same(&sim->queue)));
     return true;
 }
 

@@ -40,8 +40,10 @@ struct sim; /* opaque: clock + queue + loop */
 struct sim_event {
     int64_t at_ns;
     void (*fire)(struct sim_event *);
-    struct sim_event *next, *prev; /* the queue's own */
-    uint32_t where;                /* the queue's own; 0 = not pending */
+    struct sim_link {
+        struct sim_link *next, *prev;
+    } link;         /* the queue's own */
+    uint32_t where; /* the queue's own; 0 = not pending */
 };
 
 struct sim *sim_new(const struct sim_config *config, struct err *e); /* NULL with `e` filled on failure */
