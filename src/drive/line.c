@@ -50,10 +50,16 @@ void io_line_clear(struct io_line *line) {
     sim_cancel(line->sim, &line->event);
 }
 
+void io_link_init(struct io_link *link, uint64_t bytes_per_second) {
+    *link = (struct io_link){0};
+    if (bytes_per_second)
+        link->byte_ns_q32 = (uint64_t)(((unsigned __int128)1000000000u << 32) / bytes_per_second);
+}
+
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes) {
-    if (!link->bytes_per_second)
+    if (!link->byte_ns_q32)
         return from_ns;
     int64_t start = from_ns > link->free_ns ? from_ns : link->free_ns;
-    link->free_ns = start + (int64_t)((unsigned __int128)bytes * 1000000000u / link->bytes_per_second);
+    link->free_ns = start + (int64_t)(((unsigned __int128)bytes * link->byte_ns_q32) >> 32);
     return link->free_ns;
 }

@@ -27,11 +27,14 @@ void io_line_push(struct io_line *line, struct io *io, int64_t due_ns);
 /* Forget everything on the line. */
 void io_line_clear(struct io_line *line);
 
-/* A FIFO resource of limited bandwidth, such as one direction of a host link. 0 = unlimited. */
+/* A FIFO resource of limited bandwidth, such as one direction of a host link. */
 struct io_link {
-    uint64_t bytes_per_second;
+    uint64_t byte_ns_q32; /* time of a byte, 32 fraction bits; 0 = none */
     int64_t free_ns;
 };
+
+/* `bytes_per_second` 0 = unlimited. */
+void io_link_init(struct io_link *link, uint64_t bytes_per_second);
 
 /* When `bytes` that are ready at `from_ns` have crossed; takes the link until then. */
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes);

@@ -50,8 +50,8 @@ static struct drive *nossd_create(const struct drive_config *config, struct sim 
     }
     io_line_init(&n->reads, sim, nossd_out, &n->drive);
     io_line_init(&n->writes, sim, nossd_out, &n->drive);
-    n->read_link.bytes_per_second = config->nossd.read_bandwidth;
-    n->write_link.bytes_per_second = config->nossd.write_bandwidth;
+    io_link_init(&n->read_link, config->nossd.read_bandwidth);
+    io_link_init(&n->write_link, config->nossd.write_bandwidth);
     return &n->drive;
 }
 

@@ -121,7 +121,8 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     s->payload = store_has_payload(s->store);
     s->write_through = !c->ssd.write_buffer;
     s->undo = s->payload && (c->ssd.volatile_cache || s->write_through);
-    s->link_in.bytes_per_second = s->link_out.bytes_per_second = c->ssd.host_bandwidth;
+    io_link_init(&s->link_in, c->ssd.host_bandwidth);
+    io_link_init(&s->link_out, c->ssd.host_bandwidth);
     ssd_read_lines_init(s);
     io_line_init(&s->writes, s->sim, answered, s);
     io_line_init(&s->rest, s->sim, answered, s);

@@ -186,6 +186,8 @@ static void page_written(struct nand_op *nand) {
     struct ssd *s = op->ssd;
     bool ok = nand->result == NAND_DONE;
     s->life->bytes_written += nand->bytes;
+    for (uint32_t i = 0; i < op->count; i++)
+        s->ftl.ops->prefetch(&s->ftl, s->buffer.slots[op->slots[i]].lpn);
     ftl_programmed(&s->ftl, &op->page, FTL_STREAM_HOST, ok);
     for (uint32_t i = op->count; i-- > 0;) { /* backwards: retries go to the front */
         if (ok)
@@ -223,8 +225,8 @@ static void program_page(struct ssd *s, struct ssd_op *op) {
 
 /* Nothing can be written now: collect wherever that may help. */
 static void collect_everywhere(struct ssd *s) {
-    for (uint32_t i = 0; i < s->ftl.planes; i++)
-        if (ftl_wants_collection(&s->ftl, &s->ftl.plane[i]))
+    for (uint32_t i = 0; s->ftl.starved && i < s->ftl.planes; i++)
+        if (s->ftl.plane[i].starved)
             s->ftl.ops->collect(&s->ftl, &s->ftl.plane[i]);
 }
 

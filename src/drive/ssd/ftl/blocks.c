@@ -93,6 +93,7 @@ void ftl_blocks_rebuild(struct ftl *f) {
         struct ftl_plane *p = &f->plane[i];
         p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
         p->collecting = p->gc_urgent = p->stuck = false;
+        p->starved = true; /* until collection has had a look */
         p->victim = FTL_NONE;
         p->copies = p->gc_reads = p->gc_reading = 0;
         for (unsigned s = 0; s < FTL_STREAMS; s++) {
@@ -103,6 +104,7 @@ void ftl_blocks_rebuild(struct ftl *f) {
             sort_block(f, p, b);
     }
     f->stalled = false;
+    f->starved = (uint32_t)f->planes;
     f->cursor = 0;
 }
 

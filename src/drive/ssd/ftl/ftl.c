@@ -123,6 +123,7 @@ static int planes_init(struct ftl *f, struct err *e) {
 static void geometry_init(struct ftl *f, const struct drive_config *config) {
     const struct nand_config *n = &config->nand;
     f->geometry = n;
+    f->blocks_recip = UINT64_MAX / n->blocks + 1;
     f->config = &config->ssd;
     f->ops = ftl_kinds[config->ssd.mapping];
     f->policy = &gc_policies[config->ssd.gc_policy];

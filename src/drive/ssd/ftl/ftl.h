@@ -79,6 +79,7 @@ struct ftl_plane {
     uint16_t die;
     uint8_t plane;
     bool collecting, gc_urgent, stuck;
+    bool starved;        /* short of free blocks without a victim worth collecting */
     uint32_t good;       /* blocks not bad */
     uint32_t free_count; /* of heap[] */
     uint32_t *heap;      /* block numbers, least erased first */
@@ -115,11 +116,12 @@ struct ftl {
     uint32_t units; /* logical */
     uint32_t page_units, page_shift, block_shift, block_units;
     uint32_t gc_start, gc_stop, gc_urgent;
+    uint64_t blocks_recip; /* 2^64 / blocks of a plane, rounded up */
 
     struct store *store;
     uint32_t *map;      /* durable: lpn -> entry */
     uint8_t *map_pages; /* durable: which 4 KiB pages of map[] were ever written */
-    uint32_t *owner;    /* ppu -> lpn, as written beside the data */
+    uint32_t *owner;    /* physical unit -> lpn, as written beside the data */
     uint64_t *valid;    /* bit per ppu */
     uint64_t mapped;    /* logical units with data */
     struct ftl_block *blocks;
@@ -128,7 +130,8 @@ struct ftl {
     uint32_t *order; /* planes in allocation order */
     uint32_t group;  /* planes of a group take pages in step */
     uint32_t cursor;
-    bool stalled; /* no plane could take a page when last asked */
+    bool stalled;     /* no plane could take a page when last asked */
+    uint32_t starved; /* planes */
 
     struct ftl_op *op_free;
     struct ftl_op_slab *slabs;
@@ -158,6 +161,7 @@ struct ftl_ops {
     int (*init)(struct ftl *, struct store *, bool *fresh, struct err *);
     void (*release)(struct ftl *);
     uint32_t (*translate)(const struct ftl *, uint32_t lpn);    /* an entry, as above */
+    void (*prefetch)(const struct ftl *, uint32_t lpn);         /* an entry will be needed soon */
     int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
     bool (*plan)(struct ftl *, struct ftl_page *);              /* next host page; false: none can be written now */
     void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);   /* lpn was programmed at ppu */
@@ -189,8 +193,13 @@ static inline struct ftl_block *ftl_block_of(const struct ftl *f, uint32_t ppu) 
 static inline uint32_t ftl_page_of(const struct ftl *f, uint32_t ppu) {
     return (ppu & ((1u << f->block_shift) - 1)) >> f->page_shift;
 }
+/* owner[] is packed, without the gaps between blocks that addresses have. */
+static inline uint32_t *ftl_owner(const struct ftl *f, uint32_t ppu) {
+    return f->owner + (uint64_t)(ppu >> f->block_shift) * f->block_units + (ppu & ((1u << f->block_shift) - 1));
+}
 static inline struct ftl_plane *ftl_plane_of(const struct ftl *f, uint32_t block_index) {
-    return &f->plane[block_index / f->geometry->blocks];
+    /* block_index / blocks without a division (Lemire, Kaser and Kurz 2019: exact for 32 bits) */
+    return &f->plane[(uint32_t)(((unsigned __int128)f->blocks_recip * block_index) >> 64)];
 }
 
 /* Fill the address of a NAND operation on the page of `ppu`. */

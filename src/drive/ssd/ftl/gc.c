@@ -223,7 +223,7 @@ static uint32_t page_copies(const struct ftl *f, uint32_t first, struct ftl_copy
     uint32_t n = 0;
     for (uint32_t u = 0; u < f->page_units; u++)
         if (ftl_valid(f, first + u))
-            copy[n++] = (struct ftl_copy){f->owner[first + u], first + u};
+            copy[n++] = (struct ftl_copy){*ftl_owner(f, first + u), first + u};
     return n;
 }
 
@@ -269,6 +269,8 @@ static void program_done(struct nand_op *nand) {
     struct ftl *f = op->f;
     struct ftl_plane *p = op->p;
     bool ok = nand->result == NAND_DONE;
+    for (uint32_t i = 0; i < op->count; i++)
+        f->ops->prefetch(f, op->copy[i].lpn);
     ftl_programmed(f, &op->page, FTL_STREAM_GC, ok);
     for (uint32_t i = 0; i < op->count; i++) {
         const struct ftl_copy *c = &op->copy[i];
@@ -287,6 +289,8 @@ static void program_done(struct nand_op *nand) {
 /* Take up to a page of copies, oldest first, leaving out what the host overwrote meanwhile. */
 static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, struct ftl_copy *into) {
     uint32_t n = 0, at = 0;
+    for (uint32_t i = 0; i < p->copies; i++)
+        f->ops->prefetch(f, p->copy[i].lpn);
     for (; at < p->copies && n < f->page_units; at++) {
         const struct ftl_copy *c = &p->copy[at];
         if (f->ops->translate(f, c->lpn) == c->from + 1) {
@@ -338,6 +342,14 @@ static bool program_next(struct ftl *f, struct ftl_plane *p, bool pad) {
     return true;
 }
 
+/* Remember planes that wait for garbage to appear; nothing else would wake them. */
+static void note_starvation(struct ftl *f, struct ftl_plane *p) {
+    bool starved = p->victim == FTL_NONE && !p->gc_reads && !p->erasing && !p->open[FTL_STREAM_GC].programs &&
+                   ftl_wants_collection(f, p);
+    f->starved += starved - p->starved;
+    p->starved = starved;
+}
+
 void ftl_collect(struct ftl *f, struct ftl_plane *p) {
     p->collecting = ftl_wants_collection(f, p);
     /* Programs of one block keep one class, so that none overtakes its predecessor. */
@@ -349,4 +361,5 @@ void ftl_collect(struct ftl *f, struct ftl_plane *p) {
             ;
         again = program_next(f, p, p->victim == FTL_NONE && !p->gc_reads);
     }
+    note_starvation(f, p);
 }

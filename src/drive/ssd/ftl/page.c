@@ -15,7 +15,16 @@
 
 #include "drive/ssd/ftl/ftl.h"
 
-enum { MAP_PAGE_SHIFT = 10 }; /* entries in 4 KiB of map */
+enum {
+    MAP_PAGE_SHIFT = 10,         /* entries in 4 KiB of map */
+    HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
+};
+
+static void advise_huge(void *at, size_t bytes) {
+    uintptr_t first = ((uintptr_t)at + 4095) & ~(uintptr_t)4095, end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
+    if (bytes <= HUGE_TABLE_BYTES && end > first)
+        madvise((void *)first, end - first, MADV_HUGEPAGE); /* advice: works as well without */
+}
 
 static void *sparse_new(size_t bytes) {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -30,6 +39,10 @@ static size_t valid_bytes(const struct ftl *f) {
     return (physical_units(f) + 63) / 64 * 8;
 }
 
+static size_t owner_bytes(const struct ftl *f) {
+    return (size_t)f->total_blocks * f->block_units * sizeof *f->owner;
+}
+
 static size_t map_page_count(const struct ftl *f) {
     return ((size_t)f->units >> MAP_PAGE_SHIFT) + 1;
 }
@@ -41,16 +54,18 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
     f->map_pages = store_state(store, "ftl.map-pages", 1, map_page_count(f), &fresh_pages, e);
     if (!f->map || !f->map_pages)
         return -EIO; /* the store said why */
-    f->owner = sparse_new(physical_units(f) * sizeof *f->owner);
+    f->owner = sparse_new(owner_bytes(f));
     f->valid = sparse_new(valid_bytes(f));
     if (!f->owner || !f->valid)
         return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
+    advise_huge(f->map, (size_t)f->units * sizeof *f->map);
+    advise_huge(f->owner, owner_bytes(f));
     return 0;
 }
 
 static void page_release(struct ftl *f) {
     if (f->owner)
-        munmap(f->owner, physical_units(f) * sizeof *f->owner);
+        munmap(f->owner, owner_bytes(f));
     if (f->valid)
         munmap(f->valid, valid_bytes(f));
 }
@@ -75,6 +90,10 @@ static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
     return f->map[lpn];
 }
 
+static void page_prefetch(const struct ftl *f, uint32_t lpn) {
+    __builtin_prefetch(&f->map[lpn], 1);
+}
+
 static void invalidate(struct ftl *f, uint32_t ppu) {
     struct ftl_block *b = ftl_block_of(f, ppu);
     f->valid[ppu >> 6] &= ~(1ull << (ppu & 63));
@@ -83,7 +102,7 @@ static void invalidate(struct ftl *f, uint32_t ppu) {
 }
 
 static void validate(struct ftl *f, uint32_t lpn, uint32_t ppu) {
-    f->owner[ppu] = lpn;
+    *ftl_owner(f, ppu) = lpn;
     f->valid[ppu >> 6] |= 1ull << (ppu & 63);
     ftl_block_of(f, ppu)->valid++;
 }
@@ -164,7 +183,7 @@ static void make_room(struct ftl *f, struct ftl_plane *p) {
         uint32_t first = ftl_ppu(f, p, block, 0);
         for (uint32_t u = 0; u < f->block_units; u++)
             if (ftl_valid(f, first + u))
-                set_entry(f, f->owner[first + u], FTL_BUFFERED);
+                set_entry(f, *ftl_owner(f, first + u), FTL_BUFFERED);
         struct nand_block *nb = &f->state[p->first_block + block];
         nb->next_page = 0;
         nb->erases++;
@@ -221,9 +240,9 @@ static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
         return 0;
     if (!entry_sound(f, entry))
         return err_set(e, EFAULT, "lpn %u maps to unit %u, which was never programmed", lpn, entry - 1);
-    if (f->owner[entry - 1] != lpn || !ftl_valid(f, entry - 1))
+    if (*ftl_owner(f, entry - 1) != lpn || !ftl_valid(f, entry - 1))
         return err_set(e, EFAULT, "lpn %u maps to unit %u, which belongs to lpn %u (valid %d)", lpn, entry - 1,
-                       f->owner[entry - 1], ftl_valid(f, entry - 1));
+                       *ftl_owner(f, entry - 1), ftl_valid(f, entry - 1));
     return 0;
 }
 
@@ -260,6 +279,7 @@ const struct ftl_ops ftl_page_ops = {
     .release = page_release,
     .reserve = page_reserve,
     .translate = page_translate,
+    .prefetch = page_prefetch,
     .plan = ftl_plan_host,
     .commit = page_commit,
     .mark = page_mark,
