@@ -82,6 +82,7 @@ void oracle_open(struct oracle *o, const struct drive_config *config, const char
     o->version = calloc(o->units, sizeof *o->version);
     o->written = calloc(o->units, sizeof *o->written);
     o->touched = calloc(o->units, 1);
+    o->unknown = calloc(o->units, sizeof *o->unknown);
     for (uint64_t i = 0; i < o->units; i++)
         version_bound(version_push(o, i));
     o->weight[IO_READ] = 30;
@@ -104,6 +105,7 @@ void oracle_close(struct oracle *o) {
     free(o->version);
     free(o->written);
     free(o->touched);
+    free(o->unknown);
 }
 
 void oracle_reopen(struct oracle *o) {
@@ -132,6 +134,8 @@ static void verify_read(struct oracle *o, const struct io *io) {
     bool unmapped = false;
     for (uint64_t at = io->offset; at < io->offset + io->bytes; at += SECTOR) {
         const struct version *v = o->version[at / UNIT];
+        if (o->unknown[at / UNIT])
+            return;
         unmapped |= !v->mapped;
         if (!sector_is((const char *)io->data + (at - io->offset), v->stamp[at % UNIT / SECTOR]))
             fail_msg("after %llu requests: sector at %llu holds %llx, not %llx", (unsigned long long)o->done,
@@ -172,6 +176,7 @@ static void finished(struct io *io) {
         if (io->op == IO_READ)
             continue;
         o->written[u] = o->serial;
+        o->unknown[u] |= io->status != IO_OK;
         if (io->op == IO_WRITE && (io->flags & IO_FUA) && io->status == IO_OK)
             version_bound(o->version[u]);
     }

@@ -38,6 +38,7 @@ struct oracle {
     struct version **version;
     uint64_t *written; /* serial of the last completed change of a unit */
     uint8_t *touched;  /* operation in flight on the unit */
+    bool *unknown;     /* a change of the unit failed: it may hold anything */
     struct oracle_io io[ORACLE_DEPTH];
     unsigned inflight;
     bool flushing, expect_failures;
