@@ -307,7 +307,9 @@ static void sim_run_wall(struct sim *sim, int64_t until_ns) {
         int64_t clock = sim_clock(sim);
         sim_fire_until(sim, time_min(clock, until_ns));
         sim_run_hooks(sim);
-        if (sim_stopping(sim) || clock >= until_ns || (!sim->watches && queue_empty(&sim->queue)))
+        if (sim_stopping(sim) || clock >= until_ns)
+            return;
+        if (!sim->watches && queue_empty(&sim->queue) && !sim_take_wake(sim))
             return;
         wait = sim->config.spin ? 0 : sim_wait_time(sim, until_ns);
     }
@@ -329,6 +331,8 @@ void sim_stop(struct sim *sim) {
 void sim_wake(struct sim *sim) {
     uint64_t one = 1;
     atomic_store(&sim->woken, true);
+    if (sim->config.mode == SIM_VIRTUAL || sim->config.spin)
+        return; /* never asleep */
     ssize_t put = write(sim->wake.fd, &one, sizeof(one));
     (void)put; /* EAGAIN: enough wakes are pending */
 }

@@ -441,12 +441,12 @@ static void hook_wake(struct sim_idle_hook *h) {
 
 static void test_sim_wake_from_a_hook_turns_again(void **state) {
     static const enum sim_mode modes[] = {SIM_VIRTUAL, SIM_WALL};
-    for (unsigned i = 0; i < 2; i++) {
-        struct sim *sim = new_sim(modes[i], false);
+    for (unsigned i = 0; i < 8; i++) {
+        struct sim *sim = new_sim(modes[i & 1], i & 2);
         struct step h = step_make(sim, NULL, 'h'), far = step_make(sim, NULL, 'f');
         h.hook.run = hook_wake;
         sim_hook_add(sim, &h.hook);
-        if (modes[i] == SIM_WALL)
+        if ((i & 4) && modes[i & 1] == SIM_WALL)
             sim_schedule(sim, &far.ev, 3600000 * MS);
         sim_run(sim, SIM_NEVER);
         assert_int_equal(h.count, 3);
