@@ -132,7 +132,7 @@ static void test_ssd_file_image_survives_restarts(void **state) {
     oracle_open(&o, &config, "file", path, 30);
     o.fua_percent = 0; /* each costs a real flush of the file */
     o.weight[IO_FLUSH] = 0;
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         oracle_run(&o, 1200, false);
         assert_int_equal(oracle_one(&o, IO_FLUSH, 0, 0, 0), IO_OK);
         oracle_reopen(&o);
