@@ -153,6 +153,30 @@ static void test_nand_program_and_erase_latency(void **state) {
     world_close(&w);
 }
 
+/* Nothing takes time: every operation still goes all its way, in order. */
+static void test_nand_zero_times(void **state) {
+    (void)state;
+    struct world w;
+    static struct call c[3 * 12];
+    world_defaults(&w);
+    w.config.read_time = w.config.program_time = (struct opt_times){.count = 1};
+    w.config.erase_time = w.config.command_time = w.config.bus_mts = 0;
+    world_open(&w, 1);
+    w.blocks[nand_block_index(&w.config, 0, 1, 0)].next_page = 12;
+    for (unsigned i = 0; i < 12; i++) {
+        c[3 * i] = call(&w, NAND_PROGRAM, 0, 0, 0, i);
+        c[3 * i + 1] = call(&w, NAND_READ, 0, 1, 0, i);
+        c[3 * i + 2] = call(&w, NAND_ERASE, 0, 2, i % 8, 0);
+    }
+    for (unsigned i = 0; i < 36; i++)
+        nand_submit(w.nand, &c[i].op);
+    run(&w);
+    for (unsigned i = 0; i < 36; i++)
+        assert_true(c[i].done == 1 && c[i].op.result == NAND_DONE);
+    assert_int_equal(sim_now(w.sim), 0);
+    world_close(&w);
+}
+
 /* --- multi-plane, cache, suspension on their own --- */
 
 static void test_nand_multi_plane_program(void **state) {
@@ -806,6 +830,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nand_read_latency),
         cmocka_unit_test(test_nand_program_and_erase_latency),
+        cmocka_unit_test(test_nand_zero_times),
         cmocka_unit_test(test_nand_multi_plane_program),
         cmocka_unit_test(test_nand_multi_plane_read_and_erase),
         cmocka_unit_test(test_nand_different_pages_do_not_merge),

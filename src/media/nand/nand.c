@@ -36,7 +36,7 @@ static void set_times(struct nand *n, const struct nand_config *c) {
         n->array_ns[NAND_ERASE][t] = c->erase_time;
     }
     n->command_ns = c->command_time;
-    n->byte_ns_q32 = ((1000ull << 32) + c->bus_mts - 1) / c->bus_mts;
+    n->byte_ns_q32 = c->bus_mts ? ((1000ull << 32) + c->bus_mts - 1) / c->bus_mts : 0;
 }
 
 static void set_chances(struct nand *n, const struct nand_config *c) {

@@ -35,7 +35,7 @@ struct nand_config {
     struct opt_times read_time, program_time; /* per page type; one value serves all */
     int64_t erase_time;
     int64_t command_time; /* command and address cycles on the bus, per operation */
-    uint32_t bus_mts;     /* ONFI bus, mega-transfers (bytes) a second */
+    uint32_t bus_mts;     /* ONFI bus, mega-transfers (bytes) a second; 0: transfers take no time */
     bool multi_plane;     /* merge waiting operations on several planes */
     bool cache_read, cache_program;
     bool program_suspend, erase_suspend;
