@@ -38,7 +38,9 @@ struct inproc_queue {
     void *context;
     struct inproc_slot *free;
     struct inproc_request *done_head, *done_tail;
-    bool is_lost, closed;
+    bool is_lost;  /* takes no more commands */
+    bool closed;   /* gone from the controller */
+    bool released; /* by its user; freed when both it and the transport are done with it */
 };
 
 struct inproc {
@@ -156,15 +158,25 @@ static void run_done(struct inproc_queue *q) {
     }
 }
 
-void inproc_queue_free(struct inproc_queue *q) {
+/* Take the queue from the controller; requests in flight go back unanswered. */
+static void shut(struct inproc_queue *q) {
     if (q->closed)
         return;
     q->closed = q->is_lost = true;
-    q->lost = NULL;
     for (struct nvme_cmd *cmd = q->queue.head; cmd; cmd = cmd->next)
         give_up((struct inproc_slot *)cmd);
     nvme_queue_gone(&q->queue);
     run_done(q);
+}
+
+void inproc_queue_free(struct inproc_queue *q) {
+    q->lost = NULL;
+    q->released = true;
+    if (!q->inproc) { /* the transport went first */
+        free(q);
+        return;
+    }
+    shut(q);
     sim_wake(q->inproc->sim);
 }
 
@@ -220,13 +232,16 @@ int inproc_submit(struct inproc_queue *q, struct inproc_request *request) {
 
 /* The transport */
 
-static void free_queue(struct inproc_queue *q) {
+/* Nothing of the queue is left in the drive. Its user may still hold it. */
+static void part_with(struct inproc_queue *q) {
     while (q->free) {
         struct inproc_slot *slot = q->free;
         q->free = slot->next;
         free(slot);
     }
-    free(q);
+    q->inproc = NULL;
+    if (q->released)
+        free(q);
 }
 
 static void destroy(struct inproc *inproc) {
@@ -242,7 +257,7 @@ static void reap(struct inproc *inproc) {
         struct inproc_queue *q = *at;
         if (q->closed && q->queue.outstanding == 0 && !q->done_head) {
             *at = q->next;
-            free_queue(q);
+            part_with(q);
         } else {
             at = &q->next;
         }
@@ -279,8 +294,11 @@ static void inproc_close(struct transport *transport, bool *closed) {
     struct inproc *inproc = (struct inproc *)transport;
     inproc->closed = closed;
     inproc->closing = true;
-    for (struct inproc_queue *q = inproc->queues; q; q = q->next)
-        inproc_queue_free(q);
+    for (struct inproc_queue *q = inproc->queues; q; q = q->next) {
+        if (!q->is_lost)
+            on_disconnect(&q->queue, "the transport closes");
+        shut(q);
+    }
     reap(inproc);
     if (!inproc->queues)
         destroy(inproc);

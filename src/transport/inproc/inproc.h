@@ -33,7 +33,8 @@ extern const struct transport_ops inproc_transport;
 /*
  * A fresh queue to the target of a transport made by inproc_transport.listen();
  * its first command must be Connect. `lost` (may be NULL) is called when the
- * controller wants the queue gone; the queue is then closed by the caller.
+ * controller wants the queue gone or the transport closes; the queue is then
+ * closed by the caller, which may be after the transport is gone.
  * NULL: no memory.
  */
 struct inproc_queue *inproc_queue_new(struct transport *transport, const char *name,
