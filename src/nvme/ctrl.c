@@ -61,7 +61,7 @@ struct nvme_ctrl *nvme_ctrl_new(struct nvme_target *target, struct nvme_subsyste
     return ctrl;
 }
 
-static void ctrl_free(struct nvme_ctrl *ctrl) {
+void nvme_ctrl_free(struct nvme_ctrl *ctrl) {
     struct nvme_target *target = ctrl->target;
     sim_cancel(target->sim, &ctrl->keep_alive);
     sim_cancel(target->sim, &ctrl->association);
@@ -77,7 +77,7 @@ static void ctrl_free(struct nvme_ctrl *ctrl) {
 
 void nvme_ctrl_put(struct nvme_ctrl *ctrl) {
     if (--ctrl->refs == 0)
-        ctrl_free(ctrl);
+        nvme_ctrl_free(ctrl);
 }
 
 void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries) {

@@ -118,7 +118,11 @@ struct nvme_queue {
 };
 
 struct nvme_target *nvme_target_new(struct sim *sim, struct err *e);
-void nvme_target_free(struct nvme_target *target); /* all queues must be gone */
+/*
+ * All queues must be gone. A flush that a host's shutdown started may still be
+ * in a drive: close the drives before turning the loop again.
+ */
+void nvme_target_free(struct nvme_target *target);
 
 /* Build a subsystem with its namespaces over `drive` (not owned). NULL with `e` filled. */
 struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const struct nvme_config *config,

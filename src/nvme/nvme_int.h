@@ -366,6 +366,7 @@ struct nvme_ctrl *nvme_ctrl_new(struct nvme_target *target, struct nvme_subsyste
 struct nvme_ctrl *nvme_ctrl_find(const struct nvme_target *target, uint16_t cntlid);
 void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries);
 void nvme_ctrl_put(struct nvme_ctrl *ctrl);
+void nvme_ctrl_free(struct nvme_ctrl *ctrl); /* whatever still holds it; for the end of a target */
 void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *why);
 void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl); /* set or restart the timer */
 uint64_t nvme_ctrl_cap(const struct nvme_ctrl *ctrl);

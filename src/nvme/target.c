@@ -20,6 +20,8 @@ struct nvme_target *nvme_target_new(struct sim *sim, struct err *e) {
 void nvme_target_free(struct nvme_target *target) {
     if (!target)
         return;
+    while (target->ctrls) /* shut down just now, their flush still in the drive */
+        nvme_ctrl_free(target->ctrls);
     while (target->subsystems)
         nvme_subsystem_free(target->subsystems);
     free(target);
