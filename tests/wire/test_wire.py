@@ -801,6 +801,19 @@ def connections_come_and_go(t):
 
 
 @test
+def close_right_behind_the_last_byte(t):
+    """Data and the end of the stream in one segment are both seen."""
+    before = t.stats()
+    for i in range(50):
+        c = t.ready()
+        c.send(c.connect_capsule(t.nqn)[:500 if i % 2 else None])
+        c.close()
+    time.sleep(0.2)
+    after = t.stats()
+    assert after["connections"] == before["connections"], after
+
+
+@test
 def random_bytes(t):
     rng = random.Random(3)
     for i in range(60):
@@ -879,9 +892,14 @@ def main():
                 if t.process.poll() is not None:
                     print("Bail out! the target is gone")
                     return 1
-        stats = t.stats()
-        fine = stats["write_buffer_bytes"] == 0
-        print("%s %d - all buffers came back" % ("ok" if fine else "not ok", len(tests) + 1), flush=True)
+        for _ in range(50):
+            stats = t.stats()
+            fine = stats["write_buffer_bytes"] == 0 and stats["connections"] == 2 and stats["timed_out"] == 0
+            if fine:
+                break
+            time.sleep(0.1)
+        print("%s %d - all buffers came back, all connections ended" % ("ok" if fine else "not ok", len(tests) + 1),
+              flush=True)
         print("# %s" % json.dumps(stats))
     return 1 if failed or not fine else 0
 

@@ -52,16 +52,23 @@ static void unlink_conn(struct tcp_conn *conn) {
     conn->tcp->conn_count--;
 }
 
+/*
+ * Edge-triggered: a read that leaves room has emptied the socket, and whatever
+ * comes later is a new edge; only the end of the stream may already be there. So a connection is never looked at twice
+ * for one arrival, and what is watched never changes.
+ */
 static void on_ready(struct sim_watch *watch, uint32_t events) {
     struct tcp_conn *conn = CONTAINER(struct tcp_conn, watch, watch);
-    if (events & EPOLLOUT) {
+    if ((events & EPOLLOUT) && conn->blocked) {
         conn->blocked = false;
         tcp_conn_touch(conn);
     }
-    if (conn->paused && (events & (EPOLLHUP | EPOLLERR)))
-        tcp_conn_end(conn, "closed by the host");
-    else if (!conn->paused && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        tcp_receive(conn);
+    conn->ending |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        conn->readable = true;
+        if (!conn->paused)
+            tcp_receive(conn);
+    }
 }
 
 static void on_timer(struct sim_event *event) {
@@ -103,7 +110,7 @@ int tcp_conn_new(struct tcp *tcp, int fd, const char *peer) {
     if (!conn->rx)
         goto out;
     set_socket(&tcp->config, fd);
-    conn->watch = (struct sim_watch){.fd = fd, .events = EPOLLIN, .ready = on_ready};
+    conn->watch = (struct sim_watch){.fd = fd, .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .ready = on_ready};
     r = sim_watch_add(tcp->sim, &conn->watch);
     if (r != 0)
         goto out;
@@ -194,12 +201,6 @@ bool tcp_conn_reap(struct tcp_conn *conn) {
     return true;
 }
 
-void tcp_conn_watch(struct tcp_conn *conn) {
-    uint32_t events = (conn->paused ? 0 : EPOLLIN) | (conn->blocked ? EPOLLOUT : 0);
-    if (events != conn->watch.events)
-        sim_watch_modify(conn->tcp->sim, &conn->watch, events);
-}
-
 static void flush(struct tcp_conn *conn) {
     int r = conn->blocked ? -EAGAIN : tcp_send(conn);
     conn->blocked = r == -EAGAIN;
@@ -214,12 +215,23 @@ void tcp_conn_service(struct tcp_conn *conn) {
         conn->paused = false;
         tcp_parse(conn);
     }
+    if (conn->readable && !conn->paused)
+        tcp_receive(conn);
+    if (conn->state == TCP_DEAD)
+        return;
     flush(conn);
     if (conn->doomed[0] && conn->state <= TCP_READY) {
         log_limited(&conn->tcp->log, LOG_TCP, LOG_LEVEL_INFO, "%s: queue %u disconnected: %s", conn->queue.peer,
                     conn->queue.qid, conn->doomed);
         tcp_conn_end(conn, conn->doomed);
     }
-    if (conn->state != TCP_DEAD)
-        tcp_conn_watch(conn);
+}
+
+/* Whether there is still something to do that no event will tell of. */
+bool tcp_conn_needs_service(const struct tcp_conn *conn) {
+    if (conn->state == TCP_DEAD)
+        return false;
+    bool output = conn->out_head || conn->control_bytes > 0 || conn->spill_bytes > 0;
+    return (conn->readable && !conn->paused) || (conn->paused && conn->free) || (output && !conn->blocked) ||
+           (conn->doomed[0] && conn->state <= TCP_READY);
 }

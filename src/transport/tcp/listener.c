@@ -169,14 +169,20 @@ static void destroy(struct tcp *tcp) {
     free(tcp);
 }
 
+/* Connections that need looking at again get it in the next turn, so that a busy one holds nobody up. */
 static void service(struct tcp *tcp) {
-    struct tcp_conn *conn;
-    while ((conn = tcp->dirty_head) != NULL) {
-        tcp->dirty_head = conn->dirty_next;
-        conn->dirty = false;
+    struct tcp_conn *conn = tcp->dirty_head, *next;
+    tcp->dirty_head = NULL;
+    for (; conn; conn = next) {
+        next = conn->dirty_next;
         if (conn->state != TCP_DEAD)
             tcp_conn_service(conn);
+        conn->dirty = false;
+        if (tcp_conn_needs_service(conn))
+            tcp_conn_touch(conn);
     }
+    if (tcp->dirty_head)
+        sim_wake(tcp->sim);
     if (tcp->dead)
         reap(tcp);
 }

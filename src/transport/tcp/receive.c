@@ -349,17 +349,19 @@ static void make_room(struct tcp_conn *conn) {
     conn->rx_tail = have;
 }
 
-static ssize_t read_socket(struct tcp_conn *conn) {
+static ssize_t read_socket(struct tcp_conn *conn, uint32_t *room) {
     struct iovec iov[2];
     struct msghdr msg = {.msg_iov = iov};
     if (conn->into && conn->into_left > 0 && conn->rx_head == conn->rx_tail) {
         iov[0].iov_base = (uint8_t *)conn->into->buffer + conn->into->filled;
         iov[0].iov_len = conn->into_left;
         msg.msg_iovlen = 1;
+        *room = conn->into_left;
     }
     iov[msg.msg_iovlen].iov_base = conn->rx + conn->rx_tail;
     iov[msg.msg_iovlen].iov_len = conn->rx_size - conn->rx_tail;
     msg.msg_iovlen++;
+    *room += conn->rx_size - conn->rx_tail;
     if (msg.msg_iovlen == 1)
         return recv(conn->watch.fd, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT);
     return recvmsg(conn->watch.fd, &msg, MSG_DONTWAIT);
@@ -381,7 +383,11 @@ void tcp_receive(struct tcp_conn *conn) {
     if (conn->state == TCP_TERM)
         conn->rx_head = conn->rx_tail = 0;
     make_room(conn);
-    ssize_t n = read_socket(conn);
+    uint32_t room = 0;
+    ssize_t n = read_socket(conn, &room);
+    conn->readable = n > 0 ? (uint32_t)n == room || conn->ending : n < 0 && errno == EINTR;
+    if (conn->readable)
+        tcp_conn_touch(conn);
     if (n > 0) {
         took(conn, (uint32_t)n);
         tcp_parse(conn);

@@ -91,6 +91,8 @@ struct tcp_conn {
     bool connected;   /* Connect has succeeded once */
     bool gone;        /* the controller has been told that the queue is gone */
     bool blocked;     /* the socket took no more */
+    bool readable;    /* the socket may have more */
+    bool ending;      /* the end of the stream comes after what is to be read */
     bool paused;      /* reading stopped: no slot free */
     bool term_queued; /* close our side once the output is sent */
     bool hdgst, ddgst;
@@ -164,8 +166,8 @@ void tcp_conn_fatal(struct tcp_conn *conn, enum pdu_fes fes, uint32_t fei, const
                     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 void tcp_conn_end(struct tcp_conn *conn, const char *why);
 void tcp_conn_service(struct tcp_conn *conn); /* from the hook */
-bool tcp_conn_reap(struct tcp_conn *conn);    /* free a dead one; false: commands still below */
-void tcp_conn_watch(struct tcp_conn *conn);   /* match the watched events to the state */
+bool tcp_conn_needs_service(const struct tcp_conn *conn);
+bool tcp_conn_reap(struct tcp_conn *conn); /* free a dead one; false: commands still below */
 extern const struct nvme_queue_ops tcp_queue_ops;
 
 /* command.c: slots */
