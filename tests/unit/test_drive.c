@@ -1,0 +1,474 @@
+/* Drives as their users see them: configuration, ranges, times, health, a killed process. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/rng.h"
+#include "drive/drive.h"
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+enum { KIB = 1024, UNIT = 4096 };
+
+struct bed {
+    struct sim *sim;
+    struct drive_config config;
+    struct drive *drive;
+};
+
+static void configure(struct drive_config *config, const char *const *args) {
+    struct opt_set set = {0};
+    struct err e = {0};
+    assert_int_equal(drive_config_init(config, &set, &e), 0);
+    for (; args && *args; args++)
+        if (opt_assign_arg(&set, *args, &e))
+            fail_msg("%s: %s", *args, e.text);
+}
+
+static struct bed bed_open(const char *store, const char *path, const char *const *args) {
+    struct bed b;
+    struct err e = {0};
+    configure(&b.config, args);
+    b.sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    assert_non_null(b.sim);
+    b.drive = drive_open(&b.config, store, path, b.sim, &e);
+    if (!b.drive)
+        fail_msg("%s", e.text);
+    return b;
+}
+
+static void bed_close(struct bed *b) {
+    struct err e = {0};
+    if (drive_check_state(b->drive, &e))
+        fail_msg("%s", e.text);
+    drive_close(b->drive);
+    sim_free(b->sim);
+}
+
+struct req {
+    struct io io;
+    struct iovec vec;
+    bool done;
+};
+
+static void req_done(struct io *io) {
+    struct req *r = (struct req *)io;
+    assert_false(r->done);
+    r->done = true;
+}
+
+static void start(struct bed *b, struct req *r, enum io_op op, uint64_t offset, uint64_t bytes, void *data) {
+    memset(r, 0, sizeof *r);
+    r->io.op = (uint8_t)op;
+    r->io.offset = offset;
+    r->io.bytes = bytes;
+    r->io.done = req_done;
+    r->io.flags = data || op != IO_WRITE ? 0 : IO_NO_DATA;
+    r->vec = (struct iovec){data, bytes};
+    r->io.vec = data ? &r->vec : NULL;
+    r->io.nvec = data != NULL;
+    drive_submit(b->drive, &r->io);
+    assert_false(r->done); /* never from inside */
+}
+
+static int64_t finish(struct bed *b, struct req *r) {
+    for (unsigned i = 0; !r->done; i++) {
+        assert_true(i < 1000000);
+        sim_run(b->sim, sim_now(b->sim) + 100000);
+    }
+    return r->io.completed_ns - r->io.submitted_ns;
+}
+
+/* Latency of one request on an idle drive. */
+static int64_t one(struct bed *b, enum io_op op, uint64_t offset, uint64_t bytes) {
+    struct req r;
+    start(b, &r, op, offset, bytes, NULL);
+    int64_t ns = finish(b, &r);
+    assert_int_equal(r.io.status, IO_OK);
+    io_release(&r.io);
+    return ns;
+}
+
+static json_int_t number(struct bed *b, const char *group, const char *name) {
+    json_t *stats = drive_stats(b->drive), *n = json_object_get(json_object_get(stats, group), name);
+    assert_non_null(n);
+    json_int_t v = json_integer_value(n);
+    json_decref(stats);
+    return v;
+}
+
+/* --- configuration --- */
+
+static void refused(const char *const *args, const char *const *words) {
+    struct drive_config config;
+    struct err e = {0};
+    configure(&config, args);
+    assert_int_equal(drive_config_check(&config, &e), -EINVAL);
+    for (; *words; words++)
+        if (!strstr(e.text, *words))
+            fail_msg("\"%s\" is not in: %s", *words, e.text);
+}
+
+static void test_drive_config_errors_name_options_and_limits(void **state) {
+    refused(ARGS("drive.capacity=100TiB"), ARGS("drive.capacity", "nand.channels=8", "ssd.op_percent=7", "largest"));
+    refused(ARGS("drive.capacity=1048577"), ARGS("drive.capacity", "1048577", "4096"));
+    refused(ARGS("ssd.plane_order=CLL"), ARGS("ssd.plane_order", "CLL", "PCL"));
+    refused(ARGS("nand.page_bytes=12288"), ARGS("nand.page_bytes", "12288", "16384"));
+    refused(ARGS("ssd.write_buffer=8KiB"), ARGS("ssd.write_buffer", "8192", "nand.page_bytes"));
+    refused(ARGS("ssd.gc_start_percent=1"), ARGS("gc_start_percent", "gc_urgent_percent"));
+    refused(ARGS("nand.blocks=1048576"), ARGS("nand.channels", "2^32"));
+}
+
+/* The capacity an error names must be accepted, and one unit more must not. */
+static void test_drive_config_largest_capacity_is_exact(void **state) {
+    const char *base[] = {"nand.channels=2", "nand.luns=2",      "nand.planes=2",       "nand.blocks=16",
+                          "nand.pages=16",   "ssd.op_percent=9", "drive.capacity=1TiB", NULL};
+    struct drive_config config;
+    struct err e = {0};
+    configure(&config, base);
+    assert_int_not_equal(drive_config_check(&config, &e), 0);
+    const char *at = strstr(e.text, "largest capacity is ");
+    assert_non_null(at);
+    uint64_t most = strtoull(at + strlen("largest capacity is "), NULL, 10);
+    config.drive.capacity = most;
+    assert_int_equal(drive_config_check(&config, &e), 0);
+    config.drive.capacity = most + UNIT;
+    assert_int_not_equal(drive_config_check(&config, &e), 0);
+}
+
+static void test_drive_opens_what_it_accepts_with_bad_blocks(void **state) {
+    struct drive_config config;
+    struct err e = {0};
+    configure(&config, ARGS("nand.channels=1", "nand.luns=1", "nand.planes=1", "nand.blocks=8", "nand.pages=8",
+                            "nand.factory_bad_percent=50", "drive.capacity=1MiB", "ssd.op_percent=0"));
+    struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    for (uint64_t seed = 1; seed < 40; seed++) { /* refused with a reason, or it works */
+        config.drive.seed = seed;
+        struct drive *drive = drive_open(&config, "none", NULL, sim, &e);
+        if (drive)
+            drive_close(drive);
+        else
+            assert_non_null(strstr(e.text, "capacity"));
+    }
+    sim_free(sim);
+}
+
+/* --- wrappers, nossd --- */
+
+static void test_drive_refuses_what_is_out_of_range(void **state) {
+    for (unsigned kind = 0; kind < 2; kind++) {
+        struct bed b = bed_open("memory", NULL, ARGS(kind ? "drive.kind=ssd" : "drive.kind=nossd"));
+        struct req r;
+        uint64_t capacity = b.config.drive.capacity;
+        start(&b, &r, IO_READ, capacity - UNIT, 2 * UNIT, NULL);
+        finish(&b, &r);
+        assert_int_equal(r.io.status, IO_LBA_OUT_OF_RANGE);
+        assert_non_null(r.io.reason);
+        io_release(&r.io);
+        start(&b, &r, IO_READ, UINT64_MAX - 100, 4096, NULL);
+        finish(&b, &r);
+        assert_int_equal(r.io.status, IO_LBA_OUT_OF_RANGE);
+        io_release(&r.io);
+        start(&b, &r, IO_READ, 0, 0, NULL);
+        finish(&b, &r);
+        assert_int_equal(r.io.status, IO_OK);
+        assert_int_equal(number(&b, "host", "failed"), 2);
+        assert_int_equal(number(&b, "host", "inflight"), 0);
+        bed_close(&b);
+    }
+}
+
+static void test_nossd_takes_latency_and_bandwidth(void **state) {
+    struct bed b = bed_open(
+        "none", NULL,
+        ARGS("drive.kind=nossd", "nossd.read_latency=10us", "nossd.write_latency=20us", "nossd.read_bandwidth=1GB"));
+    assert_int_equal(one(&b, IO_READ, 0, 100000), 110000);
+    assert_int_equal(one(&b, IO_WRITE, 0, 100000), 20000);
+    struct req r[2];
+    start(&b, &r[0], IO_READ, 0, 50000, NULL);
+    start(&b, &r[1], IO_READ, 0, 50000, NULL);
+    assert_int_equal(finish(&b, &r[0]), 60000);
+    assert_int_equal(finish(&b, &r[1]), 110000);
+    bed_close(&b);
+}
+
+static void test_nossd_keeps_payload(void **state) {
+    struct bed b = bed_open("memory", NULL, ARGS("drive.kind=nossd"));
+    struct req r;
+    char data[1536];
+    memset(data, 7, sizeof data);
+    start(&b, &r, IO_WRITE, 512, sizeof data, data);
+    finish(&b, &r);
+    start(&b, &r, IO_READ, 0, UNIT, NULL);
+    finish(&b, &r);
+    const char *have = r.io.data;
+    assert_int_equal(have[511], 0);
+    assert_memory_equal(have + 512, data, sizeof data);
+    assert_int_equal(have[2048], 0);
+    start(&b, &r, IO_TRIM, 0, UNIT, NULL);
+    finish(&b, &r);
+    assert_int_equal(have[512], 0);
+    bed_close(&b);
+}
+
+/* --- times of the ssd --- */
+
+static const char *const timed[] = {
+    "drive.capacity=64MiB",
+    "nand.channels=2",
+    "nand.luns=2",
+    "nand.planes=2",
+    "nand.blocks=16",
+    "nand.pages=48",
+    "nand.read_time=40us",
+    "nand.program_time=400us",
+    "nand.bus_mts=1024",
+    "nand.command_time=200",
+    "ssd.read_firmware=3us",
+    "ssd.write_firmware=2us",
+    "ssd.buffer_hit=700",
+    "ssd.unmapped_read=900",
+    "ssd.host_bandwidth=4096000000",
+    "ssd.write_buffer=1MiB",
+    NULL,
+};
+
+static struct bed timed_open(const char *const *more) {
+    const char *args[40];
+    unsigned n = 0;
+    for (const char *const *a = timed; *a; a++)
+        args[n++] = *a;
+    for (; more && *more; more++)
+        args[n++] = *more;
+    args[n] = NULL;
+    return bed_open("none", NULL, args);
+}
+
+static void test_ssd_read_time_is_the_sum_of_its_parts(void **state) {
+    struct bed b = timed_open(ARGS("ssd.precondition=sequential", "ssd.precondition_percent=50"));
+    /* command + array + transfer + link + controller */
+    assert_int_equal(one(&b, IO_READ, 0, UNIT), 200 + 40000 + 4000 + 1000 + 3000);
+    /* four units of one page: one operation */
+    assert_int_equal(one(&b, IO_READ, 0, 4 * UNIT), 200 + 40000 + 16000 + 4000 + 3000);
+    /* two planes of a die: one multi-plane operation, two transfers */
+    assert_int_equal(one(&b, IO_READ, 0, 8 * UNIT), 400 + 40000 + 32000 + 8000 + 3000);
+    /* never written */
+    assert_int_equal(one(&b, IO_READ, 63 << 20, UNIT), 900 + 1000 + 3000);
+    bed_close(&b);
+}
+
+static void test_ssd_write_is_answered_from_the_buffer(void **state) {
+    struct bed b = timed_open(NULL);
+    assert_int_equal(one(&b, IO_WRITE, 0, UNIT), 1000 + 2000);
+    assert_int_equal(one(&b, IO_READ, 0, UNIT), 700 + 1000 + 3000);
+    assert_int_equal(number(&b, "buffer", "used"), 1);
+    one(&b, IO_WRITE, 0, UNIT);
+    assert_int_equal(number(&b, "buffer", "write_hits"), 1);
+    assert_int_equal(number(&b, "buffer", "used"), 1);
+    bed_close(&b);
+}
+
+static void test_ssd_flush_and_fua_wait_for_flash(void **state) {
+    struct bed b = timed_open(NULL);
+    struct req r;
+    one(&b, IO_WRITE, 0, UNIT);
+    /* command + transfer of the page + program + controller */
+    assert_int_equal(one(&b, IO_FLUSH, 0, 0), 200 + 16000 + 400000 + 2000);
+    assert_int_equal(one(&b, IO_FLUSH, 0, 0), 2000); /* nothing left to do */
+    assert_int_equal(number(&b, "buffer", "used"), 0);
+    memset(&r, 0, sizeof r);
+    r.io = (struct io){.op = IO_WRITE, .flags = IO_FUA | IO_NO_DATA, .bytes = UNIT, .done = req_done};
+    drive_submit(b.drive, &r.io);
+    assert_int_equal(finish(&b, &r), 200 + 16000 + 400000);
+    bed_close(&b);
+    b = timed_open(ARGS("ssd.volatile_cache=no"));
+    one(&b, IO_WRITE, 0, UNIT);
+    assert_int_equal(one(&b, IO_FLUSH, 0, 0), 2000); /* the buffer is safe */
+    bed_close(&b);
+}
+
+static void test_ssd_part_of_a_unit_costs_a_read(void **state) {
+    struct bed b = timed_open(ARGS("ssd.precondition=sequential", "ssd.precondition_percent=50"));
+    int64_t part = one(&b, IO_WRITE, 512, 512);
+    assert_int_equal(part, 200 + 40000 + 4000);
+    assert_int_equal(number(&b, "buffer", "fill_reads"), 1);
+    assert_int_equal(one(&b, IO_WRITE, 1024, 512), 125 + 2000); /* the unit is in the buffer now */
+    bed_close(&b);
+}
+
+static void test_ssd_full_buffer_makes_writes_wait(void **state) {
+    struct bed b = timed_open(ARGS("ssd.write_buffer=64KiB"));
+    struct req r[64];
+    for (unsigned i = 0; i < 64; i++)
+        start(&b, &r[i], IO_WRITE, i * 16 * KIB, 16 * KIB, NULL);
+    for (unsigned i = 0; i < 64; i++) {
+        int64_t ns = finish(&b, &r[i]);
+        if (i >= 8) /* flash sets the pace */
+            assert_true(ns > 400000);
+    }
+    assert_true(number(&b, "buffer", "stalls") > 0);
+    assert_true(number(&b, "buffer", "peak") <= 16);
+    bed_close(&b);
+}
+
+static void test_ssd_deallocation_reaches_the_mapping(void **state) {
+    struct bed b = timed_open(NULL);
+    one(&b, IO_WRITE, 0, 64 * KIB);
+    one(&b, IO_FLUSH, 0, 0);
+    assert_int_equal(number(&b, "ftl", "mapped_units"), 16);
+    one(&b, IO_TRIM, 2 * KIB, 8 * KIB); /* one whole unit and parts of two */
+    assert_int_equal(number(&b, "ftl", "mapped_units"), 15);
+    assert_true(drive_mapped(b.drive, 0, UNIT));
+    assert_false(drive_mapped(b.drive, UNIT, UNIT));
+    one(&b, IO_TRIM, 0, b.config.drive.capacity);
+    assert_int_equal(number(&b, "ftl", "mapped_units"), 0);
+    assert_false(drive_mapped(b.drive, 0, b.config.drive.capacity));
+    bed_close(&b);
+}
+
+/* Least erased blocks go first: no block is worn far beyond the others of its plane. */
+static void test_ssd_wear_is_spread(void **state) {
+    struct bed b = timed_open(ARGS("drive.capacity=32MiB", "nand.endurance=10000"));
+    struct rng rng;
+    rng_init(&rng, 3, 3);
+    for (unsigned i = 0; i < 60000; i++)
+        one(&b, IO_WRITE, rng_below(&rng, 8192) * UNIT, UNIT);
+    json_t *stats = drive_stats(b.drive), *health = json_object_get(stats, "health");
+    double mean = json_real_value(json_object_get(health, "erases_mean"));
+    assert_true(mean > 1.5);
+    assert_true((double)json_integer_value(json_object_get(health, "erases_most")) < 2 * mean + 3);
+    json_decref(stats);
+    bed_close(&b);
+}
+
+/* --- a terabyte, and the shipped sizes --- */
+
+static void test_ssd_terabyte_opens_sparse(void **state) {
+    struct bed b = bed_open("none", NULL, ARGS("drive.capacity=1TiB", "nand.blocks=800"));
+    one(&b, IO_WRITE, (1ull << 40) - UNIT, UNIT);
+    one(&b, IO_FLUSH, 0, 0);
+    assert_true(one(&b, IO_READ, (1ull << 40) - UNIT, UNIT) > 40000);
+    drive_close(b.drive); /* the whole self-check would touch every table */
+    sim_free(b.sim);
+}
+
+/* --- a killed process --- */
+
+struct ack {
+    uint32_t unit;
+    uint32_t stamp;
+};
+
+enum { KILL_UNITS = 4000, KILL_DEPTH = 16 };
+
+struct writer {
+    struct req r;
+    struct ack ack;
+    uint32_t data[UNIT / 4];
+};
+
+static uint32_t stamp_of(const void *data) {
+    uint32_t first, last;
+    memcpy(&first, data, 4);
+    memcpy(&last, (const char *)data + UNIT - 4, 4);
+    return first == last ? first : UINT32_MAX; /* torn */
+}
+
+/* Write for ever, telling what was answered. */
+static void child(const char *path, int out, unsigned round) {
+    struct bed b = bed_open("file", path,
+                            ARGS("drive.capacity=24MiB", "nand.channels=2", "nand.luns=2", "nand.planes=2",
+                                 "nand.blocks=16", "nand.pages=16"));
+    static struct writer w[KILL_DEPTH];
+    struct rng rng;
+    rng_init(&rng, round, 1);
+    for (uint32_t stamp = round * 10000000 + 1;;) {
+        for (unsigned i = 0; i < KILL_DEPTH; i++, stamp++) {
+            w[i].ack = (struct ack){i + KILL_DEPTH * (uint32_t)rng_below(&rng, KILL_UNITS / KILL_DEPTH), stamp};
+            for (unsigned k = 0; k < UNIT / 4; k++)
+                w[i].data[k] = stamp;
+            start(&b, &w[i].r, stamp % 50 ? IO_WRITE : IO_FLUSH, (uint64_t)w[i].ack.unit * UNIT, UNIT, w[i].data);
+        }
+        for (unsigned i = 0; i < KILL_DEPTH; i++) {
+            finish(&b, &w[i].r);
+            if (w[i].r.io.op == IO_WRITE && write(out, &w[i].ack, sizeof w[i].ack) < 0)
+                _exit(1);
+        }
+    }
+}
+
+static void kill_one(const char *path, unsigned round, uint32_t *acked) {
+    int fd[2];
+    assert_int_equal(pipe(fd), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid)
+        child(path, fd[1], round);
+    close(fd[1]);
+    struct ack ack;
+    for (unsigned n = 0; read(fd[0], &ack, sizeof ack) == sizeof ack; n++) {
+        acked[ack.unit] = ack.stamp;
+        if (n == 3000 + 1777 * round)
+            kill(pid, SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    close(fd[0]);
+}
+
+static void test_ssd_kill_loses_nothing_answered(void **state) {
+    char path[] = "/tmp/drivelab-test-kill-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    static uint32_t acked[KILL_UNITS];
+    for (unsigned round = 1; round <= 3; round++) {
+        kill_one(path, round, acked);
+        struct bed b = bed_open("file", path,
+                                ARGS("drive.capacity=24MiB", "nand.channels=2", "nand.luns=2", "nand.planes=2",
+                                     "nand.blocks=16", "nand.pages=16"));
+        for (uint32_t unit = 0; unit < KILL_UNITS; unit++) {
+            struct req r;
+            start(&b, &r, IO_READ, (uint64_t)unit * UNIT, UNIT, NULL);
+            finish(&b, &r);
+            assert_int_equal(r.io.status, IO_OK);
+            if (acked[unit] && stamp_of(r.io.data) < acked[unit])
+                fail_msg("unit %u: %u was answered, %u is there", unit, acked[unit], stamp_of(r.io.data));
+            if (acked[unit])
+                assert_false(r.io.unmapped);
+        }
+        bed_close(&b);
+    }
+    unlink(path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drive_config_errors_name_options_and_limits),
+        cmocka_unit_test(test_drive_config_largest_capacity_is_exact),
+        cmocka_unit_test(test_drive_opens_what_it_accepts_with_bad_blocks),
+        cmocka_unit_test(test_drive_refuses_what_is_out_of_range),
+        cmocka_unit_test(test_nossd_takes_latency_and_bandwidth),
+        cmocka_unit_test(test_nossd_keeps_payload),
+        cmocka_unit_test(test_ssd_read_time_is_the_sum_of_its_parts),
+        cmocka_unit_test(test_ssd_write_is_answered_from_the_buffer),
+        cmocka_unit_test(test_ssd_flush_and_fua_wait_for_flash),
+        cmocka_unit_test(test_ssd_part_of_a_unit_costs_a_read),
+        cmocka_unit_test(test_ssd_full_buffer_makes_writes_wait),
+        cmocka_unit_test(test_ssd_deallocation_reaches_the_mapping),
+        cmocka_unit_test(test_ssd_wear_is_spread),
+        cmocka_unit_test(test_ssd_terabyte_opens_sparse),
+        cmocka_unit_test(test_ssd_kill_loses_nothing_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
