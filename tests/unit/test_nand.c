@@ -794,6 +794,44 @@ static void test_nand_power_cut(void **state) {
     world_close(&w);
 }
 
+struct cutter {
+    struct call call; /* first */
+    unsigned *done;
+    unsigned cut_at;
+};
+
+static void cutting_call(struct nand_op *op) {
+    struct cutter *c = (struct cutter *)op;
+    if (++*c->done == c->cut_at)
+        nand_power_cut(c->call.world->nand);
+}
+
+/* The power goes in the n-th done(), also in the middle of a multi-plane operation: no other is called. */
+static void test_nand_power_cut_in_done(void **state) {
+    (void)state;
+    for (unsigned cut_at = 1; cut_at <= 12; cut_at++) {
+        struct world w;
+        struct cutter c[12];
+        unsigned done = 0;
+        world_defaults(&w);
+        world_open(&w, 1);
+        w.blocks[nand_block_index(&w.config, 0, 3, 3)].next_page = 12;
+        for (unsigned i = 0; i < 12; i++) {
+            c[i] = (struct cutter){.done = &done, .cut_at = cut_at};
+            if (i < 8)
+                c[i].call = call(&w, i < 4 ? NAND_PROGRAM : NAND_ERASE, 0, (uint8_t)(i % 4), i / 4, 0);
+            else
+                c[i].call = call(&w, NAND_READ, 0, 3, 3, i);
+            c[i].call.op.done = cutting_call;
+            nand_submit(w.nand, &c[i].call.op);
+        }
+        run(&w);
+        assert_int_equal(done, cut_at);
+        assert_int_equal(nand_die_load(w.nand, 0), 0);
+        world_close(&w);
+    }
+}
+
 static void test_nand_stats(void **state) {
     (void)state;
     struct world w;
@@ -855,6 +893,7 @@ int main(void) {
         cmocka_unit_test(test_nand_wear_out),
         cmocka_unit_test(test_nand_factory_bad_blocks),
         cmocka_unit_test(test_nand_power_cut),
+        cmocka_unit_test(test_nand_power_cut_in_done),
         cmocka_unit_test(test_nand_stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

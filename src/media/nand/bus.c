@@ -19,7 +19,9 @@ void channel_init(struct channel *ch, struct nand *n, uint32_t index) {
 }
 
 void channel_power_cut(struct channel *ch) {
-    int64_t busy = ch->busy_ns;
+    int64_t now = sim_now(ch->nand->sim), busy = ch->busy_ns;
+    if (ch->busy_until > now)
+        busy -= ch->busy_until - now;
     sim_cancel(ch->nand->sim, &ch->ev);
     channel_init(ch, ch->nand, ch->index);
     ch->busy_ns = busy;
