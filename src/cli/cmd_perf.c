@@ -145,7 +145,7 @@ static int perf(struct arguments *a) {
     if (hostrun_open(&h, &a->target, (uint16_t)(a->workload.depth + 1), &e))
         return cli_bad_input(&e);
     uint64_t ns_bytes = h.blocks * h.block_bytes;
-    if (!a->workload.region || a->workload.region > ns_bytes)
+    if (!a->workload.region)
         a->workload.region = ns_bytes;
     int ret = 0;
     if (a->verify) {

@@ -46,10 +46,16 @@ static bool is_path(const char *drive) {
 
 static int unknown_drive(const char *drive, struct err *e) {
     char names[600] = "";
-    for (const struct profile *p = profiles; p->name; p++)
+    const char *list[32] = {0};
+    unsigned n = 0;
+    for (const struct profile *p = profiles; p->name; p++) {
         snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", p == profiles ? "" : ", ", p->name);
-    return err_set(e, ENOENT, "no drive is called \"%s\"; built in are %s; or give the path of an INI file", drive,
-                   names);
+        if (n < 31)
+            list[n++] = p->name;
+    }
+    const char *nearest = text_nearest(drive, list);
+    return err_set(e, ENOENT, "no drive is called \"%s\"%s%s%s; built in are %s; or give the path of an INI file",
+                   drive, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "", names);
 }
 
 static int load_profile(struct config *config, const char *drive, struct err *e) {

@@ -27,7 +27,7 @@ int hostrun_open(struct hostrun *h, const struct hostrun_target *target, uint16_
     };
     memset(h, 0, sizeof(*h));
     if (!config.subnqn)
-        return err_set(e, EINVAL, "the subsystem's NQN is missing");
+        return err_set(e, EINVAL, "--nqn NQN, the subsystem to connect to, is missing");
     h->nsid = target->nsid;
     h->sim = sim_new(&sim, e);
     if (!h->sim)
@@ -56,14 +56,14 @@ void hostrun_close(struct hostrun *h) {
 
 static void show_progress(void *arg, uint64_t ios, uint64_t bytes, int64_t elapsed_ns) {
     double seconds = (double)elapsed_ns / 1e9;
-    fprintf(stderr, "\r  %-28s %9s IOPS  %10s  %5.1f s ", (const char *)arg, text_count((double)ios / seconds).s,
+    fprintf(stderr, "\r  %-32s %9s IOPS  %10s  %5.1f s ", (const char *)arg, text_count((double)ios / seconds).s,
             text_rate((double)bytes / seconds).s, seconds);
 }
 
 static void print_direction(const char *name, const struct workload_result *r, int dir) {
     double seconds = (double)r->elapsed_ns / 1e9;
     const struct hist *h = &r->latency[dir];
-    printf("  %-28s %-5s %8s %10s %9s %9s %9s %9s\n", name, dir ? "write" : "read",
+    printf("  %-32s %-5s %8s %10s %9s %9s %9s %9s\n", name, dir ? "write" : "read",
            text_count((double)r->ios[dir] / seconds).s, text_rate((double)r->bytes[dir] / seconds).s,
            text_time((int64_t)hist_quantile(h, 0.5)).s, text_time((int64_t)hist_quantile(h, 0.99)).s,
            text_time((int64_t)hist_quantile(h, 0.999)).s, text_time((int64_t)h->max).s);
@@ -73,7 +73,7 @@ static void print_result(struct hostrun *h, const char *name, const struct workl
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r%79s\r", "");
     if (!h->headline)
-        printf("  %-28s %-5s %8s %10s %9s %9s %9s %9s\n", "phase", "", "IOPS", "bandwidth", "p50", "p99", "p99.9",
+        printf("  %-32s %-5s %8s %10s %9s %9s %9s %9s\n", "phase", "", "IOPS", "bandwidth", "p50", "p99", "p99.9",
                "max");
     h->headline = true;
     for (int dir = 0; dir < 2; dir++)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "transport/inproc/inproc.h"
+
 #define CLOSE_STEP_NS 1000000LL
 
 static int listen_all(struct server *server, const struct config *config, const struct server_options *options,
@@ -16,7 +18,7 @@ static int listen_all(struct server *server, const struct config *config, const 
         const struct transport_ops *ops = transport_find(options->listen[i], &address, e);
         if (!ops)
             return -EINVAL;
-        if (!ops->listen)
+        if (ops == &inproc_transport)
             return err_set(e, EINVAL, "%s: hosts can't connect to this transport from outside", options->listen[i]);
         struct transport_config tc = {.options = &config->tcp, .address = address};
         server->listener[i].ops = ops;

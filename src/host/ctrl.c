@@ -251,6 +251,8 @@ int host_ctrl_namespace(struct host_ctrl *ctrl, uint32_t nsid, uint64_t *blocks,
     if (!id)
         return err_set(e, ENOMEM, "no memory");
     int ret = identify(ctrl, NVME_CNS_NS, nsid, id, e);
+    if (ret)
+        err_prefix(e, "namespace %u", nsid);
     unsigned lbads = ret ? 0 : id->lbaf[id->flbas & 0xf].lbads;
     *blocks = ret ? 0 : le64_get(id->nsze);
     if (!ret && (!*blocks || lbads < 9 || lbads > 16))

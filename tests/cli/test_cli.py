@@ -1,0 +1,533 @@
+#!/usr/bin/env python3
+"""The program from outside: exit codes, messages, results. test_cli.py DRIVELAB [NAME...] prints TAP.
+
+Exit codes: 0 success, 1 the run found an error, 2 bad usage or input; what is
+wrong is said in one line on standard error.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+LIMIT = 120  # seconds; generous, as sanitizers and busy machines slow everything down
+
+IMAGE_STOP_AT = 4096
+IMAGE_CLEAN = 0x4E41454C
+IMAGE_PAYLOAD_AT = 1 << 20
+FAST = ["-o", "nossd.read_latency=10us", "-o", "nossd.write_latency=10us", "-o", "drive.capacity=64MiB"]
+
+
+class Skip(Exception):
+    pass
+
+
+def check(condition, *why):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in why))
+
+
+def run(*args, code=None, cwd=None):
+    done = subprocess.run([PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=LIMIT, cwd=cwd)
+    if code is not None:
+        check(done.returncode == code, "drivelab", *args, "-> exit code", done.returncode, "instead of", code, done.stdout,
+              done.stderr)
+    return done
+
+
+def refused(pattern, *args, cwd=None):
+    """Exit code 2, nothing on standard output, and one line that matches."""
+    done = run(*args, cwd=cwd)
+    what = f"drivelab {' '.join(map(str, args))}: exit code {done.returncode}, stderr {done.stderr!r}"
+    check(done.returncode == 2, what)
+    check(done.stdout == "", what, "stdout", done.stdout)
+    check(re.fullmatch(r"drivelab: [^\n]+\n", done.stderr), "not one line:", what)
+    check(re.search(pattern, done.stderr), f"no /{pattern}/:", what)
+
+
+def write_job(folder, text, name="job.fio"):
+    path = pathlib.Path(folder, name)
+    path.write_text(text)
+    return path
+
+
+class Server:
+    """drivelab serve on a free port, as a context."""
+
+    def __init__(self, *args, listen="tcp://127.0.0.1:0"):
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([PROGRAM, "serve", *map(str, args), "--sleep", "--listen", listen],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log)
+        deadline = time.monotonic() + LIMIT
+        while not (found := re.search(r"attach with: .* -n (\S+)\n", self.text())):
+            check(self.process.poll() is None, "serve ended:", self.text())
+            check(time.monotonic() < deadline, "serve does not listen:", self.text())
+            time.sleep(0.01)
+        self.nqn = found[1]
+        self.addresses = re.findall(r"listening on (\S+)", self.text())
+        self.address = self.addresses[0]
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.wait(LIMIT)
+
+    def perf(self, *args, code=0, address=None):
+        return run("perf", address or self.address, "--nqn", self.nqn, "--time", "100ms", *args, code=code)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def drives():
+    """Names of the built-in drives."""
+    lines = run("drives", code=0).stdout.splitlines()
+    return [line.split()[0] for line in lines[1:] if line and not line.startswith("drivelab ")]
+
+
+# ---- usage ----
+
+def test_help_explains_every_command(_):
+    overview = run("help", code=0).stdout
+    commands = re.findall(r"^  drivelab (\w+) ", overview, re.M)
+    check({"serve", "run", "drives", "demo", "perf", "help"} <= set(commands), overview)
+    check(run(code=0).stdout == overview == run("--help", code=0).stdout)
+    for command in commands:
+        text = run(command, "--help", code=0).stdout
+        check(text.startswith(f"drivelab {command} "), text)
+        check(text == run("help", command, code=0).stdout, command)
+    check(re.fullmatch(r"drivelab \d+\.\d+\.\d+\n", run("--version", code=0).stdout))
+
+
+def test_unknown_commands_and_options_are_refused(_):
+    refused(r'"bogus".*drivelab help', "bogus")
+    refused(r"did you mean serve\?", "serv")
+    refused(r'"bogus"', "help", "bogus")
+    refused(r'"--lisen" \(did you mean --listen\?\)', "serve", "nossd", "--lisen", "x")
+    refused(r'"--jsno" \(did you mean --json\?\)', "run", "nossd", "--jsno=x")
+    refused(r'"-x"', "serve", "nossd", "-x")
+    refused(r"--spin takes no value", "serve", "nossd", "--spin=1")
+    for command, option in [("serve", "--listen"), ("run", "--job"), ("perf", "--depth"), ("demo", "--seconds"),
+                            ("drives", "-o")]:
+        refused(f"{option} needs a value", command, option)
+    refused("one drive is to be named", "serve")
+    refused("one drive is to be named", "run", "nossd", "tlc", "--job", "x")
+    refused("at most one drive", "drives", "nossd", "nossd")
+    refused("--job FILE is missing", "run", "nossd")
+
+
+def test_unknown_drives_are_refused(folder):
+    for command in (["serve"], ["run", "--job", write_job(folder, "[a]\nrw=read\n")], ["drives"], ["demo"]):
+        refused(r'"nosd" \(did you mean nossd\?\); built in are .*nossd.*INI file', *command, "nosd")
+    refused(r"none\.ini: No such file", "drives", pathlib.Path(folder, "none.ini"))
+
+
+def test_bad_options_of_drives_are_refused(_):
+    for option, pattern in [
+            ("nossd.read_latncy=5us", r"nossd\.read_latncy: unknown option; did you mean nossd\.read_latency\?"),
+            ("nosd.read_latency=5us", r"nosd"),
+            ("nossd.read_latency=11s", r"nossd\.read_latency: 11s is out of range \(0\.\.10s\)"),
+            ("nossd.read_latency=-1", r"nossd\.read_latency"),
+            ("nossd.read_latency=fast", r'nossd\.read_latency: "fast"'),
+            ("drive.capacity=1GiB5", r'drive\.capacity: "1GiB5"'),
+            ("drive.capacity=1000000", r"drive\.capacity: 1000000 .*1MiB"),
+            ("drive.capacity=1048577", r"drive\.capacity.*1048577.*4096"),
+            ("drive.kind=floppy", r'drive\.kind: "floppy".*nossd'),
+            ("drive.seed=x", r'drive\.seed: "x"'),
+            ("loop.wait=doze", r'loop\.wait: "doze" is not one of: spin, sleep'),
+            ("nossd.read_latency", r"section\.key=value"),
+            ("nonsense", r"section\.key=value")]:
+        refused(pattern, "drives", "nossd", "-o", option)
+        refused(pattern, "serve", "nossd", "-o", option)
+    refused(r"more than 64 options", "drives", "nossd", *["-o", "drive.seed=1"] * 65)
+    run("drives", "nossd", *["-o", "drive.seed=1"] * 64, code=0)
+
+
+def test_bad_profiles_are_refused_by_line(folder):
+    for text, pattern in [("[drive]\nkind = nossd\ncapacty = 1GiB\n", r"x\.ini:3: drive\.capacty.*drive\.capacity"),
+                          ("[drive]\nkind = nossd\ncapacity = 1QiB\n", r"x\.ini:3: drive\.capacity"),
+                          ("[nossd]\nread_latency = 1us\nnonsense\n", r"x\.ini:3")]:
+        path = pathlib.Path(folder, "x.ini")
+        path.write_text(text)
+        refused(pattern, "drives", path)
+
+
+def test_impossible_geometry_is_refused(_):
+    if "tlc" not in drives():
+        raise Skip("no drive with flash")
+    refused(r"drive\.capacity.*", "serve", "tlc", "-o", "drive.capacity=100TiB")
+    refused(r"nand\.\w+", "serve", "tlc", "-o", "nand.channels=0")
+    refused(r"ssd\.plane_order", "serve", "tlc", "-o", "ssd.plane_order=CCC")
+
+
+def test_bad_arguments_of_commands_are_refused(folder):
+    for time_ in ("fast", "scaled:0", "scaled:", "scaled:1e9", "scaled:nan", "virtual"):
+        refused(rf"--time {time_}: allowed are wall and scaled:N", "serve", "nossd", "--time", time_)
+    refused(r'log: "loud"', "serve", "nossd", "--log", "loud")
+    refused(r'drive\.seed: "x"', "serve", "nossd", "--seed", "x")
+    job = write_job(folder, "[a]\nrw=read\n")
+    for seed in ("-1", "x", "18446744073709551616", ""):
+        refused(r"--seed .*: a number", "run", "nossd", "--job", job, "--seed", seed)
+    for option, value, pattern in [("--depth", "0", "1 to 4095"), ("--depth", "4096", "1 to 4095"),
+                                   ("--mix", "101", "0 to 100"), ("--bs", "17MiB", "512 to 16MiB"),
+                                   ("--rw", "wipe", "randread"), ("--time", "soon", "500ms"),
+                                   ("--region", "all", "512MiB"), ("--nsid", "0", "from 1")]:
+        refused(f"{option} {value}: .*{pattern}", "perf", "tcp://127.0.0.1:1", "--nqn", "x", option, value)
+    refused("one target is to be named", "perf", "--nqn", "x")
+    refused("--nqn", "perf", "tcp://127.0.0.1:1")
+    refused("--seconds 0: ", "demo", "--seconds", "0")
+    refused("--region 1000: ", "demo", "--region", "1000")
+
+
+def test_bad_addresses_are_refused(_):
+    for address, pattern in [("udp://127.0.0.1:1", "unknown transport.*tcp://"), ("127.0.0.1:4420", "no transport"),
+                             ("tcp://127.0.0.1:99999", "99999"), ("tcp://203.0.113.1:4420", "203.0.113.1"), ("inproc://x", "from outside")]:
+        refused(pattern, "serve", "nossd", "--listen", address)
+    refused("at most 8 addresses", "serve", "nossd", *["--listen", "tcp://127.0.0.1:0"] * 9)
+    for address, pattern in [("udp://127.0.0.1:1", "tcp://HOST:PORT"), ("tcp://127.0.0.1", "HOST:PORT"),
+                             ("tcp://[::1]:", r"\[::1\]:"), ("tcp://127.0.0.1:1", "refused")]:
+        refused(pattern, "perf", address, "--nqn", "x")
+
+
+def test_port_in_use_is_refused(_):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused(f"127.0.0.1:{port}.*in use", "serve", "nossd", "--listen", f"tcp://127.0.0.1:{port}")
+        refused(f"127.0.0.1:{port}.*in use", "demo", "nossd", "--listen", f"tcp://127.0.0.1:{port}")
+
+
+# ---- drives ----
+
+def test_drives_lists_every_profile(_):
+    check("nossd" in drives())
+    for name in drives():
+        text = run("drives", name, code=0).stdout
+        check("[drive]" in text and "capacity" in text, name)
+        options = json.loads(run("drives", name, "--json", code=0).stdout)
+        check(options["drive"]["capacity"] is not None, name)
+
+
+def test_drives_shows_what_was_changed(_):
+    before = json.loads(run("drives", "nossd", "--json", code=0).stdout)
+    after = json.loads(run("drives", "nossd", "--json", "-o", "nossd.read_latency=7us", code=0).stdout)
+    check(before["nossd"].pop("read_latency") != after["nossd"].pop("read_latency"))
+    check(before == after)
+
+
+def test_man_page_is_well_formed(_):
+    page = run("help", "--man", code=0).stdout
+    for wanted in (".TH DRIVELAB 1", ".SH NAME", ".SH SYNOPSIS", ".SH COMMANDS", "nossd.read_latency", ".SH EXIT STATUS"):
+        check(wanted in page, wanted, "is missing")
+    linters = [["groff", "-man", "-Tutf8", "-ww", "-z"], ["mandoc", "-Tlint", "-Werror"]]
+    found = [linter for linter in linters if shutil.which(linter[0])]
+    if not found:
+        raise Skip("neither groff nor mandoc is installed")
+    for linter in found:
+        done = subprocess.run(linter, input=page, capture_output=True, text=True, timeout=LIMIT)
+        check(done.returncode == 0 and not done.stderr, linter[0], done.stdout, done.stderr)
+
+
+# ---- run ----
+
+MIX = "[mix]\nrw=randrw\nrwmixread=60\niodepth=8\nsize=8m\n"
+
+
+def test_run_reports_in_text_and_json(folder):
+    job, out = write_job(folder, MIX), pathlib.Path(folder, "out.json")
+    text = run("run", "nossd", *FAST, "--job", job, "--json", out, code=0).stdout
+    check(re.search(r"^mix: \(groupid=0, jobs=1\): err= 0$", text, re.M), text)
+    check(re.search(r"^  read: IOPS=", text, re.M) and re.search(r"^  write: IOPS=", text, re.M), text)
+    result = json.loads(out.read_text())
+    one = result["jobs"][0]
+    check(one["read"]["total_ios"] + one["write"]["total_ios"] == 2048 == result["drivelab"]["ios"])
+    check(one["read"]["clat_ns"]["percentile"]["99.000000"] == 10000)
+    check(result["drivelab"]["simulated_ns"] == 2048 // 8 * 10000)
+    check(result["drivelab"]["drive"] == "nossd" and result["drivelab"]["seed"] == 1)
+    only = run("run", "nossd", *FAST, "--job", job, "--json", "-", code=0)
+    check(json.loads(only.stdout)["jobs"][0]["read"]["total_ios"] == one["read"]["total_ios"])
+    check(only.stderr == "", only.stderr)
+
+
+def test_run_is_reproducible_to_the_byte(folder):
+    job = write_job(folder, MIX)
+    names = [name for name in ("nossd", "tlc", "femu-blackbox") if name in drives()]
+    for name in names:
+        args = ["run", name, *(FAST if name == "nossd" else []), "--job", job, "--json", "-", "--reproducible"]
+        first = run(*args, code=0).stdout
+        check(first == run(*args, code=0).stdout, name, "differs from run to run")
+        other = json.loads(run(*args, "--seed", 2, code=0).stdout)
+        check(other["jobs"][0]["read"]["total_ios"] != json.loads(first)["jobs"][0]["read"]["total_ios"], name)
+        check("wall" not in first and "timestamp" not in first)
+        text = [a for a in args if a not in ("--json", "-")]
+        check(run(*text, code=0).stdout == run(*text, code=0).stdout, name, "text differs from run to run")
+
+
+def test_run_seeds_the_drive_too(folder):
+    job = write_job(folder, MIX)
+    args = ["run", "nossd", *FAST, "--job", job, "--json", "-", "--reproducible", "--seed", 5]
+    check(json.loads(run(*args, code=0).stdout)["drivelab"]["options"]["drive"]["seed"] == 5)
+    own = json.loads(run(*args, "-o", "drive.seed=9", code=0).stdout)["drivelab"]
+    check(own["options"]["drive"]["seed"] == 9 and own["seed"] == 5, own["options"]["drive"])
+    full = run("run", "nossd", "--job", job, *["-o", "drive.seed=1"] * 63, "-o", "drive.capacity=1MiB", code=2)
+    check("beyond the drive's 1048576 bytes" in full.stderr, full.stderr)
+
+
+def test_run_refuses_bad_jobs_by_line(folder):
+    for text, pattern in [
+            ("[a]\nrw=sideways\n", r"j\.fio:2: rw=sideways.*randread"),
+            ("[a]\nrw=read\nverify=crc32c\n", r'j\.fio:3: option "verify" is not supported; supported: rw,'),
+            ("[a]\nbs=4k\niodepth=0\n", r"j\.fio:3: iodepth=0: a number from 1"),
+            ("[a]\nbs=1000\n", r"j\.fio:2: bs=1000.*512"),
+            ("[a]\nrwmixread=101\n", r"j\.fio:2: rwmixread=101: .*0 to 100"),
+            ("[a]\nnumjobs=0\n", r"j\.fio:2: numjobs=0"),
+            ("[a]\nruntime=later\n", r"j\.fio:2: runtime=later"),
+            ("[a]\ntime_based=maybe\n", r"j\.fio:2: time_based=maybe: 0 or 1"),
+            ("[a]\ntime_based\n", r'job "a": time_based needs a runtime'),
+            ("[a]\nsize=101%\n", r"j\.fio:2: size=101%"),
+            ("[a]\nsize=99999999999999999999\n", r"j\.fio:2: size="),
+            ("[a]\nsize=1g\n", r'j\.fio: job "a": .*1073741824 is beyond the drive\'s 67108864 bytes'),
+            ("[a]\noffset=64m\n", r'job "a": offset 67108864 is beyond'),
+            ("[a]\nsize=512\n", r'job "a": size 512 is smaller than one block'),
+            ("[a]\nnumjobs=1024\n[b]\n", r"1024 jobs"),
+            ("rw=read\n", r"j\.fio:1: option before the first \[section\]"),
+            ("[a\n", r"j\.fio:1: section header"),
+            ("[]\n", r"j\.fio:1: section header"),
+            ("[global]\nrw=read\n", r"no job section"),
+            ("", r"no job section"),
+            ("[a]\nrw=" + "x" * 2000 + "\n", r"j\.fio:2: line is longer")]:
+        write_job(folder, text, "j.fio")
+        refused(pattern, "run", "nossd", *FAST, "--job", "j.fio", cwd=folder)
+    refused(r"none\.fio: No such file", "run", "nossd", "--job", "none.fio", cwd=folder)
+    refused(r"is it a directory", "run", "nossd", "--job", folder)
+    pathlib.Path(folder, "binary").write_bytes(bytes(range(256)) * 16)
+    refused(r"binary:1", "run", "nossd", "--job", "binary", cwd=folder)
+
+
+def test_run_takes_what_fio_users_write(folder):
+    job = write_job(folder, "; fio\n[global]\nioengine=libaio\ndirect=1\nfilename=/dev/nvme0n1\nsize=1m\n"
+                            "[a]\nrw=randread\n[b]\nrw=trim\nbs=64k\n")
+    done = run("run", "nossd", *FAST, "--job", job, "--json", "-", code=0)
+    check(re.fullmatch(r"drivelab: note: .*ioengine direct filename ?\n", done.stderr), done.stderr)
+    jobs = json.loads(done.stdout)["jobs"]
+    check([j["jobname"] for j in jobs] == ["a", "b"] and jobs[1]["trim"]["total_ios"] == 16)
+
+
+def test_run_that_fails_ends_with_1(folder):
+    job = write_job(folder, "[a]\nrw=randread\nruntime=1\ntime_based\n")
+    done = run("run", "nossd", "--job", job, "-o", "nossd.read_latency=0", code=1)
+    check("err= 5" in done.stdout and "took no time" in done.stdout, done.stdout)
+
+
+def test_run_says_when_output_cannot_be_written(folder):
+    job = write_job(folder, MIX)
+    done = run("run", "nossd", *FAST, "--job", job, "--json", "/nonexistent/x", code=2)
+    check("--json /nonexistent/x: No such file" in done.stderr, done.stderr)
+    if os.path.exists("/dev/full"):
+        done = run("run", "nossd", *FAST, "--job", job, "--json", "/dev/full", code=1)
+        check("--json /dev/full: " in done.stderr, done.stderr)
+
+
+# ---- serve ----
+
+def stop_word(image):
+    with open(image, "rb") as f:
+        f.seek(IMAGE_STOP_AT)
+        return struct.unpack("<I", f.read(4))[0]
+
+
+def payload_hash(image, length):
+    with open(image, "rb") as f:
+        f.seek(IMAGE_PAYLOAD_AT)
+        data = f.read(length)
+    check(any(data), "the image holds nothing")
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_serve_ends_cleanly_on_signals(folder):
+    image = pathlib.Path(folder, "disk.img")
+    for how in (signal.SIGTERM, signal.SIGINT):
+        with Server("nossd", *FAST, "--image", image) as server:
+            check(stop_word(image) != IMAGE_CLEAN)
+            check(server.end(how) == 0, server.text())
+            check(server.process.stdout.read() == b"")
+        check(stop_word(image) == IMAGE_CLEAN, "the image is not clean")
+
+
+def test_serve_ends_cleanly_under_load(folder):
+    image = pathlib.Path(folder, "disk.img")
+    with Server("nossd", *FAST, "--image", image) as server:
+        load = subprocess.Popen([PROGRAM, "perf", server.address, "--nqn", server.nqn, "--rw", "randrw", "--depth", "64",
+                                 "--time", "60s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        check(server.end() == 0, server.text())
+        out, err = load.communicate(timeout=LIMIT)
+        check(load.returncode == 1 and "PROBLEM: connection lost" in out, load.returncode, out, err)
+    check(stop_word(image) == IMAGE_CLEAN, "the image is not clean")
+
+
+def test_serve_starts_again_after_kill(folder):
+    image = pathlib.Path(folder, "disk.img")
+    names = ["nossd"] + [name for name in ("tlc",) if name in drives()]
+    for name in names:
+        image.unlink(missing_ok=True)
+        args = [name, *(FAST if name == "nossd" else []), "--image", image]
+        with Server(*args) as server:
+            server.perf("--rw", "randrw", "--verify", "--region", "8MiB")
+            server.end(signal.SIGKILL)
+        before = payload_hash(image, 8 << 20)
+        check(stop_word(image) != IMAGE_CLEAN)
+        with Server(*args) as server:
+            server.perf("--rw", "read", "--region", "8MiB")
+            check(payload_hash(image, 8 << 20) == before, name, "lost data")
+            check(server.end() == 0, server.text())
+        check(stop_word(image) == IMAGE_CLEAN)
+
+
+def test_images_that_do_not_fit_are_refused(folder):
+    image, other = pathlib.Path(folder, "disk.img"), pathlib.Path(folder, "other.img")
+    with Server("nossd", *FAST, "--image", image) as server:
+        refused(r"disk\.img.*(use|lock)", "serve", "nossd", *FAST, "--image", image)
+        check(server.end() == 0)
+    refused(r"disk\.img.*67108864.*134217728", "serve", "nossd", "-o", "drive.capacity=128MiB", "--image", image)
+    if "tlc" in drives():
+        refused(r"disk\.img", "serve", "tlc", "--image", image)
+
+    def spoiled(pattern, change):
+        shutil.copyfile(image, other)
+        with open(other, "r+b") as f:
+            change(f)
+        refused(pattern, "serve", "nossd", *FAST, "--image", other)
+
+    def put(at, data):
+        def change(f):
+            f.seek(at)
+            f.write(data)
+        return change
+
+    spoiled(r"other\.img: .*truncated.*\d+ bytes", lambda f: f.truncate(32 << 20))
+    spoiled(r"other\.img: ", lambda f: f.truncate(100))
+    spoiled(r"other\.img: .*version 2.*up to 1", put(8, struct.pack("<I", 2)))
+    spoiled(r"other\.img: ", put(0, b"QFI\xfb"))
+    spoiled(r"other\.img: ", put(20, b"\x01"))
+    refused(r"cannot create", "serve", "nossd", "--image", pathlib.Path(folder, "none", "disk.img"))
+    refused(r"Is a directory", "serve", "nossd", "--image", folder)
+
+
+def test_serve_on_several_addresses(_):
+    args = [PROGRAM, "serve", "nossd"]
+    with Server("nossd", *FAST, "--listen", "tcp://127.0.0.1:0") as server:
+        deadline = time.monotonic() + LIMIT
+        while len(server.addresses) < 2 and time.monotonic() < deadline:
+            server.addresses = re.findall(r"listening on (\S+)", server.text())
+        check(len(set(server.addresses)) == 2, server.text(), args)
+        for address in server.addresses:
+            server.perf(address=address)
+
+
+def test_serve_on_ipv6(_):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as why:
+        raise Skip(f"no IPv6 loopback: {why}") from why
+    with Server("nossd", *FAST, listen="tcp://[::1]:0") as server:
+        check(re.fullmatch(r"tcp://\[::1\]:\d+", server.address), server.address)
+        check(" -a ::1 -s " in server.text(), server.text())
+        server.perf("--verify", "--region", "4MiB")
+        check(server.end() == 0)
+
+
+def test_serve_in_scaled_time(_):
+    with Server("nossd", "-o", "drive.capacity=64MiB", "-o", "nossd.read_latency=1ms", "--time", "scaled:10") as server:
+        out = server.perf("--depth", 1, "--time", "500ms").stdout
+        iops = float(re.search(r"randread +read +(\S+)", out)[1])
+        check(iops <= 100, "a modelled millisecond must take ten:", out)
+
+
+# ---- perf and demo ----
+
+def test_perf_verifies_every_kind(_):
+    with Server("nossd", *FAST) as server:
+        for kind in ("read", "write", "rw", "randread", "randwrite", "randrw"):
+            out = server.perf("--rw", kind, "--verify", "--region", "4MiB", "--depth", 7).stdout
+            check(re.search(rf"^  {kind} ", out, re.M), out)
+            check("PROBLEM" not in out, out)
+        server.perf("--verify", "--region", "4MiB", "--bs", "64KiB", "--header-digest", "--data-digest", "--rw", "randrw")
+        server.perf("--time", "0", "--region", "1MiB", "--rw", "write", "--bs", "512KiB", "--depth", 2)
+
+
+def test_perf_refuses_what_the_target_cannot(_):
+    with Server("nossd", *FAST) as server:
+        refused(r"Connect: status 0x", "perf", server.address, "--nqn", "nqn.2014-08.org.example:nobody")
+        refused(r"namespace 7.*status 0x", "perf", server.address, "--nqn", server.nqn, "--nsid", 7)
+        refused(r"multiple of the block size", "perf", server.address, "--nqn", server.nqn, "--bs", "5000")
+        refused(r"region of 134217728 bytes", "perf", server.address, "--nqn", server.nqn, "--region", "128MiB")
+        server.perf()
+    with Server("nossd", *FAST, "-o", "nvme.lba_bytes=512") as server:
+        refused(r"multiple of 4096", "perf", server.address, "--nqn", server.nqn, "--bs", "512", "--verify")
+        server.perf("--bs", "512", "--rw", "randrw")
+
+
+def test_perf_of_what_is_no_target(_):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        process = subprocess.Popen([PROGRAM, "perf", f"tcp://127.0.0.1:{port}", "--nqn", "x"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        peer, _ = silent.accept()
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" + b"\r\n" * 100)
+        out, err = process.communicate(timeout=LIMIT)
+        peer.close()
+    check(process.returncode == 2 and out == "", process.returncode, out, err)
+    check(re.fullmatch(r"drivelab: tcp://127.0.0.1:\d+: .*ICResp.*\n", err), err)
+
+
+def test_demo_finds_nothing_wrong(_):
+    out = run("demo", "nossd", "--seconds", 1, "--region", "32MiB", "--listen", "tcp://127.0.0.1:0", "-o",
+              "loop.wait=sleep", code=0).stdout
+    data = re.search(r"data: (\d+) blocks of 4 KiB compared, (\d+) wrong; (\d+) commands failed", out)
+    check(data and int(data[1]) >= 8192 and data[2] == data[3] == "0", out)
+    check("lateness:" in out and "nvme connect -t tcp" in out and "10.0.2.2" in out, out)
+
+
+def main():
+    wanted = sys.argv[2:]
+    tests = [(name[5:], f) for name, f in globals().items() if name.startswith("test_") and (not wanted or name in wanted)]
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, (name, test) in enumerate(tests, 1):
+        verdict = f"ok {number} - {name}"
+        with tempfile.TemporaryDirectory(prefix="drivelab-cli-") as folder:
+            try:
+                test(folder)
+            except Skip as why:
+                verdict += f" # SKIP {why}"
+            except Exception:  # whatever it is, the other tests go on
+                failed += 1
+                verdict = "not " + verdict
+                print("\n".join("# " + line for line in traceback.format_exc().splitlines()))
+        print(verdict, flush=True)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
