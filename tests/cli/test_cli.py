@@ -221,6 +221,7 @@ def test_port_in_use_is_refused(_):
 
 def test_drives_lists_every_profile(_):
     check("nossd" in drives())
+    check(len(set(drives())) == len(drives()), "listed twice:", drives())
     for name in drives():
         text = run("drives", name, code=0).stdout
         check("[drive]" in text and "capacity" in text, name)
