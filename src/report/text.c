@@ -87,16 +87,40 @@ static void print_job(FILE *out, const struct report *r, unsigned i) {
             print_direction(out, names[d], &s->dir[d], (double)(s->end_ns - s->start_ns) / 1e9);
 }
 
-/* A scalar of the drive's statistics as text; containers are left to the JSON report. */
-static void print_scalar(FILE *out, const char *key, json_t *value) {
+/* A scalar as text; false for containers. */
+static bool scalar_text(json_t *value, char *buf, size_t size) {
     if (json_is_integer(value))
-        fprintf(out, "    %s: %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
+        snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else if (json_is_real(value))
-        fprintf(out, "    %s: %.4g\n", key, json_real_value(value));
+        snprintf(buf, size, "%.4g", json_real_value(value));
     else if (json_is_boolean(value))
-        fprintf(out, "    %s: %s\n", key, json_is_true(value) ? "yes" : "no");
+        snprintf(buf, size, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_string(value))
-        fprintf(out, "    %s: %s\n", key, json_string_value(value));
+        snprintf(buf, size, "%s", json_string_value(value));
+    else
+        return false;
+    return true;
+}
+
+/* "key: value", or for an object its scalars on one line; lists are left to the JSON report. */
+static void print_entry(FILE *out, const char *indent, const char *key, json_t *value) {
+    char text[256];
+    const char *name, *comma = "";
+    json_t *member;
+    if (scalar_text(value, text, sizeof(text))) {
+        fprintf(out, "%s%s: %s\n", indent, key, text);
+        return;
+    }
+    if (!json_is_object(value))
+        return;
+    fprintf(out, "%s%s:", indent, key);
+    json_object_foreach(value, name, member) {
+        if (!scalar_text(member, text, sizeof(text)))
+            continue;
+        fprintf(out, "%s %s %s", comma, name, text);
+        comma = ",";
+    }
+    fputc('\n', out);
 }
 
 static void print_drive(FILE *out, const struct report *r) {
@@ -104,12 +128,14 @@ static void print_drive(FILE *out, const struct report *r) {
     json_t *object, *value;
     fprintf(out, "Drive %s:\n", r->drive);
     json_object_foreach(r->drive_stats, section, object) {
-        if (!json_is_object(object)) {
-            print_scalar(out, section, object);
+        bool nested = false;
+        json_object_foreach(object, key, value) nested = nested || json_is_object(value);
+        if (!nested) {
+            print_entry(out, "  ", section, object);
             continue;
         }
         fprintf(out, "  %s:\n", section);
-        json_object_foreach(object, key, value) print_scalar(out, key, value);
+        json_object_foreach(object, key, value) print_entry(out, "    ", key, value);
     }
 }
 

@@ -103,7 +103,10 @@ json_t *ssd_stats(const struct drive *drive) {
     json_t *all = json_object();
     json_object_set_new(all, "ftl", ftl_stats(s));
     json_object_set_new(all, "buffer", buffer_stats(s));
-    json_object_set_new(all, "write_amplification", amplification(s));
+    json_t *by_cause = amplification(s);
+    json_object_set(all, "write_amplification", json_object_get(by_cause, "total"));
+    json_object_del(by_cause, "total");
+    json_object_set_new(all, "write_amplification_by_cause", by_cause);
     json_object_set_new(all, "nand", nand_stats_json(s->ftl.nand));
     json_object_set_new(all, "health", health_stats(s));
     return all;
