@@ -30,8 +30,8 @@ struct store *store_open(const struct store_config *config, struct sim *sim, boo
     const struct store_ops *ops = store_find(config->kind, e);
     if (!ops)
         return NULL;
-    if (!config->bytes || config->bytes > (uint64_t)INT64_MAX / 2) {
-        err_set(e, EINVAL, "store of %llu bytes: must be 1 byte to 4 EiB", (unsigned long long)config->bytes);
+    if (!config->bytes || config->bytes > STORE_BYTES_MAX) {
+        err_set(e, EINVAL, "store of %llu bytes: must be 1 byte to 1 PiB", (unsigned long long)config->bytes);
         return NULL;
     }
     struct store *store = ops->open(config, sim, created, e);
@@ -130,8 +130,8 @@ static void *store_state_again(const struct store_area *area, uint32_t version, 
 
 void *store_state(struct store *store, const char *name, uint32_t version, uint64_t bytes, bool *fresh, struct err *e) {
     size_t length = strlen(name);
-    if (!length || length > STORE_NAME_MAX || !bytes || bytes > (uint64_t)INT64_MAX / 2) {
-        err_set(e, EINVAL, "state area '%s' of %llu bytes: name of 1 to %d characters and 1 byte to 4 EiB allowed",
+    if (!length || length > STORE_NAME_MAX || !bytes || bytes > STORE_BYTES_MAX) {
+        err_set(e, EINVAL, "state area '%s' of %llu bytes: name of 1 to %d characters and 1 byte to 1 PiB allowed",
                 name, (unsigned long long)bytes, STORE_NAME_MAX);
         return NULL;
     }

@@ -28,10 +28,12 @@
 
 struct store;
 
+#define STORE_BYTES_MAX (1ull << 50) /* of the payload, and of a state area */
+
 struct store_config {
     const char *kind;     /* "memory", "file", "none" */
     const char *path;     /* file: the image */
-    uint64_t bytes;       /* payload capacity */
+    uint64_t bytes;       /* payload capacity, at most STORE_BYTES_MAX */
     const char *identity; /* what the image is of: drive kind and every option that shapes it, as text;
                              an image with another identity is refused, both texts shown */
     bool huge_pages;      /* memory: advise transparent huge pages */
