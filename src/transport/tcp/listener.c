@@ -230,6 +230,7 @@ static struct transport *tcp_listen(const struct transport_config *config, struc
     }
     buffer_pool_init(&tcp->pool, KEEP_BYTES);
     hist_init(&tcp->lateness);
+    hist_init(&tcp->sent_lateness);
     sim_event_init(&tcp->accept_again, accept_again);
     tcp->hook.run = on_hook;
     sim_hook_add(sim, &tcp->hook);
@@ -313,6 +314,7 @@ static json_t *tcp_stats(const struct transport *transport) {
         json_object_set_new(all, counts[i].name, json_integer((json_int_t)counts[i].value));
     json_object_set_new(all, "term_requests_sent", term_json(s));
     json_object_set_new(all, "lateness_ns", hist_json(&tcp->lateness));
+    json_object_set_new(all, "sent_lateness_ns", hist_json(&tcp->sent_lateness));
     return all;
 }
 

@@ -207,20 +207,23 @@ static uint64_t sent_lead(struct tcp_conn *conn, uint64_t sent) {
     return sent - n;
 }
 
-static void done_with(struct tcp *tcp, struct tcp_cmd *tc, int64_t now) {
+/* Late is when the kernel gets an answer after its modelled time; what the kernel's send took is told apart. */
+static void done_with(struct tcp *tcp, struct tcp_cmd *tc, int64_t given, int64_t taken) {
     if (tc->state == TCP_CMD_R2T) {
         tc->state = TCP_CMD_WAIT_DATA;
         return;
     }
-    if (tc->cmd.due_ns > 0)
-        hist_record(&tcp->lateness, now - tc->cmd.due_ns);
+    if (tc->cmd.due_ns > 0) {
+        hist_record(&tcp->lateness, given - tc->cmd.due_ns);
+        hist_record(&tcp->sent_lateness, taken - tc->cmd.due_ns);
+    }
     tcp_cmd_answered(tc);
 }
 
 /* Take from the list what the kernel has taken. */
-static int settle(const struct batch *b, struct tcp_conn *conn, uint64_t sent) {
+static int settle(const struct batch *b, struct tcp_conn *conn, uint64_t sent, int64_t given) {
     struct tcp *tcp = conn->tcp;
-    int64_t now = sim_clock(tcp->sim);
+    int64_t taken = sim_clock(tcp->sim);
     uint64_t at = b->lead;
     if (b->lead)
         sent_lead(conn, sent);
@@ -230,7 +233,7 @@ static int settle(const struct batch *b, struct tcp_conn *conn, uint64_t sent) {
         if (end > sent && keep_rest(b, conn, sent, (uint32_t)(end - sent)) != 0)
             return -ENOMEM;
         conn->out_head = tc->next;
-        done_with(tcp, tc, now);
+        done_with(tcp, tc, given, taken);
         at = end;
     }
     return 0;
@@ -244,13 +247,14 @@ int tcp_send(struct tcp_conn *conn) {
         if (b.bytes == 0)
             return 0;
         struct msghdr msg = {.msg_iov = tcp->iov, .msg_iovlen = b.iovs};
+        int64_t given = sim_clock(tcp->sim);
         ssize_t n = sendmsg(conn->watch.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0)
-            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+            return -errno;
         tcp->stats.sends++;
         tcp->stats.bytes_out += (uint64_t)n;
         tcp->stats.pdus_out += b.pdus;
-        int r = settle(&b, conn, (uint64_t)n);
+        int r = settle(&b, conn, (uint64_t)n, given);
         if (r != 0)
             return r;
         if ((uint64_t)n < b.bytes)

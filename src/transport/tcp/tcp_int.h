@@ -151,7 +151,7 @@ struct tcp {
     struct buffer_pool pool;
     struct log_limit log;
     struct tcp_stats stats;
-    struct hist lateness;
+    struct hist lateness, sent_lateness; /* response given to the kernel, taken by it: after its modelled time */
 
     /* one output batch being put together */
     struct iovec iov[TCP_IOV_MAX];
