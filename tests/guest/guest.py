@@ -38,10 +38,9 @@ class Guest:
     """One boot.  Use as a context manager: the end kills QEMU by its own pid."""
 
     def __init__(self, kernel, archives, work, *, environment, files=(),
-                 disks=(), accel="tcg"):
+                 disks=()):
         self._work = pathlib.Path(work)
         self._kernel = kernel
-        self._accel = accel
         self._disks = disks
         self._initrd = self._work / "initrd"
         self._write_initrd(archives, environment, files)
@@ -105,7 +104,7 @@ class Guest:
     def _command(self, fd):
         command = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-machine", "q35", "-accel", self._accel,
+            "-no-reboot", "-machine", "q35", "-accel", "tcg",
             "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
             "-serial", "stdio",
             "-chardev", f"socket,id=line,fd={fd}",

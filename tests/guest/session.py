@@ -24,12 +24,11 @@ class Session:
     get a new boot.  power-cut ends its boot by itself and is judged in the next.
     """
 
-    def __init__(self, host, made, work, report, accel):
+    def __init__(self, host, made, work, report):
         self._host = host
         self._made = made
         self._work = work
         self._report = report
-        self._accel = accel
         self._synced = []       # what power-cut was told is on the disk
         self._cut_at = None     # when the plug is pulled
         self._current = None    # the running scenario
@@ -65,7 +64,7 @@ class Session:
                        "PORT": self._host.port, "SCENARIOS": " ".join(names)}
         with guest.Guest(self._made["kernel"], archives, self._work,
                          environment=environment, files=files,
-                         disks=self._host.disks, accel=self._accel) as machine:
+                         disks=self._host.disks) as machine:
             why = self._follow(machine)
             if why:
                 self._tail.extend(machine.console_lines())
@@ -87,7 +86,7 @@ class Session:
                 if self._is_cut():
                     return None
         except guest.Timeout:
-            return f"nothing was heard for {SCENARIO_SECONDS} s"
+            return "the time was up"
         return "the guest stopped"
 
     def _patience(self):
