@@ -512,7 +512,7 @@ def test_demo_finds_nothing_wrong(_):
 
 def main():
     wanted = sys.argv[2:]
-    tests = [(name[5:], f) for name, f in globals().items() if name.startswith("test_") and (not wanted or name in wanted)]
+    tests = [(name[5:], f) for name, f in globals().items() if name.startswith("test_") and (not wanted or name[5:] in wanted)]
     failed = 0
     print(f"1..{len(tests)}", flush=True)
     for number, (name, test) in enumerate(tests, 1):
