@@ -26,7 +26,7 @@ test:
 
 bench: build/build.ninja
 	@scripts/install-deps bench
-	@scripts/run-bench $(BENCHES)
+	@bench/run-bench $(BENCHES)
 
 fuzz:
 	@scripts/install-deps fuzz
