@@ -14,7 +14,7 @@ all: build/build.ninja
 
 build/build.ninja:
 	@scripts/install-deps run
-	@meson setup build -Dbuildtype=release --prefix=$(PREFIX) >/dev/null || { cat build/meson-logs/meson-log.txt; exit 1; }
+	@meson setup build -Dbuildtype=release --prefix=$(PREFIX) >/dev/null || { tail -n 3 build/meson-logs/meson-log.txt; exit 1; }
 
 run: build/build.ninja
 	@ninja --quiet -C build drivelab
