@@ -89,6 +89,18 @@ static void cmd_recycle(struct nvme_cmd *cmd) {
     queue->ops->recycle(cmd);
 }
 
+/* The host does not wait for it any more: no completion. */
+static void cmd_forget(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    if (cmd->state == NVME_CMD_STARTED || cmd->state == NVME_CMD_RUNNING)
+        queue->completed++;
+    cid_give(cmd);
+    if (queue->ctrl)
+        nvme_events_forget(queue->ctrl, cmd);
+    cmd->state = NVME_CMD_RELEASED;
+    if (!cmd->io_busy)
+        cmd_recycle(cmd);
+}
+
 /* ---- Failing ---- */
 
 static void error_record(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd, uint16_t status, const char *reason) {
@@ -196,8 +208,25 @@ static struct nvme_status find_ns(struct nvme_cmd *cmd) {
                      cmd->row->flags & NVME_OP_NS_ALL ? " and FFFFFFFFh" : "");
 }
 
+/*
+ * A host that shuts down may give up its Asynchronous Event Requests without
+ * a word and use their identifiers for the properties (SPDK's does). Answering
+ * either as a conflict would be taken for the other's answer.
+ */
+static bool cid_given_up(struct nvme_queue *queue, struct nvme_cmd *cmd) {
+    struct nvme_ctrl *ctrl = queue->ctrl;
+    if (cmd->sqe.opc != NVME_OPC_FABRICS || !ctrl || queue->qid)
+        return false;
+    for (uint32_t i = 0; i < ctrl->aer_count; i++)
+        if (memcmp(&ctrl->aer[i]->sqe.cid, &cmd->sqe.cid, sizeof cmd->sqe.cid) == 0) {
+            cmd_forget(queue, ctrl->aer[i]);
+            return cid_take(queue, cmd);
+        }
+    return false;
+}
+
 static struct nvme_status start_check(struct nvme_queue *queue, struct nvme_cmd *cmd) {
-    if (__builtin_expect(!cid_take(queue, cmd), 0))
+    if (__builtin_expect(!cid_take(queue, cmd), 0) && !cid_given_up(queue, cmd))
         return nvme_fail(cmd, NVME_SC_CID_CONFLICT, NVME_LOC(cid), "command identifier %u is already in use",
                          le16_get(cmd->sqe.cid));
     if (queue->ctrl)
@@ -406,17 +435,6 @@ void nvme_queue_init(struct nvme_queue *queue, struct nvme_target *target, const
     queue->entries = 32; /* until Connect says */
     queue->max_in_capsule = max_in_capsule;
     snprintf(queue->peer, sizeof queue->peer, "%s", peer);
-}
-
-static void cmd_forget(struct nvme_queue *queue, struct nvme_cmd *cmd) {
-    if (cmd->state == NVME_CMD_STARTED || cmd->state == NVME_CMD_RUNNING)
-        queue->completed++;
-    cid_give(cmd);
-    if (queue->ctrl)
-        nvme_events_forget(queue->ctrl, cmd);
-    cmd->state = NVME_CMD_RELEASED;
-    if (!cmd->io_busy)
-        cmd_recycle(cmd);
 }
 
 void nvme_queue_gone(struct nvme_queue *queue) {

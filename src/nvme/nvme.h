@@ -17,7 +17,9 @@
  *      point at the payload;
  *   4. the transport sends it and calls nvme_cmd_release(); when nothing below
  *      refers to the command any more (an aborted one may still be in the
- *      drive) queue->ops->recycle(cmd) gives the slot back. The payload of a
+ *      drive) queue->ops->recycle(cmd) gives the slot back. A request for an
+ *      event that the host gave up is recycled without complete(), from inside
+ *      nvme_cmd_start() of another command. The payload of a
  *      write (cmd->in and what it points at) stays valid until then.
  *
  * One thread. Models no PCIe registers; that is a transport's business.

@@ -405,6 +405,29 @@ static void test_nvme_event_limit(void **state) {
     bed_free(bed);
 }
 
+static void test_nvme_event_given_up_by_the_host(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    struct nvme_sqe sqe = aer_sqe(0x4000), identify = bed_sqe(NVME_ADMIN_IDENTIFY, 0, NVME_CNS_CTRL, 0, 0);
+    uint16_t status, other;
+    uint64_t value;
+    bed_up(bed, 0);
+    bed_send(bed, 0, &sqe, NULL, &status);
+    identify.cid = le16_from(0x4000);
+    bed_send(bed, 0, &identify, NULL, &other);
+    assert_int_equal(other, NVME_SC_CID_CONFLICT); /* not anything goes */
+    struct nvme_fabrics_property p = {.opc = NVME_OPC_FABRICS,
+                                      .cid = le16_from(0x4000),
+                                      .fctype = NVME_FCTYPE_PROPERTY_GET,
+                                      .ofst = le32_from(NVME_PROP_CC)};
+    memcpy(&sqe, &p, sizeof sqe);
+    bed_send(bed, 0, &sqe, NULL, &other);
+    assert_int_equal(other, 0);
+    assert_int_equal(bed_result(bed, 0), 0x460001);
+    assert_int_equal(bed->q[0].queue.outstanding, 0);
+    assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CSTS, &value), 0);
+    bed_free(bed);
+}
+
 static void test_nvme_temperature_event_masks_and_rearms(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_sqe one = aer_sqe(1), two = aer_sqe(2);
@@ -650,6 +673,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_smart_counts),
         cmocka_unit_test(test_nvme_error_log_wraps),
         cmocka_unit_test(test_nvme_event_limit),
+        cmocka_unit_test(test_nvme_event_given_up_by_the_host),
         cmocka_unit_test(test_nvme_temperature_event_masks_and_rearms),
         cmocka_unit_test(test_nvme_under_temperature_and_waiting_event),
         cmocka_unit_test(test_nvme_abort),
