@@ -197,8 +197,10 @@ bool ftl_plan_host(struct ftl *f, struct ftl_page *page) {
 
 bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count) {
     struct ftl_page page;
-    if (!f->ops->plan(f, &page))
+    if (!f->ops->plan(f, &page)) {
+        f->stalled = false; /* collection has not been asked yet */
         return false;
+    }
     f->state[page.plane->first_block + page.block].next_page = (uint16_t)(page.page + 1);
     ftl_programmed(f, &page, FTL_STREAM_HOST, true);
     for (uint32_t i = 0; i < count; i++)
