@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/config.h"
@@ -17,11 +18,41 @@ static void list_drives(void) {
     printf("\ndrivelab drives NAME lists every option of a drive; -o section.key=value changes one.\n");
 }
 
-static void show_json(const struct config *config) {
-    json_t *json = opt_to_json(&config->set);
+static bool reads(const struct drive_ops *kind, const char *section) {
+    for (const char *const *s = kind->sections; *s; s++)
+        if (!strcmp(*s, section))
+            return true;
+    return false;
+}
+
+/* The tables that matter to this drive: all but those that only other kinds read. */
+static struct opt_set options_of(const struct config *config) {
+    const struct drive_ops *own = drive_kinds[config->drive.drive.kind];
+    struct opt_set set = {0};
+    for (unsigned t = 0; t < config->set.count; t++) {
+        const char *section = config->set.table[t].rows->section;
+        bool foreign = false;
+        for (const struct drive_ops *const *kind = drive_kinds; *kind; kind++)
+            foreign |= reads(*kind, section) && !reads(own, section);
+        if (!foreign)
+            set.table[set.count++] = config->set.table[t];
+    }
+    return set;
+}
+
+static void show_json(const struct opt_set *set) {
+    json_t *json = opt_to_json(set);
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(json);
+}
+
+static void show(const struct config *config, bool json) {
+    struct opt_set set = options_of(config);
+    if (json)
+        show_json(&set);
+    else
+        opt_print_help(&set, stdout);
 }
 
 static int run_drives(const struct cli_command *self, int argc, char **argv) {
@@ -51,10 +82,8 @@ static int run_drives(const struct cli_command *self, int argc, char **argv) {
     int ret = CLI_OK;
     if (config_load(config, argv[optind], &overrides, &e))
         ret = cli_bad_input(&e);
-    else if (json)
-        show_json(config);
     else
-        opt_print_help(&config->set, stdout);
+        show(config, json);
     free(config);
     return ret;
 }

@@ -206,8 +206,11 @@ def test_bad_addresses_are_refused(_):
         refused(pattern, "serve", "nossd", "--listen", address)
     refused("at most 8 addresses", "serve", "nossd", *["--listen", "tcp://127.0.0.1:0"] * 9)
     for address, pattern in [("udp://127.0.0.1:1", "tcp://HOST:PORT"), ("tcp://127.0.0.1", "HOST:PORT"),
-                             ("tcp://[::1]:", r"\[::1\]:"), ("tcp://127.0.0.1:1", "refused")]:
+                             ("tcp://[::1]:", r"\[::1\]:")]:
         refused(pattern, "perf", address, "--nqn", "x")
+    with socket.socket() as deaf:  # bound, so nobody else's; not listening
+        deaf.bind(("127.0.0.1", 0))
+        refused("refused", "perf", f"tcp://127.0.0.1:{deaf.getsockname()[1]}", "--nqn", "x")
 
 
 def test_port_in_use_is_refused(_):
