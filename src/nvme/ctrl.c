@@ -111,23 +111,37 @@ void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *wh
 
 /* ---- Keep alive ---- */
 
-void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl) {
+static void keep_alive_set(struct nvme_ctrl *ctrl, int64_t ms) {
     struct sim *sim = ctrl->target->sim;
     sim_cancel(sim, &ctrl->keep_alive);
-    ctrl->traffic = false;
     if (ctrl->kato_ms && !ctrl->dying)
-        sim_schedule(sim, &ctrl->keep_alive, sim_now(sim) + ctrl->kato_ms * 1000000ll);
+        sim_schedule(sim, &ctrl->keep_alive, sim_clock(sim) + ms * 1000000);
 }
 
-/* With traffic since the timer was set the host is alive: one more interval (CTRATT.TBKAS). */
+void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl) {
+    ctrl->traffic = ctrl->last_call = false;
+    keep_alive_set(ctrl, ctrl->kato_ms);
+}
+
+/*
+ * With traffic since the timer was set the host is alive: one more interval
+ * (CTRATT.TBKAS). Without, one unit of KAS more: after a standstill of this
+ * process the host's commands may be waiting to be read.
+ */
 static void keep_alive_fire(struct sim_event *ev) {
     struct nvme_ctrl *ctrl = NVME_CONTAINER(ev, struct nvme_ctrl, keep_alive);
     if (ctrl->traffic) {
         nvme_ctrl_keep_alive(ctrl);
         return;
     }
-    log_warn(LOG_NVME, "controller %u: host %s was silent for %u ms: keep alive timer expired", ctrl->cntlid,
-             ctrl->hostnqn, ctrl->kato_ms);
+    if (!ctrl->last_call) {
+        ctrl->last_call = true;
+        keep_alive_set(ctrl, NVME_KAS_MS);
+        return;
+    }
+    log_limited(&ctrl->target->limit, LOG_NVME, LOG_LEVEL_WARN,
+                "controller %u: host %s was silent for %u ms: keep alive timer expired", ctrl->cntlid, ctrl->hostnqn,
+                ctrl->kato_ms);
     ctrl->csts |= NVME_CSTS_CFS;
     nvme_ctrl_disconnect(ctrl, true, "keep alive timer expired");
 }
@@ -168,8 +182,9 @@ static void ctrl_enable(struct nvme_ctrl *ctrl) {
         nvme_health_look(ctrl);
         return;
     }
-    log_info(LOG_NVME, "controller %u: CC %08x cannot be: CSS 0 or 6, MPS 0, AMS 0, IOSQES 6, IOCQES 4 are supported",
-             ctrl->cntlid, ctrl->cc);
+    log_limited(&ctrl->limit, LOG_NVME, LOG_LEVEL_INFO,
+                "controller %u: CC %08x cannot be: CSS 0 or 6, MPS 0, AMS 0, IOSQES 6, IOCQES 4 are supported",
+                ctrl->cntlid, ctrl->cc);
     ctrl->csts = NVME_CSTS_CFS;
 }
 

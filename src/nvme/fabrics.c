@@ -111,8 +111,8 @@ static struct nvme_status connect_admin(struct nvme_cmd *cmd, const struct nvme_
         ctrl->kato_ms = DISCOVERY_KATO_MS;
     attach(cmd, ctrl);
     nvme_ctrl_keep_alive(ctrl);
-    log_info(LOG_NVME, "%s: host %s connects to %s as controller %u", cmd->queue->peer, ctrl->hostnqn,
-             nvme_ctrl_nqn(ctrl), ctrl->cntlid);
+    log_limited(&target->limit, LOG_NVME, LOG_LEVEL_INFO, "%s: host %s connects to %s as controller %u",
+                cmd->queue->peer, ctrl->hostnqn, nvme_ctrl_nqn(ctrl), ctrl->cntlid);
     return NVME_OK;
 }
 

@@ -71,8 +71,9 @@ static void format_end(struct nvme_ns *ns, bool ok) {
             ns->durable->marks[i].count = 0;
         ns->marks = 0;
         ns->durable->lba_shift = ns->lba_shift;
-        log_info(LOG_NVME, "%s: namespace %u formatted to %u-byte blocks", ns->subsystem->config.nqn, ns->nsid,
-                 nvme_lba_bytes(ns));
+        log_limited(&ns->subsystem->target->limit, LOG_NVME, LOG_LEVEL_INFO,
+                    "%s: namespace %u formatted to %u-byte blocks", ns->subsystem->config.nqn, ns->nsid,
+                    nvme_lba_bytes(ns));
     } else if (cmd && cmd->queue->ctrl && cmd->state == NVME_CMD_RUNNING) {
         st = nvme_fail(cmd, format->io.status, NVME_LOC_NONE, "namespace %u: %.140s", ns->nsid,
                        format->io.reason ? format->io.reason : "the drive gave no reason");

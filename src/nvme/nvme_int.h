@@ -203,7 +203,8 @@ struct nvme_ctrl {
     uint32_t io_queues; /* attached */
     uint32_t queues_allowed;
 
-    bool traffic; /* a command came since the keep alive timer was set */
+    bool traffic;   /* a command came since the keep alive timer was set */
+    bool last_call; /* the timer has fired without */
     uint32_t kato_ms;
     struct sim_event keep_alive, association;
     struct io shutdown;

@@ -230,7 +230,7 @@ static void test_nvme_keep_alive_expires(void **state) {
         assert_false(bed->q[0].told);
         assert_int_equal(bed_do(bed, 0, &ka, NULL), 0);
     }
-    sim_run(bed->sim, sim_now(bed->sim) + 4999 * 1000000ll);
+    sim_run(bed->sim, sim_now(bed->sim) + 5099 * 1000000ll); /* and one unit of KAS */
     assert_false(bed->q[0].told);
     sim_run(bed->sim, sim_now(bed->sim) + 2 * 1000000ll);
     assert_true(bed->q[0].told);
@@ -248,7 +248,7 @@ static void test_nvme_keep_alive_is_restarted_by_traffic(void **state) {
         assert_false(bed->q[0].told);
         assert_int_equal(bed_identify(bed, 1, 0, 0), 0);
     }
-    sim_run(bed->sim, sim_now(bed->sim) + 2001 * 1000000ll);
+    sim_run(bed->sim, sim_now(bed->sim) + 2101 * 1000000ll);
     assert_true(bed->q[0].told);
     bed_free(bed);
 }
