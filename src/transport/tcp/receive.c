@@ -383,6 +383,8 @@ void tcp_receive(struct tcp_conn *conn) {
     if (conn->state == TCP_TERM)
         conn->rx_head = conn->rx_tail = 0;
     make_room(conn);
+    if (conn->rx_tail == conn->rx_size) /* nobody has parsed it yet: the hook comes back */
+        return;
     uint32_t room = 0;
     ssize_t n = read_socket(conn, &room);
     conn->readable = n > 0 ? (uint32_t)n == room || conn->ending : n < 0 && errno == EINTR;
