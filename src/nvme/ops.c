@@ -30,7 +30,6 @@ const struct nvme_op_row nvme_admin_ops[256] = {
     [NVME_ADMIN_SET_FEATURES] = {.name = "Set Features",
                                  .flags = NVME_OP_DISCOVERY,
                                  .xfer = NVME_XFER_TO_CTRL,
-                                 .effects = NVME_EFFECT_CCC,
                                  .prepare = nvme_set_features_prepare,
                                  .handler = nvme_set_features,
                                  .help = "with Save where the feature can be"},
@@ -134,6 +133,21 @@ const struct nvme_op_row nvme_fabrics_ops[256] = {
                                 .help = "ends an I/O queue; the host then closes its connection"},
 };
 
+static void doc_effects(FILE *out, uint32_t effects) {
+    static const struct {
+        uint32_t bits;
+        const char *text;
+    } kinds[] = {{NVME_EFFECT_LBCC, "changes blocks"},
+                 {NVME_EFFECT_NCC, "changes a namespace"},
+                 {NVME_EFFECT_CSE_NS, "alone on its namespace"}};
+    const char *before = "";
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (effects & kinds[i].bits) {
+            fprintf(out, "%s%s", before, kinds[i].text);
+            before = ", ";
+        }
+}
+
 static void doc_ops(FILE *out, const char *title, const struct nvme_op_row rows[256]) {
     static const char *const ways[] = {"none", "to the controller", "to the host"};
     fprintf(out, "## %s\n\n| opcode | command | data | effects | notes |\n|---|---|---|---|---|\n", title);
@@ -141,16 +155,15 @@ static void doc_ops(FILE *out, const char *title, const struct nvme_op_row rows[
         const struct nvme_op_row *row = &rows[i];
         if (!row->name)
             continue;
-        fprintf(out, "| %02xh | %s | %s | %s%s%s%s | %s |\n", i, row->name, ways[row->xfer],
-                row->effects & NVME_EFFECT_LBCC ? "changes blocks " : "",
-                row->effects & NVME_EFFECT_NCC ? "changes a namespace " : "",
-                row->effects & NVME_EFFECT_CCC ? "changes the controller " : "",
-                row->effects & NVME_EFFECT_CSE_NS ? "alone on its namespace" : "", row->help);
+        fprintf(out, "| %02xh | %s | %s | ", i, row->name, ways[row->xfer]);
+        doc_effects(out, row->effects);
+        fprintf(out, " | %s |\n", row->help);
     }
     fputc('\n', out);
 }
 
 void nvme_opcodes_doc(FILE *out) {
+    fprintf(out, "# NVMe commands\n\nMade from the controller's own tables; a test compares.\n\n");
     doc_ops(out, "Admin commands", nvme_admin_ops);
     doc_ops(out, "I/O commands, NVM command set", nvme_io_ops);
     doc_ops(out, "Fabrics commands (opcode 7Fh; by FCTYPE)", nvme_fabrics_ops);

@@ -108,6 +108,7 @@ static void ns_init(struct nvme_subsystem *s, uint32_t index, uint64_t bytes, bo
     ns->durable = &s->durable->ns[index];
     if (fresh)
         ns->durable->lba_shift = s->config.lba_bytes == 512 ? 9 : 12;
+    ns->durable->error_recovery = ns->durable->error_recovery_saved;
     nvme_ns_set_shift(ns, ns->durable->lba_shift);
     nvme_marks_count(ns);
     ns_identify(ns);

@@ -640,6 +640,21 @@ static void test_nvme_format_outlives_its_connection(void **state) {
     bed_free(bed);
 }
 
+/* docs/nvme-commands.md is what the tables say. */
+static void check_page(const char *text, size_t size) {
+    const char *root = getenv("DRIVELAB_SOURCE");
+    char path[4096], page[1 << 16];
+    if (!root)
+        return; /* not run by meson */
+    snprintf(path, sizeof path, "%s/docs/nvme-commands.md", root);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t got = fread(page, 1, sizeof page, f);
+    fclose(f);
+    assert_int_equal(got, size);
+    assert_memory_equal(page, text, size);
+}
+
 static void test_nvme_tables_document_themselves(void **state) {
     char *text = NULL;
     size_t size = 0;
@@ -649,6 +664,7 @@ static void test_nvme_tables_document_themselves(void **state) {
     assert_non_null(strstr(text, "| 09h | Dataset Management |"));
     assert_non_null(strstr(text, "| 1ch | I/O command sets |"));
     assert_non_null(strstr(text, "Keep Alive Timer"));
+    check_page(text, size);
     free(text);
     for (const struct nvme_status_row *row = nvme_statuses; row->name; row++) {
         assert_ptr_equal(nvme_status_find(row->status, row->fabrics), row);

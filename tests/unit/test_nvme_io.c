@@ -381,6 +381,10 @@ static void test_nvme_state_survives_a_restart(void **state) {
     assert_int_equal(bed_do(bed, 0, &format, NULL), 0);
     assert_int_equal(bed_set_feature(bed, NVME_FID_ARBITRATION, 3, true), 0);
     assert_int_equal(bed_set_feature(bed, NVME_FID_WRITE_ATOMICITY, 1, false), 0);
+    struct nvme_sqe recovery = bed_sqe(NVME_ADMIN_SET_FEATURES, 1, NVME_FID_ERROR_RECOVERY | NVME_FEATURE_SAVE, 7, 0);
+    assert_int_equal(bed_do(bed, 0, &recovery, NULL), 0);
+    recovery = bed_sqe(NVME_ADMIN_SET_FEATURES, NVME_NSID_ALL, NVME_FID_ERROR_RECOVERY, 9, 0);
+    assert_int_equal(bed_do(bed, 0, &recovery, NULL), 0);
     assert_int_equal(bed_identify(bed, NVME_CNS_NS, 2, 0), 0);
     memcpy(&before, bed_out(bed, 0), sizeof before);
     bed_free(bed);
@@ -396,6 +400,11 @@ static void test_nvme_state_survives_a_restart(void **state) {
     assert_int_equal(value, 3);
     assert_int_equal(bed_get_feature(bed, NVME_FID_WRITE_ATOMICITY, 0, &value), 0);
     assert_int_equal(value, 0);
+    for (uint32_t nsid = 1; nsid <= 2; nsid++) {
+        recovery = bed_sqe(NVME_ADMIN_GET_FEATURES, nsid, NVME_FID_ERROR_RECOVERY, 0, 0);
+        assert_int_equal(bed_do(bed, 0, &recovery, NULL), 0);
+        assert_int_equal(bed_result(bed, 0), nsid == 1 ? 7 : 0);
+    }
     assert_int_equal(bed_log(bed, NVME_LID_SMART, 512, 0, false), 0);
     memcpy(&smart, bed_out(bed, 0), sizeof smart);
     assert_int_equal(le64_get(smart.power_cycles.lo), 2);
