@@ -166,9 +166,10 @@ uint16_t bed_do(struct bed *bed, unsigned q, struct nvme_sqe *sqe, const void *d
     uint16_t status;
     sqe->cid = le16_from(free_cid(&bed->q[q]));
     bed_send(bed, q, sqe, data, &status);
-    for (int64_t until = sim_now(bed->sim) + 1000; status == BED_PENDING; until += 1000) {
-        assert_true(until < sim_now(bed->sim) + RUN_NS);
-        sim_run(bed->sim, until);
+    int64_t until = sim_now(bed->sim), last = until + RUN_NS;
+    while (status == BED_PENDING) {
+        assert_true(until < last);
+        sim_run(bed->sim, until += 1000);
     }
     return status;
 }
