@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "drive/drive_int.h"
 
 #define IDENTITY_MAX 1024
@@ -143,6 +144,7 @@ void drive_submit(struct drive *drive, struct io *io) {
     io->data = NULL;
     io->unmapped = false;
     drive->inflight++;
+    PROBE3(io_submit, io->op, io->offset, io->bytes);
     if (__builtin_expect(!range_check(drive, io), 0)) {
         io_line_push(&drive->early, io, io->submitted_ns);
         return;
@@ -153,6 +155,7 @@ void drive_submit(struct drive *drive, struct io *io) {
 void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
     io->completed_ns = when_ns;
     drive->inflight--;
+    PROBE4(io_complete, io->op, io->offset, io->status, when_ns - io->submitted_ns);
     if (__builtin_expect(io->status == IO_OK, 1)) {
         drive->ios[io->op]++;
         drive->bytes[io->op] += io->bytes;

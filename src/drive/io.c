@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/probe.h"
+
 void io_init(struct io *io) {
     memset(io, 0, sizeof *io);
 }
@@ -27,4 +29,5 @@ void io_fail(struct io *io, uint16_t status, const char *fmt, ...) {
     if (vasprintf(&io->reason, fmt, args) < 0)
         io->reason = NULL; /* no memory: the status alone must do */
     va_end(args);
+    PROBE2(io_error, status, io->reason ? io->reason : "");
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "nvme/nvme_int.h"
 
 #define SQHD_NO_FLOW_CONTROL 0xffffu
@@ -278,6 +279,7 @@ void nvme_cmd_start(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     list_add(queue, cmd);
     queue->started++;
     cmd->state = NVME_CMD_STARTED;
+    PROBE3(nvme_start, queue->qid, le16_get(cmd->sqe.cid), cmd->sqe.opc);
     struct nvme_status st = start_check(queue, cmd);
     if (__builtin_expect(st.v, 0)) {
         cmd->latched = true;
@@ -343,6 +345,7 @@ static void cmd_complete(struct nvme_cmd *cmd, struct nvme_status status) {
     if (!cmd->due_ns)
         cmd->due_ns = sim_now(queue->target->sim);
     queue->completed++;
+    PROBE4(nvme_complete, queue->qid, le16_get(cmd->sqe.cid), cmd->sqe.opc, status.v);
     queue->ops->complete(cmd);
 }
 

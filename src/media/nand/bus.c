@@ -9,6 +9,7 @@
  * A request that finds only command phases ahead of it is granted at once for
  * the time they end; see "Event economy" in nand_int.h.
  */
+#include "base/probe.h"
 #include "media/nand/nand_int.h"
 
 static void channel_event(struct sim_event *ev);
@@ -80,6 +81,7 @@ int64_t bus_extend_command(struct channel *ch, struct nand_op *op, int64_t now) 
     to = from + ch->nand->command_ns;
     occupy(ch, from, to);
     op->started_ns = from;
+    PROBE4(media_start, op->kind, op->cause, op->die, op->block);
     op->bus_ns = to - from;
     nand_use(ch->nand, NAND_CHANNEL, ch->index, NAND_PHASE_COMMAND, op, from, to);
     return to;
@@ -145,6 +147,7 @@ static void grant_in(struct channel *ch, struct die *d, int64_t now) {
     ch->data_until = to;
     ch->in_passed = 0;
     op->started_ns = from;
+    PROBE4(media_start, op->kind, op->cause, op->die, op->block);
     op->bus_ns = to - from;
     nand_use(n, NAND_CHANNEL, ch->index, NAND_PHASE_COMMAND, op, from, data);
     nand_use(n, NAND_CHANNEL, ch->index, NAND_PHASE_TRANSFER, op, data, to);

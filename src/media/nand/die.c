@@ -9,6 +9,7 @@
  * so a read may use the array before a loaded program starts; suspension costs
  * a fixed time and needs no bus cycles; only host reads suspend.
  */
+#include "base/probe.h"
 #include "media/nand/nand_int.h"
 
 static void die_event(struct sim_event *ev);
@@ -51,6 +52,7 @@ void die_commanded(struct die *d, int64_t start) {
     for (struct nand_op *op = d->cur; op; op = op->next, start += command) {
         op->state = OP_ARRAY;
         op->started_ns = start;
+        PROBE4(media_start, op->kind, op->cause, op->die, op->block);
         op->bus_ns = command;
         nand_use(n, NAND_CHANNEL, d->channel->index, NAND_PHASE_COMMAND, op, start, start + command);
     }
