@@ -20,6 +20,12 @@ static struct host_queue *open_link(const struct host_queue_config *config, stru
     return config->host->inproc ? host_inproc_open(config, sim, e) : host_tcp_open(config, sim, e);
 }
 
+const char *host_cmd_status_name(const struct host_cmd *cmd) {
+    const struct nvme_status_row *row =
+        nvme_status_find(host_cmd_status(cmd) & 0x7ff, cmd->sqe.opc == NVME_OPC_FABRICS);
+    return row ? row->name : "unknown status";
+}
+
 int host_queue_submit(struct host_queue *queue, struct host_cmd *cmd) {
     return queue->ops->submit(queue, cmd);
 }
@@ -62,8 +68,8 @@ static int call_result(const struct host_cmd *cmd, const char *what, struct err 
     if (cmd->error)
         return err_set(e, -cmd->error, "%s: connection lost: %s", what, strerror(-cmd->error));
     if (host_cmd_status(cmd))
-        return err_set(e, EIO, "%s: status 0x%03x (result 0x%08x)", what, host_cmd_status(cmd),
-                       le32_get(cmd->cqe.cdw0));
+        return err_set(e, EIO, "%s: %s (status 0x%03x, result 0x%08x)", what, host_cmd_status_name(cmd),
+                       host_cmd_status(cmd), le32_get(cmd->cqe.cdw0));
     return 0;
 }
 

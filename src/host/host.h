@@ -42,6 +42,9 @@ static inline uint16_t host_cmd_status(const struct host_cmd *cmd) {
     return le16_get(cmd->cqe.status) >> 1;
 }
 
+/* The specification's name of that status. */
+const char *host_cmd_status_name(const struct host_cmd *cmd);
+
 struct host_queue;
 
 struct host_config {

@@ -126,7 +126,8 @@ static void record_failure(struct run *r, struct slot *s) {
     if (s->cmd.error)
         problem(r, "connection lost: %s", strerror(-s->cmd.error));
     else if (host_cmd_status(&s->cmd))
-        problem(r, "%s failed with status 0x%03x", s->write ? "write" : "read", host_cmd_status(&s->cmd));
+        problem(r, "%s failed: %s (status 0x%03x)", s->write ? "write" : "read", host_cmd_status_name(&s->cmd),
+                host_cmd_status(&s->cmd));
     else
         problem(r, "read answered success with %u of %u bytes", s->cmd.received, s->cmd.bytes);
     r->stopping = r->stopping || s->cmd.error;

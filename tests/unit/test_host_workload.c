@@ -233,7 +233,7 @@ static void test_workload_reports_failed_reads(void **state) {
     assert_int_equal(r->failed, 1);
     assert_int_equal(r->ios[0], 255);
     assert_int_equal(r->mismatches, 0);
-    assert_non_null(strstr(r->first_problem, "read failed with status 0x"));
+    assert_non_null(strstr(r->first_problem, "read failed: Unrecovered Read Error (status 0x"));
 }
 
 /* What a failed write left behind is nobody's fault. */
@@ -242,7 +242,7 @@ static void test_workload_forgets_failed_writes(void **state) {
     b->failing_op = IO_WRITE;
     b->failing = 7;
     assert_int_equal(fill(b)->failed, 1);
-    assert_non_null(strstr(b->result->first_problem, "write failed with status 0x"));
+    assert_non_null(strstr(b->result->first_problem, "write failed: Write Fault (status 0x"));
     const struct workload_result *r = read_back(b);
     assert_int_equal(r->mismatches, 0);
     assert_int_equal(r->verified, CAPACITY / 4096 - 16);
@@ -341,7 +341,7 @@ static void test_host_connect_names_what_is_wrong(void **state) {
     struct err e = {0};
     config.subnqn = "nqn.2014-08.org.example:nobody";
     assert_true(host_ctrl_connect(&ctrl, &config, b->sim, &e) < 0);
-    assert_non_null(strstr(e.text, "Connect: status 0x"));
+    assert_non_null(strstr(e.text, "Connect: Connect Invalid Parameters (status 0x"));
 }
 
 int main(void) {
