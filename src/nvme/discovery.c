@@ -26,17 +26,23 @@ static void pad(char *field, size_t size, const char *text) {
     memcpy(field, text, len);
 }
 
+/* A port on all addresses has none to tell but the one that this host came by. */
+static bool any_address(const struct nvme_port *port) {
+    return strcmp(port->traddr, "0.0.0.0") == 0 || strcmp(port->traddr, "::") == 0;
+}
+
 static void entry_fill(struct nvme_discovery_entry *entry, const struct nvme_subsystem *s, const struct nvme_port *port,
-                       uint16_t portid) {
+                       uint16_t portid, const struct nvme_queue *queue) {
+    bool here = any_address(port) && queue->local[0];
     entry->trtype = port->trtype;
-    entry->adrfam = port->adrfam;
+    entry->adrfam = here ? queue->local_adrfam : port->adrfam;
     entry->subtype = NVME_SUBTYPE_NVM;
     entry->treq = NVME_TREQ_NOT_REQUIRED | NVME_TREQ_SQ_FLOW_DISABLE;
     entry->portid = le16_from(portid);
     entry->cntlid = le16_from(NVME_CNTLID_ANY);
     entry->asqsz = le16_from((uint16_t)(s->config.queue_entries < 128 ? s->config.queue_entries : 128));
     pad(entry->trsvcid, sizeof entry->trsvcid, port->trsvcid);
-    pad(entry->traddr, sizeof entry->traddr, port->traddr);
+    pad(entry->traddr, sizeof entry->traddr, here ? queue->local : port->traddr);
     snprintf(entry->subnqn, sizeof entry->subnqn, "%s", s->config.nqn);
 }
 
@@ -49,7 +55,7 @@ struct nvme_status nvme_discovery_fill(struct nvme_cmd *cmd, void *page) {
     log->numrec = le64_from(entries(ctrl));
     for (const struct nvme_subsystem *s = target->subsystems; s; s = s->next)
         for (uint32_t p = 0; p < target->port_count && listed(ctrl, s); p++)
-            entry_fill(entry++, s, &target->ports[p], (uint16_t)p);
+            entry_fill(entry++, s, &target->ports[p], (uint16_t)p, cmd->queue);
     return NVME_OK;
 }
 

@@ -105,6 +105,9 @@ struct nvme_queue {
     struct nvme_target *target;
     struct nvme_ctrl *ctrl; /* NULL until Connect succeeded */
     char peer[128];         /* who it is, for logs: "tcp 10.0.0.2:40112" */
+    char local[64];         /* where the host reached us, "10.0.0.1", or empty; stands in the discovery log for a
+                               port that listens on all addresses of this family. Set after nvme_queue_init() */
+    uint8_t local_adrfam;   /* enum nvme_adrfam of it */
     uint16_t qid;
     uint16_t entries; /* after Connect: SQSIZE + 1 */
     uint16_t sqhd;

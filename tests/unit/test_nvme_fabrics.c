@@ -390,6 +390,23 @@ static void test_nvme_discovery_log(void **state) {
     bed_free(bed);
 }
 
+static void test_nvme_discovery_tells_where_the_host_came_by(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    const struct nvme_discovery_log *log;
+    nvme_target_add_port(bed->target, NVME_TRTYPE_TCP, NVME_ADRFAM_IPV6, "::", "4420");
+    nvme_target_add_port(bed->target, NVME_TRTYPE_TCP, NVME_ADRFAM_IPV4, "127.0.0.1", "4421");
+    discovery_up(bed);
+    strcpy(bed->q[0].queue.local, "10.1.2.3");
+    bed->q[0].queue.local_adrfam = NVME_ADRFAM_IPV4;
+    assert_int_equal(bed_log(bed, NVME_LID_DISCOVERY, 3072, 0, false), 0);
+    log = bed_out(bed, 0);
+    const struct nvme_discovery_entry *entry = (const struct nvme_discovery_entry *)(log + 1);
+    assert_int_equal(entry[0].adrfam, NVME_ADRFAM_IPV4);
+    assert_memory_equal(entry[0].traddr, "10.1.2.3    ", 12);
+    assert_memory_equal(entry[1].traddr, "127.0.0.1   ", 12);
+    bed_free(bed);
+}
+
 static void test_nvme_discovery_change_is_an_event(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_sqe aer = bed_sqe(NVME_ADMIN_ASYNC_EVENT_REQUEST, 0, 0, 0, 0);
@@ -432,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_disconnect_command),
         cmocka_unit_test(test_nvme_queue_gone_with_commands_everywhere),
         cmocka_unit_test(test_nvme_discovery_log),
+        cmocka_unit_test(test_nvme_discovery_tells_where_the_host_came_by),
         cmocka_unit_test(test_nvme_discovery_change_is_an_event),
         cmocka_unit_test(test_nvme_discovery_hides_what_a_host_may_not_use),
     };

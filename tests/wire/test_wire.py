@@ -846,6 +846,20 @@ def mutated_pdus(t):
 
 
 @test
+def discovery_tells_how_to_connect(t):
+    with t.ready() as c:
+        c.connect("nqn.2014-08.org.nvmexpress.discovery")
+        c.enable()
+        c.send(c.cmd(sqe(0x02, 1, 0xFFFFFFFF, (0x70 | 511 << 16,), (0, 2048, TRANSPORT))))
+        log = c.recv().data
+        assert c.recv().status == 0
+        assert struct.unpack_from("<Q", log, 8)[0] == 1
+        entry = log[1024:]
+        assert entry[0:3] == bytes((3, 1, 2)) and entry[32:64].rstrip() == b"%d" % t.port
+        assert entry[512:768].rstrip() == b"127.0.0.1" and entry[256:512].rstrip(b"\0") == t.nqn.encode()
+
+
+@test
 def ipv6(t):
     with Target(address="[::1]:0") as u:
         with Connection(u.port, host="::1") as c:

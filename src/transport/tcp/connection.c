@@ -6,6 +6,7 @@
  * doesn't (here after two seconds instead of thirty: only an ill-behaved host
  * waits).
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -94,6 +95,25 @@ static void set_socket(const struct tcp_config *config, int fd) {
     set_buffer(fd, SO_RCVBUF, config->receive_buffer);
 }
 
+/* Where the host reached us, for the discovery log; an IPv4 address in IPv6's clothes is told as what it is. */
+static void note_local(struct nvme_queue *queue, int fd) {
+    struct sockaddr_storage sa = {0};
+    socklen_t length = sizeof(sa);
+    if (getsockname(fd, (struct sockaddr *)&sa, &length) != 0)
+        return;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&sa;
+    const void *address = NULL;
+    if (sa.ss_family == AF_INET6)
+        address = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? in6->sin6_addr.s6_addr + 12 : in6->sin6_addr.s6_addr;
+    else if (sa.ss_family == AF_INET)
+        address = &((const struct sockaddr_in *)&sa)->sin_addr;
+    if (!address)
+        return;
+    bool v6 = sa.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+    queue->local_adrfam = v6 ? NVME_ADRFAM_IPV6 : NVME_ADRFAM_IPV4;
+    inet_ntop(v6 ? AF_INET6 : AF_INET, address, queue->local, sizeof(queue->local));
+}
+
 static uint32_t receive_bytes(const struct tcp_config *config) {
     uint64_t least = 4 * config->in_capsule;
     return (uint32_t)(config->receive_batch > least ? config->receive_batch : least);
@@ -115,6 +135,7 @@ int tcp_conn_new(struct tcp *tcp, int fd, const char *peer) {
     if (r != 0)
         goto out;
     nvme_queue_init(&conn->queue, tcp->target, &tcp_queue_ops, peer, (uint32_t)tcp->config.in_capsule);
+    note_local(&conn->queue, fd);
     sim_event_init(&conn->timer, on_timer);
     sim_schedule(tcp->sim, &conn->timer, sim_now(tcp->sim) + tcp->config.connect_timeout);
     link_conn(tcp, conn);
