@@ -21,7 +21,9 @@ uint64_t nvme_discovery_size(const struct nvme_ctrl *ctrl) {
 
 /* ASCII fields are padded with spaces, NQNs with zeros. */
 static void pad(char *field, size_t size, const char *text) {
-    size_t len = strnlen(text, size);
+    size_t len = strlen(text);
+    if (len > size)
+        len = size;
     memset(field, ' ', size);
     memcpy(field, text, len);
 }
