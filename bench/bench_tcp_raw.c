@@ -23,7 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST = 72, HEADER = 24, PAYLOAD = 4096, REPLY = HEADER + PAYLOAD, IOV_MAX_USED = 1024, BUFFER = 1 << 20 };
+enum {
+    REQUEST = 72,
+    HEADER = 24,
+    PAYLOAD = 4096,
+    REPLY = HEADER + PAYLOAD,
+    IOV_MAX_USED = 1024,
+    BUFFER = 1 << 20,
+    PATIENCE = 2
+};
 
 struct server {
     int fd;
@@ -52,6 +60,8 @@ static int send_all(int fd, struct iovec *iov, int count) {
         ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN)
             return -1;
+        if (n < 0)
+            sched_yield(); /* the kernel's own threads may have to move it on */
         for (; n > 0; n -= (ssize_t)iov->iov_len, iov++, count--) {
             if ((size_t)n < iov->iov_len) {
                 iov->iov_base = (char *)iov->iov_base + n;
@@ -94,7 +104,7 @@ static double exchange(int fd, unsigned depth, double seconds) {
     uint64_t done = 0, bytes = 0;
     double start = seconds_now(), now = start;
     unsigned send = depth, inflight = 0;
-    while (now - start < seconds || inflight > 0) {
+    while (now - start < seconds || (inflight > 0 && now - start < seconds + PATIENCE)) {
         if (now - start >= seconds)
             send = 0;
         for (unsigned i = 0; i < send; i++)
