@@ -68,7 +68,8 @@ struct bed *bed_new(const char *image, const char *const *options) {
     for (unsigned i = 0; usual[i]; i++)
         assert_int_equal(opt_assign_arg(&set, usual[i], &e), 0);
     for (unsigned i = 0; options && options[i]; i++)
-        assert_int_equal(opt_assign_arg(&set, options[i], &e), 0);
+        if (opt_assign_arg(&set, options[i], &e))
+            fail_msg("%s", e.text);
     bed->sim = sim_new(&sim, &e);
     assert_non_null(bed->sim);
     bool none = image && strcmp(image, "none") == 0;
@@ -77,7 +78,8 @@ struct bed *bed_new(const char *image, const char *const *options) {
                             : image ? "file"
                                     : "memory",
                             none ? NULL : image, bed->sim, &e);
-    assert_non_null(bed->drive);
+    if (!bed->drive)
+        fail_msg("%s", e.text);
     bed->target = nvme_target_new(bed->sim, &e);
     bed->subsystem = nvme_subsystem_new(bed->target, &bed->config, bed->drive, &e);
     if (!bed->subsystem)

@@ -516,6 +516,29 @@ static void test_nvme_abort(void **state) {
     bed_free(bed);
 }
 
+/* The drive gives the command back after the abort but before the transport has sent the answer. */
+static void test_nvme_abort_with_a_slow_transport(void **state) {
+    static const char *const options[] = {"nossd.read_latency=1ms", NULL};
+    struct bed *bed = bed_new(NULL, options);
+    struct nvme_sqe read = bed_rw(NVME_IO_READ, 1, 0, 1);
+    struct err e = {0};
+    uint16_t status;
+    uint32_t result;
+    bed_up(bed, 1);
+    bed->q[1].hold = true;
+    read.cid = le16_from(10);
+    struct bed_cmd *c = bed_send(bed, 1, &read, NULL, &status);
+    assert_int_equal(abort_do(bed, 1, 10, &result), 0);
+    assert_int_equal(status, NVME_SC_ABORT_REQUESTED);
+    bed_settle(bed);
+    assert_int_equal(c->completions, 1);
+    assert_true(c->used);
+    assert_int_equal(nvme_check(bed->target, &e), 0);
+    nvme_cmd_release(&c->cmd);
+    assert_false(c->used);
+    bed_free(bed);
+}
+
 static void test_nvme_abort_between_steps(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_dsm_range ranges[50];
@@ -693,6 +716,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_temperature_event_masks_and_rearms),
         cmocka_unit_test(test_nvme_under_temperature_and_waiting_event),
         cmocka_unit_test(test_nvme_abort),
+        cmocka_unit_test(test_nvme_abort_with_a_slow_transport),
         cmocka_unit_test(test_nvme_abort_between_steps),
         cmocka_unit_test(test_nvme_format_erases_and_tells),
         cmocka_unit_test(test_nvme_format_under_io),

@@ -198,9 +198,14 @@ static void run_seed(uint64_t seed, const char *const *options) {
 static void test_nvme_random_commands_complete_once(void **state) {
     static const char *const fast[] = {"nvme.namespaces=2", NULL};
     static const char *const slow[] = {"nvme.namespaces=2", "nossd.read_latency=3ms", "nossd.write_latency=1ms", NULL};
+    static const char *const ssd[] = {
+        "nvme.namespaces=2",     "drive.kind=ssd",    "drive.capacity=16MiB",    "nand.channels=2",
+        "nand.luns=2",           "nand.planes=2",     "nand.blocks=16",          "nand.pages=16",
+        "nand.page_bytes=16384", "ssd.op_percent=10", "ssd.write_buffer=512KiB", NULL};
     for (uint64_t seed = 1; seed <= 8; seed++) {
         run_seed(seed, fast);
         run_seed(seed + 100, slow);
+        run_seed(seed + 200, ssd);
     }
 }
 
