@@ -117,7 +117,7 @@ static void compare(unsigned page_bytes, unsigned pages, double spare, const cha
     if (config.ssd.precondition != 2)
         write_randomly(l, sim, 5 * units);
     double want = greedy(1 + spare, b), have = measure(l, sim, 4 * units);
-    print_message("spare %.1f %%, %g units a block, %s: write amplification %.3f, closed form %.3f\n", spare * 100, b,
+    print_message("# spare %.1f %%, %g units a block, %s: write amplification %.3f, closed form %.3f\n", spare * 100, b,
                   precondition, have, want);
     if (fabs(have / want - 1) > tolerance)
         fail_msg("write amplification %.3f, not within %g %% of %.3f", have, tolerance * 100, want);

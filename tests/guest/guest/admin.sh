@@ -35,11 +35,13 @@ if [ "$TARGET" = drivelab ]; then
     nvme endurance-log "$CTRL" --group-id=1
 fi
 
-contains "property VS" "$(nvme get-property "$CTRL" --offset=8 -H)" "version"
-contains "property CSTS" "$(nvme get-property "$CTRL" --offset=0x1c)" "value: 1"
+# releases of nvme-cli disagree about 0x
+property() { nvme get-property "$CTRL" --offset="$1" | sed 's/value: 0x/value: /'; }
+contains "property VS" "$(property 8)" "value: 20000"
+contains "property CSTS" "$(property 0x1c)" "value: 1"
 contains "feature 7" "$(nvme get-feature "$CTRL" -f 7)" "value:0x"
 nvme get-feature "$CTRL" -f 0xf
-nvme set-feature "$CTRL" -f 0xb -v 0x100
+nvme set-feature "$CTRL" -f 0xb --value=0x100
 contains "feature 0xb" "$(nvme get-feature "$CTRL" -f 0xb)" "100"
 
 equal "critical_warning" "$(nvme smart-log "$CTRL" | field critical_warning)" 0
