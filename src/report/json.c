@@ -60,10 +60,10 @@ static double window_dev(double sum, double squares, const struct run_window *w)
     return variance > 0 ? sqrt(variance) : 0;
 }
 
-static void add_windows(json_t *o, const struct run_window *w, double bw_total) {
+static void add_windows(json_t *o, const struct run_window *w, double percent_of_all) {
     set_int(o, "bw_min", (uint64_t)(w->bytes_min / 1024));
     set_int(o, "bw_max", (uint64_t)(w->bytes_max / 1024));
-    set_real(o, "bw_agg", bw_total > 0 ? 100.0 : 0.0);
+    set_real(o, "bw_agg", percent_of_all);
     set_real(o, "bw_mean", window_mean(w->bytes_sum, w) / 1024);
     set_real(o, "bw_dev", window_dev(w->bytes_sum, w->bytes_squares, w) / 1024);
     set_int(o, "bw_samples", w->samples);
@@ -74,7 +74,15 @@ static void add_windows(json_t *o, const struct run_window *w, double bw_total) 
     set_int(o, "iops_samples", w->samples);
 }
 
-static json_t *direction_object(const struct run_dir_stat *d, double seconds) {
+/* What part of all jobs' bytes in this direction one job moved. */
+static double percent_of_all(const struct report *r, unsigned i, int dir) {
+    double all = 0;
+    for (unsigned n = 0; n < r->count; n++)
+        all += (double)r->stat[n]->dir[dir].bytes;
+    return all > 0 ? 100 * (double)r->stat[i]->dir[dir].bytes / all : 0;
+}
+
+static json_t *direction_object(const struct run_dir_stat *d, double seconds, double percent) {
     json_t *o = json_object();
     double bw = seconds > 0 ? (double)d->bytes / seconds : 0;
     set_int(o, "io_bytes", d->bytes);
@@ -89,7 +97,7 @@ static json_t *direction_object(const struct run_dir_stat *d, double seconds) {
     json_object_set_new(o, "slat_ns", latency_object(&d->slat, false));
     json_object_set_new(o, "clat_ns", latency_object(&d->clat, true));
     json_object_set_new(o, "lat_ns", latency_object(&d->lat, false));
-    add_windows(o, &d->window, bw);
+    add_windows(o, &d->window, percent);
     return o;
 }
 
@@ -187,7 +195,7 @@ static json_t *job_object(const struct report *r, unsigned i) {
     set_int(o, "elapsed", (uint64_t)seconds + 1);
     json_object_set_new(o, "job options", options);
     for (int d = 0; d < RUN_DIRS; d++)
-        json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds));
+        json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds, percent_of_all(r, i, d)));
     json_object_set_new(o, "sync", empty_sync_object());
     set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
     add_process_fields(o);
@@ -219,6 +227,7 @@ static json_t *drivelab_object(const struct report *r) {
         set_int(o, "wall_ns", (uint64_t)r->wall_ns);
         set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);
     }
+    json_object_set_new(o, "scheduler", json_string("none")); /* requests go straight to the drive */
     json_object_update(o, r->drive_stats);
     json_object_set(o, "options", r->config);
     return o;

@@ -391,6 +391,17 @@ static void test_report_own_fields(void **state) {
     bench_free(b);
 }
 
+static void test_report_shares_of_all_jobs(void **state) {
+    struct bench *b = bench_new();
+    run_stat_complete(b->stat[1], RUN_READ, 4096000 / 4, 0, 0, 10);
+    render(b);
+    assert_float_equal(number(b, "jobs.0.read.bw_agg"), 80, 1e-6);
+    assert_float_equal(number(b, "jobs.1.read.bw_agg"), 20, 1e-6);
+    assert_float_equal(number(b, "jobs.0.write.bw_agg"), 100, 1e-6);
+    assert_float_equal(number(b, "jobs.0.trim.bw_agg"), 0, 1e-6);
+    bench_free(b);
+}
+
 static void test_report_reproducible_leaves_the_wall_clock_out(void **state) {
     struct bench *b = bench_new();
     b->report.reproducible = true;
@@ -449,6 +460,7 @@ int main(void) {
         cmocka_unit_test(test_report_counts_latencies_of_zero),
         cmocka_unit_test(test_report_merged_jobs),
         cmocka_unit_test(test_report_spread_of_a_group),
+        cmocka_unit_test(test_report_shares_of_all_jobs),
         cmocka_unit_test(test_report_own_fields),
         cmocka_unit_test(test_report_reproducible_leaves_the_wall_clock_out),
         cmocka_unit_test(test_report_failure_with_its_reason),
