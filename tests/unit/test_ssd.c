@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "drive/ssd/ssd.h"
 #include "drive_oracle.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -58,6 +59,22 @@ static void test_ssd_tight_spare(void **state) {
     run(ARGS("drive.capacity=26MiB", "ssd.op_percent=0"), 13, 12000);
 }
 
+/* Full to the last unit without any garbage: collection must notice what later writes leave behind. */
+static void test_ssd_full_drive_goes_on(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, ARGS("drive.capacity=26MiB", "ssd.op_percent=0"));
+    oracle_open(&o, &config, "memory", NULL, 15);
+    for (uint64_t u = 0; u < o.units; u += ORACLE_SPAN)
+        assert_int_equal(oracle_one(&o, IO_WRITE, u, ORACLE_SPAN, 0), IO_OK);
+    oracle_check(&o);
+    o.weight[IO_TRIM] = o.weight[IO_WRITE_ZEROES] = 0;
+    oracle_run(&o, 3000, false);
+    oracle_verify(&o);
+    oracle_check(&o);
+    oracle_close(&o);
+}
+
 static void test_ssd_foreground_collection_only(void **state) {
     run(ARGS("ssd.gc_background=no"), 14, 8000);
 }
@@ -93,6 +110,7 @@ static void test_ssd_power_cut_protected_buffer_keeps_all(void **state) {
     for (unsigned i = 0; i < 6; i++) {
         oracle_run(&o, 800, false);
         drive_power_cut(o.drive);
+        assert_int_equal(ssd_of(o.drive)->ftl.homeless, 0); /* everything buffered found a place */
         oracle_check(&o);
         oracle_verify(&o);
     }
@@ -117,6 +135,111 @@ static void test_ssd_power_cut_loses_unflushed(void **state) {
     drive_power_cut(o.drive);
     assert_true(drive_mapped(o.drive, 9 * UNIT, UNIT));
     oracle_verify(&o);
+    oracle_close(&o);
+}
+
+/* A request of the directed tests below. */
+struct req {
+    struct io io;
+    struct iovec vec;
+    bool done;
+};
+
+static void req_done(struct io *io) {
+    ((struct req *)io)->done = true;
+}
+
+static void start(struct drive *drive, struct req *r, enum io_op op, uint64_t unit, uint32_t flags, void *data) {
+    memset(r, 0, sizeof *r);
+    r->vec = (struct iovec){data, UNIT};
+    r->io = (struct io){.op = (uint8_t)op, .flags = flags, .offset = unit * UNIT, .bytes = UNIT, .done = req_done};
+    r->io.vec = data ? &r->vec : NULL;
+    r->io.nvec = data != NULL;
+    drive_submit(drive, &r->io);
+}
+
+/*
+ * Two versions of a unit are being programmed and the younger one gets there
+ * first, as the older one's die is kept busy with reads. Power fails then: the
+ * younger one, answered with FUA, must be what is left.
+ */
+static void test_ssd_younger_version_on_flash_first(void **state) {
+    static struct req reads[200], w[5];
+    static char old[UNIT], young[UNIT];
+    static struct oracle o;
+    struct drive_config config;
+    oracle_config(&config, ARGS("ssd.precondition=sequential", "ssd.precondition_percent=50", "ssd.plane_order=LCP",
+                                "nand.starvation_limit=1000"));
+    oracle_open(&o, &config, "memory", NULL, 26);
+    struct drive *drive = o.drive;
+    memset(old, 1, UNIT);
+    memset(young, 2, UNIT);
+    /* 2048 units in pages of 4 over 8 planes: the next page goes to the first die, as did units 0..3, 32..35 and so on
+     */
+    for (unsigned i = 0; i < 200; i++)
+        start(drive, &reads[i], IO_READ, i % 40 * 32, 0, NULL);
+    start(drive, &w[0], IO_WRITE, 100, 0, old);
+    for (unsigned i = 1; i < 4; i++)
+        start(drive, &w[i], IO_WRITE, 200 + i, 0, old);
+    sim_run(o.sim, sim_now(o.sim) + 20000);
+    start(drive, &w[4], IO_WRITE, 100, IO_FUA, young);
+    while (!w[4].done)
+        sim_run(o.sim, sim_now(o.sim) + 1000);
+    assert_false(reads[199].done); /* the older version's die is still at it */
+    drive_power_cut(drive);
+    struct req r;
+    start(drive, &r, IO_READ, 100, 0, NULL);
+    while (!r.done)
+        sim_run(o.sim, sim_now(o.sim) + 1000);
+    assert_memory_equal(r.io.data, young, UNIT);
+    oracle_close(&o);
+}
+
+/* Requests of one unit that overlap in time are all answered. */
+static void test_ssd_overlapping_requests_are_all_answered(void **state) {
+    static struct req w[40];
+    static char data[UNIT];
+    static struct oracle o;
+    struct drive_config config;
+    struct rng rng;
+    oracle_config(&config, ARGS("ssd.write_buffer=64KiB"));
+    oracle_open(&o, &config, "memory", NULL, 28);
+    rng_init(&rng, 28, 0);
+    for (unsigned round = 0; round < 50; round++) {
+        for (unsigned i = 0; i < 40; i++) {
+            static const enum io_op ops[] = {IO_WRITE, IO_WRITE, IO_WRITE, IO_WRITE, IO_READ, IO_FLUSH, IO_TRIM};
+            enum io_op op = ops[rng_below(&rng, 7)];
+            start(o.drive, &w[i], op, rng_below(&rng, 3), rng_below(&rng, 2) ? IO_FUA : 0,
+                  op == IO_WRITE ? data : NULL);
+            if (rng_below(&rng, 2))
+                sim_run(o.sim, sim_now(o.sim) + (int64_t)rng_below(&rng, 300000));
+        }
+        for (unsigned i = 0; i < 40; i++) {
+            for (unsigned n = 0; !w[i].done; n++) {
+                assert_true(n < 100000);
+                sim_run(o.sim, sim_now(o.sim) + 10000);
+            }
+            assert_int_equal(w[i].io.status, IO_OK);
+        }
+        oracle_check(&o);
+    }
+    oracle_close(&o);
+}
+
+/* A copy made by the collector must not displace what the host wrote meanwhile. */
+static void test_ftl_relocation_yields_to_newer_data(void **state) {
+    static struct oracle o;
+    struct drive_config config;
+    oracle_config(&config, ARGS("ssd.precondition=sequential", "ssd.precondition_percent=50"));
+    oracle_open(&o, &config, "memory", NULL, 27);
+    struct ftl *f = &ssd_of(o.drive)->ftl;
+    uint32_t lpn = 5, from = f->ops->translate(f, lpn) - 1, other = 9;
+    assert_true(ftl_place_now(f, &lpn, 1));
+    uint32_t now = f->ops->translate(f, lpn);
+    assert_int_not_equal(now, from + 1);
+    assert_false(ftl_relocate(f, lpn, from, f->ops->translate(f, other) - 1));
+    assert_int_equal(f->ops->translate(f, lpn), now);
+    oracle_check(&o);
     oracle_close(&o);
 }
 
@@ -151,12 +274,20 @@ static void failing(const char *const *args, uint64_t seed, uint64_t ios) {
     oracle_run(&o, ios, false);
     oracle_check(&o);
     oracle_verify(&o);
+    const struct ftl *f = &ssd_of(o.drive)->ftl;
+    uint64_t bad = 0, left = 0;
+    for (uint64_t i = 0; i < f->total_blocks; i++) {
+        bad += f->state[i].bad != 0;
+        left += f->state[i].bad ? f->blocks[i].valid : 0;
+    }
+    assert_true(bad > 3);
+    assert_int_equal(left, 0); /* what failed blocks held has moved */
     oracle_close(&o);
 }
 
 static void test_ssd_failing_programs_and_erases_lose_nothing(void **state) {
-    failing(ARGS("nand.program_fail_ppm=300", "nand.erase_fail_ppm=3000", "nand.blocks=24"), 40, 10000);
-    failing(ARGS("nand.program_fail_ppm=300", "nand.blocks=24", "ssd.plane_order=CLP"), 41, 10000);
+    failing(ARGS("nand.program_fail_ppm=2000", "nand.erase_fail_ppm=3000", "nand.blocks=40"), 40, 10000);
+    failing(ARGS("nand.program_fail_ppm=2000", "nand.blocks=40", "ssd.plane_order=CLP"), 41, 10000);
 }
 
 static void test_ssd_failing_reads_are_reported(void **state) {
@@ -207,10 +338,14 @@ int main(void) {
         cmocka_unit_test(test_ssd_protected_buffer),
         cmocka_unit_test(test_ssd_small_pages_and_single_plane),
         cmocka_unit_test(test_ssd_tight_spare),
+        cmocka_unit_test(test_ssd_full_drive_goes_on),
         cmocka_unit_test(test_ssd_foreground_collection_only),
         cmocka_unit_test(test_ssd_power_cut_keeps_what_was_flushed),
         cmocka_unit_test(test_ssd_power_cut_protected_buffer_keeps_all),
         cmocka_unit_test(test_ssd_power_cut_loses_unflushed),
+        cmocka_unit_test(test_ssd_younger_version_on_flash_first),
+        cmocka_unit_test(test_ssd_overlapping_requests_are_all_answered),
+        cmocka_unit_test(test_ftl_relocation_yields_to_newer_data),
         cmocka_unit_test(test_ssd_file_image_survives_restarts),
         cmocka_unit_test(test_ssd_failing_programs_and_erases_lose_nothing),
         cmocka_unit_test(test_ssd_failing_reads_are_reported),

@@ -13,6 +13,8 @@
 static void undo(struct ssd *s, uint32_t slot) {
     const struct slot *v = &s->buffer.slots[slot];
     uint64_t offset = (uint64_t)v->lpn << FTL_UNIT_SHIFT;
+    if (v->was == FTL_BUFFERED && !v->undo)
+        return; /* taken over at a start: this is its only version */
     if (s->payload && v->undo)
         memcpy(store_map(s->store, offset, FTL_UNIT_BYTES), wbuf_undo(&s->buffer, slot), FTL_UNIT_BYTES);
     else if (s->payload && store_discard(s->store, offset, FTL_UNIT_BYTES))
@@ -28,6 +30,19 @@ static void undo_all(struct ssd *s) {
         for (uint32_t slot = b->heads[i]; slot != SLOT_NONE; slot = b->slots[slot].chain)
             if (!b->slots[slot].dead)
                 undo(s, slot);
+}
+
+void ssd_adopt_homeless(struct ssd *s) {
+    struct ftl *f = &s->ftl;
+    for (uint32_t lpn = 0; f->homeless && lpn < f->units; lpn++) {
+        if (f->ops->translate(f, lpn) != FTL_BUFFERED)
+            continue;
+        uint32_t slot = wbuf_add(&s->buffer, lpn, SLOT_DIRTY);
+        if (slot == SLOT_NONE)
+            return; /* the rest stays in controller memory until the next start */
+        s->buffer.slots[slot].was = FTL_BUFFERED;
+        f->homeless--;
+    }
 }
 
 void ssd_power_cut(struct drive *drive) {
@@ -46,4 +61,5 @@ void ssd_power_cut(struct drive *drive) {
     ftl_gc_reset(&s->ftl);
     if (s->ftl.ops->recover(&s->ftl, &e))
         log_error(LOG_DRIVE, "recovery after power loss is incomplete: %s", e.text);
+    ssd_adopt_homeless(s);
 }

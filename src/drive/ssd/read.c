@@ -11,8 +11,8 @@
 
 enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
 
-static void to_link(struct ssd *s, struct io *io) {
-    int64_t end = io_link_cross(&s->link_out, sim_now(s->sim), io->flags & IO_NO_DATA ? 0 : io->bytes);
+static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
+    int64_t end = io_link_cross(&s->link_out, from_ns, io->flags & IO_NO_DATA ? 0 : io->bytes);
     io_line_push(&s->reads, io, end + s->config.ssd.read_firmware);
 }
 
@@ -21,7 +21,7 @@ static void gathered(struct ssd *s, struct io *io) {
     int64_t now = sim_now(s->sim);
     const struct ssd_config *c = &s->config.ssd;
     if ((io->part & FROM_FLASH) || !(io->part & (FROM_BUFFER | FROM_NOWHERE)))
-        to_link(s, io);
+        to_link(s, io, now);
     else if (!(io->part & FROM_NOWHERE) || ((io->part & FROM_BUFFER) && c->buffer_hit > c->unmapped_read))
         io_line_push(&s->buffered, io, now + c->buffer_hit);
     else
@@ -29,7 +29,7 @@ static void gathered(struct ssd *s, struct io *io) {
 }
 
 static void delayed(struct io_line *line, struct io *io) {
-    to_link(line->owner, io);
+    to_link(line->owner, io, io->completed_ns);
 }
 
 static void answered(struct io_line *line, struct io *io) {
@@ -57,7 +57,6 @@ static void page_read(struct nand_op *nand) {
     s->life->bytes_read += nand->bytes;
     if (__builtin_expect(nand->result != NAND_DONE, 0))
         read_failed(s, op);
-    ftl_read_end(&s->ftl, op->ppu);
     uint32_t slot = op->slot;
     ssd_op_free(op);
     if (slot != SLOT_NONE) {
@@ -83,7 +82,6 @@ static struct ssd_op *read_op(struct ssd *s, struct io *io, uint32_t ppu) {
     op->nand.done = page_read;
     io->pending++;
     ftl_address(&s->ftl, ppu, &op->nand);
-    ftl_read_begin(&s->ftl, ppu);
     return op;
 }
 

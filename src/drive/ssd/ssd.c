@@ -133,6 +133,8 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     int rc = wbuf_init(&s->buffer, buffer_units(c), s->undo, e);
     if (!rc)
         rc = ftl_init(&s->ftl, c, s->sim, s->store, fresh, e);
+    if (!rc)
+        ssd_adopt_homeless(s);
     if (!rc && fresh)
         rc = ssd_precondition(s, e);
     return rc;
@@ -211,10 +213,22 @@ static bool ssd_mapped(const struct drive *drive, uint64_t offset, uint64_t byte
     return false;
 }
 
+/* What the map calls buffered is in the buffer. */
+static int check_buffered(const struct ssd *s, struct err *e) {
+    uint32_t missing = 0;
+    for (uint32_t lpn = 0; lpn < s->ftl.units; lpn++)
+        missing += s->ftl.ops->translate(&s->ftl, lpn) == FTL_BUFFERED && wbuf_find(&s->buffer, lpn) == SLOT_NONE;
+    if (missing > s->ftl.homeless)
+        return err_set(e, EFAULT, "%u units are neither on flash nor in the write buffer; %u may be", missing,
+                       s->ftl.homeless);
+    return 0;
+}
+
 static int ssd_check_state(const struct drive *drive, struct err *e) {
     const struct ssd *s = ssd_of(drive);
-    int rc = wbuf_check(&s->buffer, e);
-    return rc ? rc : ftl_check(&s->ftl, e);
+    if (wbuf_check(&s->buffer, e) || check_buffered(s, e))
+        return -EFAULT;
+    return ftl_check(&s->ftl, e);
 }
 
 static const char *const ssd_sections[] = {"nand", "ssd", NULL};

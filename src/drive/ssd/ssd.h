@@ -100,6 +100,9 @@ void ssd_pump(struct ssd *s);
 
 void ssd_power_cut(struct drive *drive);
 
+/* After a recovery: what found no room on flash goes to the write buffer. */
+void ssd_adopt_homeless(struct ssd *s);
+
 /* --- precondition.c --- */
 
 int ssd_precondition(struct ssd *s, struct err *e);

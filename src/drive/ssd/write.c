@@ -21,6 +21,8 @@
 #include "drive/payload.h"
 #include "drive/ssd/ssd.h"
 
+#define WRITE_BYTES_MAX (1u << 31)
+
 /* --- answers --- */
 
 /* Due when the data has crossed the link and the controller has done its part; io->event.at_ns holds the first. */
@@ -146,7 +148,10 @@ void ssd_write(struct ssd *s, struct io *io) {
         refuse(s, io);
         return;
     }
-    if (!reserve(s, io)) {
+    if (io->bytes > WRITE_BYTES_MAX)
+        io_fail(io, IO_INVALID_FIELD, "a write of %" PRIu64 " bytes: at most %u can be taken at once", io->bytes,
+                WRITE_BYTES_MAX);
+    if (io->status != IO_OK || !reserve(s, io)) {
         io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
         return;
     }

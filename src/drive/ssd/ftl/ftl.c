@@ -207,6 +207,9 @@ static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t 
     if (blk->state == BLOCK_FREE && (blk->valid || nb->next_page || nb->bad))
         return err_set(e, EFAULT, "die %u plane %u block %u is free with %u valid units, %u pages written, bad %u",
                        p->die, p->plane, b, blk->valid, nb->next_page, nb->bad);
+    if (blk->state == BLOCK_DRAINING && blk->valid > blk->copying)
+        return err_set(e, EFAULT, "die %u plane %u block %u drains with %u valid units, but only %u are being copied",
+                       p->die, p->plane, b, blk->valid, blk->copying);
     if (blk->valid > nb->next_page * f->page_units)
         return err_set(e, EFAULT, "die %u plane %u block %u: %u valid units in %u pages", p->die, p->plane, b,
                        blk->valid, nb->next_page);

@@ -17,7 +17,8 @@
  *   FREE -> OPEN: ftl_take_page   OPEN -> CLOSING: its last page was taken, or
  *   a program failed   CLOSING -> FULL: no program under way   FULL -> VICTIM:
  *   gc picks it   VICTIM -> DRAINING: all its valid pages are read   DRAINING ->
- *   ERASING or DEAD: nothing valid, no copy and no reader left.
+ *   ERASING or DEAD: nothing valid and no copy left. (Host reads of it may still
+ *   be queued: on its die none is passed by a younger erase.)
  *
  * Invariants (ftl_check() verifies them):
  *  1. The logical map is the truth: unit p is valid iff map[owner[p]] == p + 1.
@@ -66,7 +67,6 @@ struct ftl_block {
     uint16_t copying; /* units read from here by the collector, not yet settled */
     uint8_t programs; /* under way */
     uint8_t state;    /* enum ftl_block_state */
-    uint32_t readers; /* host reads under way: it must not be erased under them */
 };
 
 struct ftl_copy {
@@ -124,6 +124,7 @@ struct ftl {
     uint32_t *owner;    /* physical unit -> lpn, as written beside the data */
     uint64_t *valid;    /* bit per ppu */
     uint64_t mapped;    /* logical units with data */
+    uint32_t homeless;  /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
     struct ftl_plane *plane;
 
@@ -247,22 +248,12 @@ bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count);
 
 void ftl_collect(struct ftl *f, struct ftl_plane *p);
 
-/* The last copy, reader or valid unit of a draining block may have gone. */
+/* The last copy or valid unit of a draining block may have gone. */
 void ftl_drained(struct ftl *f, uint32_t block_index);
 
 /* Forget operations under way (after nand_power_cut()). */
 void ftl_gc_reset(struct ftl *f);
 void ftl_gc_release(struct ftl *f);
-
-/* A host read of a unit begins and ends. */
-static inline void ftl_read_begin(struct ftl *f, uint32_t ppu) {
-    ftl_block_of(f, ppu)->readers++;
-}
-static inline void ftl_read_end(struct ftl *f, uint32_t ppu) {
-    struct ftl_block *b = ftl_block_of(f, ppu);
-    if (--b->readers == 0 && b->state == BLOCK_DRAINING)
-        ftl_drained(f, ppu >> f->block_shift);
-}
 
 /* --- page.c --- */
 

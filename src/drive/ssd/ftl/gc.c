@@ -116,7 +116,7 @@ static void erase(struct ftl *f, struct ftl_plane *p, uint32_t block) {
 
 void ftl_drained(struct ftl *f, uint32_t block_index) {
     struct ftl_block *b = &f->blocks[block_index];
-    if (b->state != BLOCK_DRAINING || b->valid || b->copying || b->readers)
+    if (b->state != BLOCK_DRAINING || b->valid || b->copying)
         return;
     struct ftl_plane *p = ftl_plane_of(f, block_index);
     if (f->state[block_index].bad)

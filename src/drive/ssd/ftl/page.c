@@ -159,6 +159,7 @@ static void rebuild_entry(struct ftl *f, uint32_t lpn) {
     if (entry == FTL_UNMAPPED)
         return;
     f->mapped++;
+    f->homeless += entry == FTL_BUFFERED;
     if (!entry_sound(f, entry) || (ftl_on_flash(entry) && ftl_valid(f, entry - 1)))
         f->map[lpn] = FTL_LOST;
     else if (ftl_on_flash(entry))
@@ -171,6 +172,7 @@ static void place_buffered(struct ftl *f, uint32_t *found, uint32_t count) {
         uint32_t n = count - done < f->page_units ? count - done : f->page_units;
         if (!ftl_place_now(f, found + done, n))
             return; /* they stay in controller memory until the next start */
+        f->homeless -= n;
     }
 }
 
@@ -182,7 +184,7 @@ static void make_room(struct ftl *f, struct ftl_plane *p) {
             return;
         uint32_t first = ftl_ppu(f, p, block, 0);
         for (uint32_t u = 0; u < f->block_units; u++)
-            if (ftl_valid(f, first + u))
+            if (ftl_valid(f, first + u) && ++f->homeless)
                 set_entry(f, *ftl_owner(f, first + u), FTL_BUFFERED);
         struct nand_block *nb = &f->state[p->first_block + block];
         nb->next_page = 0;
@@ -191,20 +193,19 @@ static void make_room(struct ftl *f, struct ftl_plane *p) {
     }
 }
 
-static uint32_t collect_buffered(const struct ftl *f, uint32_t *found) {
-    uint32_t n = 0;
+static int place_homeless(struct ftl *f, struct err *e) {
+    uint32_t *found = malloc(f->homeless * sizeof *found), n = 0;
+    if (!found)
+        return err_set(e, ENOMEM, "no memory to recover %u buffered units", f->homeless);
     for (uint32_t lpn = 0; lpn < f->units; lpn++) {
-        if (!f->map_pages[lpn >> MAP_PAGE_SHIFT]) {
+        if (!f->map_pages[lpn >> MAP_PAGE_SHIFT])
             lpn |= (1u << MAP_PAGE_SHIFT) - 1;
-            continue;
-        }
-        if (f->map[lpn] != FTL_BUFFERED)
-            continue;
-        if (found)
-            found[n] = lpn;
-        n++;
+        else if (f->map[lpn] == FTL_BUFFERED)
+            found[n++] = lpn;
     }
-    return n;
+    place_buffered(f, found, n);
+    free(found);
+    return 0;
 }
 
 static int page_recover(struct ftl *f, struct err *e) {
@@ -212,7 +213,7 @@ static int page_recover(struct ftl *f, struct err *e) {
     madvise(f->valid, valid_bytes(f), MADV_DONTNEED);
     for (uint64_t i = 0; i < f->total_blocks; i++)
         f->blocks[i] = (struct ftl_block){0};
-    f->mapped = 0;
+    f->mapped = f->homeless = 0;
     for (uint32_t lpn = 0; lpn < f->units; lpn++) {
         if (!f->map_pages[lpn >> MAP_PAGE_SHIFT])
             lpn |= (1u << MAP_PAGE_SHIFT) - 1;
@@ -222,16 +223,7 @@ static int page_recover(struct ftl *f, struct err *e) {
     ftl_blocks_rebuild(f);
     for (uint32_t i = 0; i < f->planes; i++)
         make_room(f, &f->plane[i]);
-    uint32_t count = collect_buffered(f, NULL);
-    if (count) {
-        uint32_t *found = malloc(count * sizeof *found);
-        if (!found)
-            return err_set(e, ENOMEM, "no memory to recover %u buffered units", count);
-        collect_buffered(f, found);
-        place_buffered(f, found, count);
-        free(found);
-    }
-    return 0;
+    return f->homeless ? place_homeless(f, e) : 0;
 }
 
 static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
