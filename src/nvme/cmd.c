@@ -163,7 +163,7 @@ struct nvme_status nvme_io_failed(struct nvme_cmd *cmd) {
         ctrl->error_info = NVME_ASYNC_ERROR_TRANSIENT_INTERNAL;
         nvme_event_raise(ctrl, NVME_EVENT_ERROR);
     }
-    nvme_health_look(ctrl);
+    nvme_health_poll(ctrl);
     return st;
 }
 
@@ -301,7 +301,7 @@ static void count(struct nvme_cmd *cmd) {
         return;
     }
     ctrl->subsystem->admin_count[cmd->sqe.opc]++;
-    nvme_health_look(ctrl);
+    nvme_health_poll(ctrl);
     nvme_subsystem_power_on(ctrl->subsystem);
 }
 

@@ -9,6 +9,8 @@
  */
 #include "nvme/nvme_int.h"
 
+#define HEALTH_POLL_NS 10000000 /* a drive may have to count its blocks to answer */
+
 struct event_row {
     uint8_t type, info, lid;
     uint32_t group; /* masked together */
@@ -118,4 +120,12 @@ void nvme_health_look(struct nvme_ctrl *ctrl) {
         nvme_event_raise(ctrl, NVME_EVENT_TEMPERATURE);
     if (fresh & NVME_SMART_SPARE)
         nvme_event_raise(ctrl, NVME_EVENT_SPARE);
+}
+
+void nvme_health_poll(struct nvme_ctrl *ctrl) {
+    int64_t now = sim_now(ctrl->target->sim);
+    if (now - ctrl->health_ns < HEALTH_POLL_NS)
+        return;
+    ctrl->health_ns = now;
+    nvme_health_look(ctrl);
 }

@@ -221,6 +221,7 @@ struct nvme_ctrl {
     uint32_t events, masked; /* bit per enum nvme_event */
     uint32_t error_info;     /* which error event */
     uint8_t warnings;        /* those already reported */
+    int64_t health_ns;       /* when the health was last polled */
     uint64_t changed_ns;     /* bit per NSID - 1 */
 
     uint64_t error_count;
@@ -311,6 +312,7 @@ void nvme_event_clear(struct nvme_ctrl *ctrl, uint32_t events); /* their log pag
 void nvme_events_forget(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd);
 /* Look at the drive's health and the thresholds; raise what is new. */
 void nvme_health_look(struct nvme_ctrl *ctrl);
+void nvme_health_poll(struct nvme_ctrl *ctrl); /* the same, at most every 10 ms: for what hosts can do often */
 uint8_t nvme_warnings(const struct nvme_ctrl *ctrl, const struct drive_health *health);
 
 /* format.c */

@@ -139,10 +139,12 @@ static void test_nvme_worn_out_drive_warns(void **state) {
     aer.cid = le16_from(1);
     bed_send(bed, 0, &aer, NULL, &worn);
     faults.health.spare_percent = 9;
+    sim_run(bed->sim, sim_now(bed->sim) + 20000000);
     assert_int_equal(bed_identify(bed, 1, 0, 0), 0); /* any admin command looks */
     assert_int_equal(spare, 0);
     faults.health.read_only = true;
     faults.fail[IO_WRITE] = IO_NAMESPACE_WRITE_PROTECTED;
+    sim_run(bed->sim, sim_now(bed->sim) + 20000000);
     assert_int_equal(bed_do(bed, 1, &write, NULL), NVME_SC_NS_WRITE_PROTECTED); /* and any failure */
     assert_int_equal(worn, BED_PENDING);                                        /* masked: same type */
     assert_int_equal(bed_log(bed, NVME_LID_SMART, 512, 0, false), 0);
