@@ -37,8 +37,11 @@ class Target:
             log.write(f"$ {' '.join(map(str, command))}\n".encode())
             log.flush()
             start = log.tell()
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            except OSError as error:
+                raise TargetError(f"{self._binary}: {error.strerror}") from None
         self.port = self._wait_ready(start)
 
     def kill(self):
