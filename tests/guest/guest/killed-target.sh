@@ -17,7 +17,7 @@ write_files() {
     while [ ! -e /tmp/stop ]; do
         name=$number.$((number % 300))
         head -c $((1000 + number * 37 % 60000)) /dev/urandom >/tmp/next
-        dd if=/tmp/next of="/mnt/$name" bs=64k conv=fsync 2>/dev/null || return 1
+        dd if=/tmp/next of="/mnt/$name" bs=64k conv=fsync 2>/tmp/dd || return 1
         echo "$(sha256sum </tmp/next | cut -d' ' -f1)  $name" >>/tmp/sums
         number=$((number + 1))
     done
@@ -49,7 +49,11 @@ for round in 1 2; do
     host restart-target 2
     wait_for 60 is_live || fail "controller is $(state) 60 s after the restart"
     before=$(wc -l </tmp/sums)
-    wait_for 60 written $((before + 5)) || fail "writes do not go on"
+    wait_for 60 written $((before + 5)) || {
+        kill -0 "$files" || fail "the writer of files ended: $(cat /tmp/dd)"
+        show_blocked
+        fail "writes do not go on"
+    }
     wait "$blocks" || fail "direct writes failed: $(cat /tmp/fio)"
     blocks $round --verify_only >/tmp/fio 2>&1 ||
         fail "direct writes were lost: $(cat /tmp/fio)"

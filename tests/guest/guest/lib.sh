@@ -30,6 +30,21 @@ host() {
     esac
 }
 
+# show_blocked: where the kernel holds requests and tasks, for a write that hangs.
+show_blocked() {
+    set +x
+    mount -t debugfs debug /sys/kernel/debug
+    for file in /sys/kernel/debug/block/nvme*/state \
+        /sys/kernel/debug/block/nvme*/requeue_list \
+        /sys/kernel/debug/block/nvme*/hctx*/busy \
+        /sys/kernel/debug/block/nvme*/hctx*/dispatch; do
+        [ -s "$file" ] || cat "$file" | sed "s|^|${file#*block/}: |"
+    done
+    umount /sys/kernel/debug
+    echo w >/proc/sysrq-trigger
+    dmesg | tail -n 150
+}
+
 # equal WHAT GOT WANTED
 equal() {
     [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
