@@ -227,8 +227,10 @@ static void flush(struct tcp_conn *conn) {
     conn->blocked = r == -EAGAIN;
     if (r != 0 && r != -EAGAIN)
         tcp_conn_end(conn, strerror(-r));
-    else if (r == 0 && conn->term_queued)
+    if (r == 0 && conn->term_queued) {
+        conn->term_queued = false;
         shutdown(conn->watch.fd, SHUT_WR);
+    }
 }
 
 void tcp_conn_service(struct tcp_conn *conn) {

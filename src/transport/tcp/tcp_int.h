@@ -142,7 +142,7 @@ struct tcp {
     struct sim_watch listener;
     struct sim_event accept_again;
     struct sim_idle_hook hook;
-    bool closing, in_hook;
+    bool closing;
     bool *closed; /* tcp_close()'s caller waits for it, or NULL */
     struct tcp_conn *conns;
     uint32_t conn_count;
