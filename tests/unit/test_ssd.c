@@ -101,6 +101,22 @@ static void test_ssd_power_cut_keeps_what_was_flushed(void **state) {
     power(ARGS("drive.capacity=26MiB", "ssd.op_percent=0"), 23);
 }
 
+/* The first moments of a drive, cut after one request more each time, and cut again while it recovers. */
+static void test_ssd_power_cut_sweep(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, ARGS("drive.capacity=4MiB", "nand.blocks=8", "nand.channels=1", "ssd.write_buffer=128KiB"));
+    for (unsigned i = 0; i < 120; i++) {
+        oracle_open(&o, &config, "memory", NULL, 50);
+        oracle_run(&o, 20 * i, true);
+        oracle_power_cut(&o);
+        oracle_run(&o, i % 7, true);
+        oracle_power_cut(&o);
+        oracle_check(&o);
+        oracle_close(&o);
+    }
+}
+
 /* A protected buffer loses nothing that was answered. */
 static void test_ssd_power_cut_protected_buffer_keeps_all(void **state) {
     struct drive_config config;
@@ -341,6 +357,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_full_drive_goes_on),
         cmocka_unit_test(test_ssd_foreground_collection_only),
         cmocka_unit_test(test_ssd_power_cut_keeps_what_was_flushed),
+        cmocka_unit_test(test_ssd_power_cut_sweep),
         cmocka_unit_test(test_ssd_power_cut_protected_buffer_keeps_all),
         cmocka_unit_test(test_ssd_power_cut_loses_unflushed),
         cmocka_unit_test(test_ssd_younger_version_on_flash_first),

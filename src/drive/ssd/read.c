@@ -12,7 +12,9 @@
 enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
 
 static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
-    int64_t end = io_link_cross(&s->link_out, from_ns, io->flags & IO_NO_DATA ? 0 : io->bytes);
+    /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
+    bool verify = s->payload && (io->flags & IO_NO_DATA);
+    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes);
     io_line_push(&s->reads, io, end + s->config.ssd.read_firmware);
 }
 
