@@ -37,7 +37,7 @@ static uint8_t spare_percent(const struct ftl *f) {
 
 void ssd_health(const struct drive *drive, struct drive_health *health) {
     const struct ssd *s = ssd_of(drive);
-    uint32_t endurance = s->config.nand.endurance;
+    uint32_t endurance = s->drive.config.nand.endurance;
     double used = endurance ? wear_of(&s->ftl).mean * 100 / endurance : 0;
     health->percent_used = used > 255 ? 255 : (uint8_t)used;
     health->spare_percent = spare_percent(&s->ftl);

@@ -4,7 +4,7 @@
 #define ROW(field, ...)                                                                                                \
     { "ssd", #field, .offset = offsetof(struct ssd_config, field), __VA_ARGS__ }
 
-/* In the order of ftl_kinds[] and gc_policies[]; the drive's self-check compares the names. */
+/* In the order of ftl_kinds[] and gc_policies[]; a test compares the names. */
 static const char *const mappings[] = {"page", NULL};
 static const char *const policies[] = {"greedy", NULL};
 static const char *const preconditions[] = {"none", "sequential", "random", NULL};
@@ -30,11 +30,11 @@ const struct opt_row ssd_opts[] = {
     ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s",
         .help = "host link, each direction; 0 = unlimited"),
     ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
-    ROW(gc_start_percent, .type = OPT_DOUBLE, .max = 100, .def = "5", .unit = "%", .runtime = true,
+    ROW(gc_start_percent, .type = OPT_DOUBLE, .max = 100, .def = "5", .unit = "%",
         .help = "free blocks of a plane below which collection starts in the background"),
-    ROW(gc_stop_percent, .type = OPT_DOUBLE, .max = 100, .def = "6", .unit = "%", .runtime = true,
+    ROW(gc_stop_percent, .type = OPT_DOUBLE, .max = 100, .def = "6", .unit = "%",
         .help = "free blocks of a plane at which collection stops"),
-    ROW(gc_urgent_percent, .type = OPT_DOUBLE, .max = 100, .def = "2", .unit = "%", .runtime = true,
+    ROW(gc_urgent_percent, .type = OPT_DOUBLE, .max = 100, .def = "2", .unit = "%",
         .help = "free blocks of a plane at or below which collection runs with the host's priority"),
     ROW(gc_background, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "collect before it is urgent, behind the host's operations"),

@@ -54,7 +54,7 @@ void ssd_power_cut(struct drive *drive) {
         io_line_clear(lines[i]);
     s->link_in.free_ns = s->link_out.free_ns = 0;
     s->wait_head = s->flush_head = NULL;
-    if (s->config.ssd.volatile_cache || s->write_through)
+    if (s->drive.config.ssd.volatile_cache || s->write_through)
         undo_all(s);
     wbuf_reset(&s->buffer);
     ssd_ops_reset(s);

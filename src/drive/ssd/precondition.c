@@ -154,7 +154,7 @@ static int random_state(struct ssd *s, uint32_t units, struct err *e) {
     double alpha = (double)blocks * f->block_units / units;
     if (alpha < 1)
         return sequential(s, units, e); /* no spare block to have an age */
-    rng_init(&g.rng, s->config.drive.seed, 0x7072);
+    rng_init(&g.rng, s->drive.config.drive.seed, 0x7072);
     permutation_init(&g.lpns, units, &g.rng);
     g.shape = alpha / write_amplification(alpha);
     g.scale = solve_scale(&g, units);
@@ -181,7 +181,7 @@ static int random_state(struct ssd *s, uint32_t units, struct err *e) {
 }
 
 int ssd_precondition(struct ssd *s, struct err *e) {
-    const struct ssd_config *c = &s->config.ssd;
+    const struct ssd_config *c = &s->drive.config.ssd;
     uint32_t units = (uint32_t)(s->ftl.units * (c->precondition_percent / 100));
     if (!units || c->precondition == PRECONDITION_NONE)
         return 0;

@@ -15,13 +15,13 @@ static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
     bool verify = s->payload && (io->flags & IO_NO_DATA);
     int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes);
-    io_line_push(&s->reads, io, end + s->config.ssd.read_firmware);
+    io_line_push(&s->reads, io, end + s->drive.config.ssd.read_firmware);
 }
 
 /* All parts are there. */
 static void gathered(struct ssd *s, struct io *io) {
     int64_t now = sim_now(s->sim);
-    const struct ssd_config *c = &s->config.ssd;
+    const struct ssd_config *c = &s->drive.config.ssd;
     if ((io->part & FROM_FLASH) || !(io->part & (FROM_BUFFER | FROM_NOWHERE)))
         to_link(s, io, now);
     else if (!(io->part & FROM_NOWHERE) || ((io->part & FROM_BUFFER) && c->buffer_hit > c->unmapped_read))
@@ -45,7 +45,7 @@ void ssd_read_lines_init(struct ssd *s) {
 }
 
 static void read_failed(struct ssd *s, const struct ssd_op *op) {
-    const struct nand_config *n = &s->config.nand;
+    const struct nand_config *n = &s->drive.config.nand;
     s->life->media_errors++;
     io_fail(op->io, op->io->op == IO_READ ? IO_UNRECOVERED_READ : IO_WRITE_FAULT,
             "uncorrectable page under byte %" PRIu64 ": channel %u LUN %u plane %u block %u page %u", op->io->offset,

@@ -114,7 +114,7 @@ static uint32_t buffer_units(const struct drive_config *c) {
 }
 
 static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
-    const struct drive_config *c = &s->config;
+    const struct drive_config *c = &s->drive.config;
     bool fresh_life;
     s->drive.store = s->store;
     s->drive.sim = s->sim;
@@ -163,7 +163,7 @@ static struct drive *ssd_create(const struct drive_config *config, struct sim *s
         err_set(e, ENOMEM, "no memory for the drive");
         return NULL;
     }
-    s->config = *config;
+    s->drive.config = *config;
     s->sim = sim;
     s->store = store;
     if (ssd_init(s, fresh, e)) {
@@ -201,8 +201,8 @@ static void ssd_submit(struct drive *drive, struct io *io) {
 static void ssd_limits(const struct drive *drive, struct drive_limits *limits) {
     const struct ssd *s = ssd_of(drive);
     limits->granularity = limits->trim_granularity = FTL_UNIT_BYTES;
-    limits->optimal_write_bytes = s->config.nand.page_bytes * (uint32_t)s->ftl.planes;
-    limits->volatile_cache = s->config.ssd.volatile_cache && !s->write_through;
+    limits->optimal_write_bytes = s->drive.config.nand.page_bytes * (uint32_t)s->ftl.planes;
+    limits->volatile_cache = s->drive.config.ssd.volatile_cache && !s->write_through;
 }
 
 static bool ssd_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {

@@ -44,7 +44,6 @@ struct ssd_counters {
 
 struct ssd {
     struct drive drive; /* first */
-    struct drive_config config;
     struct store *store;
     struct sim *sim;
     bool payload, undo, write_through;

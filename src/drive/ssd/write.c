@@ -28,7 +28,7 @@
 /* Due when the data has crossed the link and the controller has done its part; io->event.at_ns holds the first. */
 static void answer(struct drive *drive, struct io *io) {
     struct ssd *s = ssd_of(drive);
-    int64_t now = sim_now(s->sim), link = io->event.at_ns + s->config.ssd.write_firmware;
+    int64_t now = sim_now(s->sim), link = io->event.at_ns + s->drive.config.ssd.write_firmware;
     io_line_push(&s->writes, io, link > now ? link : now);
 }
 
@@ -44,7 +44,7 @@ void ssd_write_part(struct ssd *s, struct io *io) {
 /* --- slots --- */
 
 static bool on_flash_before_answer(const struct ssd *s, const struct io *io) {
-    return s->write_through || ((io->flags & IO_FUA) && s->config.ssd.volatile_cache);
+    return s->write_through || ((io->flags & IO_FUA) && s->drive.config.ssd.volatile_cache);
 }
 
 static void slot_answer(struct ssd *s, uint32_t slot) {
@@ -127,8 +127,8 @@ static bool accept(struct ssd *s, struct io *io) {
 static void refuse(struct ssd *s, struct io *io) {
     io_fail(io, IO_NAMESPACE_WRITE_PROTECTED,
             "the drive is read-only: too few good blocks are left for its capacity of %" PRIu64 " bytes",
-            s->config.drive.capacity);
-    io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+            s->drive.config.drive.capacity);
+    io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
 }
 
 /* Space behind the payload and the map entries; false: io has failed with the reason. */
@@ -152,7 +152,7 @@ void ssd_write(struct ssd *s, struct io *io) {
         io_fail(io, IO_INVALID_FIELD, "a write of %" PRIu64 " bytes: at most %u can be taken at once", io->bytes,
                 WRITE_BYTES_MAX);
     if (io->status != IO_OK || !reserve(s, io)) {
-        io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+        io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
         return;
     }
     io->event.at_ns = io_link_cross(&s->link_in, io->submitted_ns, io->op == IO_WRITE ? io->bytes : 0);
@@ -221,7 +221,7 @@ static void program_page(struct ssd *s, struct ssd_op *op) {
     op->nand.plane = op->page.plane->plane;
     op->nand.block = op->page.block;
     op->nand.page = op->page.page;
-    op->nand.bytes = s->config.nand.page_bytes;
+    op->nand.bytes = s->drive.config.nand.page_bytes;
     op->nand.done = page_written;
     nand_submit(f->nand, &op->nand);
     if (op->page.page % 16 == 0)
@@ -255,7 +255,7 @@ static void to_flash(struct ssd *s) {
 
 static void flush_answer(struct drive *drive, struct io *io) {
     struct ssd *s = ssd_of(drive);
-    io_line_push(&s->rest, io, sim_now(s->sim) + s->config.ssd.write_firmware);
+    io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
 }
 
 static void flushes_done(struct ssd *s) {
@@ -267,7 +267,7 @@ static void flushes_done(struct ssd *s) {
 }
 
 void ssd_flush(struct ssd *s, struct io *io) {
-    if (!s->config.ssd.volatile_cache && !s->write_through) {
+    if (!s->drive.config.ssd.volatile_cache && !s->write_through) {
         drive_store_flush(&s->drive, io, flush_answer); /* the buffer survives power loss */
         return;
     }
@@ -293,6 +293,25 @@ static void accept_waiting(struct ssd *s) {
     }
 }
 
+static const char nowhere[] = "%u units in the write buffer have no good block left to go to";
+
+/* Nobody can wait any longer for the buffer to reach flash. */
+static void give_up(struct ssd *s) {
+    for (uint32_t i = 0; i < s->buffer.count; i++) {
+        struct slot *v = &s->buffer.slots[i];
+        if (v->state == SLOT_FREE || !v->waiter)
+            continue;
+        io_fail(v->waiter, IO_WRITE_FAULT, nowhere, s->buffer.used);
+        slot_answer(s, i);
+    }
+    while (s->flush_head) {
+        struct io *io = s->flush_head;
+        s->flush_head = io->next;
+        io_fail(io, IO_WRITE_FAULT, nowhere, s->buffer.used);
+        flush_answer(&s->drive, io);
+    }
+}
+
 /* The drive can write no more: fail what waits for room, and flushes of what has no place to go. */
 static void end_of_life(struct ssd *s) {
     while (s->wait_head) {
@@ -303,14 +322,8 @@ static void end_of_life(struct ssd *s) {
     if (!s->was_read_only)
         collect_everywhere(s);
     s->was_read_only = true;
-    if (!s->flush_head || !s->ftl.stalled || ftl_busy(&s->ftl))
-        return;
-    while (s->flush_head) {
-        struct io *io = s->flush_head;
-        s->flush_head = io->next;
-        io_fail(io, IO_WRITE_FAULT, "%u units in the write buffer have no good block left to go to", s->buffer.used);
-        flush_answer(&s->drive, io);
-    }
+    if (s->ftl.stalled && !s->ftl.running && s->buffer.used)
+        give_up(s);
 }
 
 void ssd_pump(struct ssd *s) {

@@ -105,7 +105,7 @@ void ftl_blocks_rebuild(struct ftl *f) {
     }
     f->stalled = false;
     f->starved = (uint32_t)f->planes;
-    f->cursor = 0;
+    f->cursor = f->running = 0;
 }
 
 /* --- streams --- */
@@ -128,6 +128,7 @@ void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct
     uint32_t block = p->open[s].block, number = p->open[s].page++;
     *page = (struct ftl_page){p, block, number, ftl_ppu(f, p, block, number)};
     p->open[s].programs++;
+    f->running++;
     f->blocks[p->first_block + block].programs++;
     if (p->open[s].page == f->geometry->pages)
         close_open(f, p, s);
@@ -149,6 +150,7 @@ void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream 
     struct ftl_plane *p = page->plane;
     struct ftl_block *b = &f->blocks[p->first_block + page->block];
     p->open[s].programs--;
+    f->running--;
     b->programs--;
     f->stalled = false;
     if (!ok)
@@ -160,11 +162,38 @@ void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream 
 
 /* --- the host stream's walk over the planes --- */
 
+/* All planes of the group but those given up. */
 static bool group_ready(const struct ftl *f, uint32_t first) {
-    for (uint32_t i = 0; i < f->group; i++)
-        if (!ftl_stream_ready(f, &f->plane[f->order[first + i]], FTL_STREAM_HOST))
+    bool any = false;
+    for (uint32_t i = 0; i < f->group; i++) {
+        const struct ftl_plane *p = &f->plane[f->order[first + i]];
+        if (!p->stuck && !ftl_stream_ready(f, p, FTL_STREAM_HOST))
             return false;
-    return true;
+        any |= !p->stuck;
+    }
+    return any;
+}
+
+static uint32_t next_group(const struct ftl *f, uint32_t at) {
+    at += f->group - at % f->group;
+    return at < f->planes ? at : 0;
+}
+
+/* The place in the order from which the next page can be taken; FTL_NONE if there is none. */
+static uint32_t find_ready(const struct ftl *f) {
+    uint32_t at = f->cursor, planes = (uint32_t)f->planes;
+    if (at % f->group && ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+        return at; /* the group is being walked */
+    if (at % f->group)
+        at = next_group(f, at);
+    for (uint32_t tried = 0; tried < planes; tried += f->group, at = next_group(f, at))
+        if (group_ready(f, at))
+            return at;
+    /* When nothing moves any more a plane must do alone what its group can't. */
+    for (at = 0; !f->running && at < planes; at++)
+        if (ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+            return at;
+    return FTL_NONE;
 }
 
 /*
@@ -175,23 +204,15 @@ static bool group_ready(const struct ftl *f, uint32_t first) {
 bool ftl_plan_host(struct ftl *f, struct ftl_page *page) {
     if (f->stalled)
         return false;
-    uint32_t planes = (uint32_t)f->planes, at = f->cursor;
-    if (at % f->group == 0) {
-        uint32_t tried = 0;
-        while (!group_ready(f, at)) {
-            at = at + f->group < planes ? at + f->group : 0;
-            if ((tried += f->group) >= planes) {
-                f->stalled = true;
-                return false;
-            }
-        }
-    } else if (!ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST)) {
-        f->cursor = at - at % f->group + f->group < planes ? at - at % f->group + f->group : 0;
-        return ftl_plan_host(f, page);
+    uint32_t at = find_ready(f);
+    if (at == FTL_NONE) {
+        f->stalled = true;
+        return false;
     }
-    struct ftl_plane *p = &f->plane[f->order[at]];
-    f->cursor = at + 1 < planes ? at + 1 : 0;
-    ftl_take_page(f, p, FTL_STREAM_HOST, page);
+    while (!ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+        at++; /* a plane of the group that was given up */
+    f->cursor = at + 1 < f->planes ? at + 1 : 0;
+    ftl_take_page(f, &f->plane[f->order[at]], FTL_STREAM_HOST, page);
     return true;
 }
 

@@ -186,15 +186,6 @@ void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op) {
     op->page = ftl_page_of(f, ppu);
 }
 
-bool ftl_busy(const struct ftl *f) {
-    for (uint32_t i = 0; i < f->planes; i++) {
-        const struct ftl_plane *p = &f->plane[i];
-        if (p->open[FTL_STREAM_HOST].programs || p->open[FTL_STREAM_GC].programs || p->gc_reads || p->erasing)
-            return true;
-    }
-    return false;
-}
-
 /* --- self-check --- */
 
 static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t b, struct err *e) {

@@ -132,6 +132,7 @@ struct ftl {
     uint32_t group;  /* planes of a group take pages in step */
     uint32_t cursor;
     bool stalled;     /* no plane could take a page when last asked */
+    uint32_t running; /* programs, and reads and erases of the collector, under way */
     uint32_t starved; /* planes */
 
     struct ftl_op *op_free;
@@ -215,9 +216,6 @@ void ftl_release(struct ftl *f);
 /* Geometry against capacity; 0 or -EINVAL naming options. */
 int ftl_config_check(const struct drive_config *config, struct err *e);
 int ftl_check(const struct ftl *f, struct err *e);
-
-/* True while anything the translation layer or the host stream started is under way on flash. */
-bool ftl_busy(const struct ftl *f);
 
 /* --- blocks.c --- */
 

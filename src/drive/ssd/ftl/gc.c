@@ -82,6 +82,19 @@ void ftl_gc_release(struct ftl *f) {
     }
 }
 
+/* An operation ended: go on. The owner wants to know when nothing moves any more. */
+static void next_step(struct ftl_op *op) {
+    struct ftl *f = op->f;
+    struct ftl_plane *p = op->p;
+    op_free(op);
+    ftl_collect(f, p);
+    if (f->stalled && !f->running)
+        f->stalled = false; /* nobody else will end it */
+    else if (!f->read_only)
+        return;
+    f->space(f);
+}
+
 /* --- erase --- */
 
 static void erase_done(struct nand_op *nand) {
@@ -90,6 +103,7 @@ static void erase_done(struct nand_op *nand) {
     struct ftl_plane *p = op->p;
     p->coming--;
     p->erasing--;
+    f->running--;
     if (nand->result == NAND_DONE) {
         ftl_block_free(f, p, op->block);
     } else {
@@ -107,6 +121,7 @@ static void erase(struct ftl *f, struct ftl_plane *p, uint32_t block) {
         return; /* no memory: asked again by the next start */
     f->blocks[p->first_block + block].state = BLOCK_ERASING;
     p->erasing++;
+    f->running++;
     op->block = block;
     op->nand.kind = NAND_ERASE;
     op->nand.block = block;
@@ -207,6 +222,7 @@ static void read_done(struct nand_op *nand) {
     struct ftl *f = op->f;
     struct ftl_plane *p = op->p;
     p->gc_reads--;
+    f->running--;
     p->gc_reading -= op->count;
     for (uint32_t i = 0; i < op->count; i++) {
         if (nand->result == NAND_DONE)
@@ -214,8 +230,7 @@ static void read_done(struct nand_op *nand) {
         else
             lose(f, &op->copy[i]);
     }
-    op_free(op);
-    ftl_collect(f, p);
+    next_step(op);
 }
 
 /* The valid units of one page; 0 if there is none. */
@@ -230,6 +245,7 @@ static uint32_t page_copies(const struct ftl *f, uint32_t first, struct ftl_copy
 static void read_page(struct ftl *f, struct ftl_plane *p, uint32_t page, struct ftl_op *op) {
     f->blocks[p->first_block + p->victim].copying += (uint16_t)op->count;
     p->gc_reads++;
+    f->running++;
     p->gc_reading += op->count;
     op->nand.kind = NAND_READ;
     op->nand.block = p->victim;
@@ -282,8 +298,7 @@ static void program_done(struct nand_op *nand) {
             f->count.gc_stale++;
         uncopy(f, c->from);
     }
-    op_free(op);
-    ftl_collect(f, p);
+    next_step(op);
 }
 
 /* Take up to a page of copies, oldest first, leaving out what the host overwrote meanwhile. */
