@@ -166,10 +166,17 @@ static uint32_t pick_failed(const struct ftl *f, const struct ftl_plane *p) {
     return FTL_NONE;
 }
 
-/* False if collecting the block would gain nothing, or not enough for the time being. */
+/*
+ * False if collecting the block would gain nothing, or not enough for the time
+ * being. A plane almost without garbage would be worn out for a handful of
+ * units; others take the host's writes until nothing else is left to do.
+ */
 static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
     uint32_t garbage = f->block_units - f->blocks[p->first_block + block].valid;
-    return garbage >= (p->gc_urgent ? 1 : (f->block_units + 7) / 8);
+    if (f->stalled && !f->running)
+        return garbage > 0;
+    uint32_t share = p->free_count <= f->gc_urgent ? 32 : 8;
+    return garbage >= (f->block_units + share - 1) / share;
 }
 
 static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
