@@ -21,6 +21,8 @@ const struct opt_row drive_opts[] = {
     ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = 0x1p62, .def = "16GiB", .unit = "bytes",
         .help = "bytes a host can address; a multiple of 4 KiB"),
     ROW(seed, .type = OPT_U64, .def = "1", .help = "seed of everything random in the drive"),
+    ROW(huge_pages, .type = OPT_BOOL, .def = "no",
+        .help = "memory on transparent huge pages: faster, but scattered data takes 2 MiB a piece"),
     {0},
 };
 

@@ -40,7 +40,7 @@ static struct store *store_of(const struct drive_config *config, const char *sto
         .path = path,
         .bytes = config->drive.capacity,
         .identity = text,
-        .huge_pages = false, /* a sparse drive should stay sparse */
+        .huge_pages = config->drive.huge_pages,
     };
     return store_open(&sc, sim, fresh, e);
 }

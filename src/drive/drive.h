@@ -30,6 +30,7 @@ struct drive_common_config {
     char model[OPT_STRING_MAX]; /* model number reported to hosts */
     uint64_t capacity;          /* bytes a host can address */
     uint64_t seed;
+    bool huge_pages; /* memory store: back the payload with transparent huge pages */
 };
 
 /* Section "nossd": a drive without flash behind it. */
