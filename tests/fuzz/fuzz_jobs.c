@@ -1,0 +1,35 @@
+/*
+ * Job files: any bytes as a fio job file, then each job fitted to a drive.
+ * What was accepted must lie inside of the drive; what was refused must say why.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "load/job.h"
+
+#define CAPACITY (UINT64_C(1) << 30)
+
+static void check_fitted(const struct job *job) {
+    fuzz_require(job->offset.bytes % 512 == 0);
+    fuzz_require(job->offset.bytes < CAPACITY && job->size.bytes <= CAPACITY - job->offset.bytes);
+    fuzz_require(job->iodepth && job->numjobs && job->read_percent <= 100);
+    for (int dir = 0; dir < RUN_DIRS; dir++)
+        fuzz_require(job->bs[dir] >= 512 && job->bs[dir] <= job->size.bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct job_file jobs;
+    struct err e = {0};
+    int rc = job_file_parse(&jobs, "fuzz.fio", (const char *)data, size, &e);
+    fuzz_require(rc <= 0 && (rc == 0) == (e.text[0] == '\0'));
+    for (unsigned i = 0; !rc && i < jobs.count; i++) {
+        struct err refused = {0};
+        if (!job_resolve(&jobs.job[i], CAPACITY, &refused))
+            check_fitted(&jobs.job[i]);
+        else
+            fuzz_require(refused.text[0] != '\0');
+    }
+    job_file_release(&jobs);
+    return 0;
+}
