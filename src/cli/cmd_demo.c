@@ -159,12 +159,12 @@ static void print_attach(const struct server *server, const char *drive) {
     const char *nqn = nvme_subsystem_nqn(server->subsystem);
     server_split_address(server, 0, host, sizeof(host), port, sizeof(port));
     printf("\nTo attach this drive, keep it running:\n"
-           "    drivelab serve %s --image disk.img\n"
+           "    %s serve %s --image disk.img\n"
            "to this machine (as root):\n"
            "    modprobe nvme-tcp; nvme connect -t tcp -a %s -s %s -n %s\n"
            "to a virtual machine with QEMU's -netdev user (inside of it):\n"
            "    modprobe nvme-tcp; nvme connect -t tcp -a 10.0.2.2 -s %s -n %s\n",
-           drive, host, port, nqn, port, nqn);
+           program_invocation_name, drive, host, port, nqn, port, nqn);
 }
 
 /* ---- putting it together ---- */
