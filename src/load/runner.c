@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "load/pattern.h"
+#include "base/permutation.h"
 
 #define STILL_IOS (1 << 20) /* so many at one moment: time does not pass */
 

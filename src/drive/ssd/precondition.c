@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/permutation.h"
 #include "base/rng.h"
 #include "drive/ssd/ssd.h"
 
@@ -38,37 +39,6 @@ static int sequential(struct ssd *s, uint32_t units, struct err *e) {
             return err_set(e, EINVAL, "ssd.precondition: no room after %u of %u units", lpn - n, units);
     }
     return 0;
-}
-
-/* --- a permutation of 0 .. count-1 by a four-round Feistel network and cycle walking --- */
-
-struct permutation {
-    uint32_t key[4], count;
-    unsigned half; /* bits of each half */
-};
-
-static void permutation_init(struct permutation *p, uint32_t count, struct rng *rng) {
-    p->count = count;
-    p->half = 1;
-    while (1ull << (2 * p->half) < count)
-        p->half++;
-    for (unsigned i = 0; i < 4; i++)
-        p->key[i] = (uint32_t)rng_next(rng);
-}
-
-static uint32_t permute(const struct permutation *p, uint32_t v) {
-    uint32_t mask = (1u << p->half) - 1;
-    do {
-        uint32_t l = v >> p->half, r = v & mask;
-        for (unsigned i = 0; i < 4; i++) {
-            uint32_t mix = (r ^ p->key[i]) * 0x9e3779b1u;
-            uint32_t next = l ^ ((mix >> 16 ^ mix) & mask);
-            l = r;
-            r = next;
-        }
-        v = l << p->half | r;
-    } while (v >= p->count);
-    return v;
 }
 
 /* --- random --- */
@@ -100,6 +70,13 @@ struct filling {
     double shape, scale; /* alpha / A; units per block at age 0 */
 };
 
+static uint32_t next_lpn(struct filling *g) {
+    uint64_t lpn = 0;
+    permutation_next(&g->lpns, &lpn);
+    g->used++;
+    return (uint32_t)lpn;
+}
+
 /* Fill one block with `valid` units in random places. */
 static void fill_block(struct filling *g, struct ftl_plane *p, uint32_t valid) {
     struct ftl *f = g->f;
@@ -113,7 +90,7 @@ static void fill_block(struct filling *g, struct ftl_plane *p, uint32_t valid) {
             if (!valid || rng_below(&g->rng, left) >= valid)
                 continue;
             valid--;
-            f->ops->commit(f, permute(&g->lpns, g->used++), page.ppu + u);
+            f->ops->commit(f, next_lpn(g), page.ppu + u);
         }
     }
 }
@@ -173,7 +150,7 @@ static int random_state(struct ssd *s, uint32_t units, struct err *e) {
     while (g.used < units) { /* rounding left a few */
         uint32_t n = 0;
         while (n < f->page_units && g.used < units)
-            rest[n++] = permute(&g.lpns, g.used++);
+            rest[n++] = next_lpn(&g);
         if (!ftl_place_now(f, rest, n))
             return err_set(e, EINVAL, "ssd.precondition = random: no room for the last units");
     }

@@ -1,9 +1,9 @@
 /*
- * A keyed permutation: multiply by odd numbers and xor-shift, each of which is
- * invertible on k bits, so that counting through all k-bit numbers gives each
- * once. k is the smallest that covers the region, so at most half is skipped.
+ * Counting through all k-bit numbers and scrambling each: multiplying by odd
+ * numbers and xor-shifting are invertible on k bits, so each comes once. k is
+ * the smallest that covers the count, so at most half is skipped.
  */
-#include "load/pattern.h"
+#include "base/permutation.h"
 
 void permutation_init(struct permutation *p, uint64_t count, struct rng *rng) {
     unsigned bits = count > 1 ? 64 - (unsigned)__builtin_clzll(count - 1) : 1;

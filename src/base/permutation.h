@@ -1,19 +1,15 @@
 /*
- * Which block next: sequential, random with every block once per pass (fio's
- * random map), or random with repetition (norandommap).
- *
- * The random map needs no memory: a keyed bijection of k-bit numbers, whose
- * values beyond the region are skipped.
+ * A pseudo-random order of the numbers below a count, each once, without the
+ * memory of a shuffled list: random maps of jobs, random placement of data.
  */
-#ifndef DRIVELAB_LOAD_PATTERN_H
-#define DRIVELAB_LOAD_PATTERN_H
+#ifndef DRIVELAB_BASE_PERMUTATION_H
+#define DRIVELAB_BASE_PERMUTATION_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rng.h"
 
-/* A pseudo-random order of 0..count-1. */
 struct permutation {
     uint64_t count, mask, next;
     uint64_t multiplier[3], offset;

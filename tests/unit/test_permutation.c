@@ -1,4 +1,4 @@
-/* The random map: every block once, in an order that depends on the key. */
+/* Every number once, in an order that depends on the key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "load/pattern.h"
+#include "base/permutation.h"
 
 static void check_complete(uint64_t count, uint64_t seed) {
     unsigned char *seen = calloc(1, count);
@@ -26,14 +26,14 @@ static void check_complete(uint64_t count, uint64_t seed) {
     free(seen);
 }
 
-static void test_pattern_gives_every_block_once(void **state) {
+static void test_permutation_gives_every_block_once(void **state) {
     static const uint64_t counts[] = {1, 2, 3, 5, 64, 100, 1000, 4095, 4096, 4097, 100003};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         for (uint64_t seed = 0; seed < 5; seed++)
             check_complete(counts[i], seed);
 }
 
-static void test_pattern_same_seed_same_order(void **state) {
+static void test_permutation_same_seed_same_order(void **state) {
     struct permutation a, b;
     struct rng ra, rb;
     uint64_t va, vb;
@@ -48,7 +48,7 @@ static void test_pattern_same_seed_same_order(void **state) {
 }
 
 /* Consecutive values must not cluster: compare each half's share among successors of low values. */
-static void test_pattern_is_not_sequential(void **state) {
+static void test_permutation_is_not_sequential(void **state) {
     const uint64_t count = 1 << 16;
     struct permutation p;
     struct rng rng;
@@ -68,9 +68,9 @@ static void test_pattern_is_not_sequential(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pattern_gives_every_block_once),
-        cmocka_unit_test(test_pattern_same_seed_same_order),
-        cmocka_unit_test(test_pattern_is_not_sequential),
+        cmocka_unit_test(test_permutation_gives_every_block_once),
+        cmocka_unit_test(test_permutation_same_seed_same_order),
+        cmocka_unit_test(test_permutation_is_not_sequential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
