@@ -21,6 +21,11 @@ static uint32_t default_of(const struct nvme_ctrl *ctrl, const struct nvme_feat_
     return row->def_of ? row->def_of(ctrl) : row->def;
 }
 
+/* A discovery controller has no durable state. */
+static bool saveable(const struct nvme_ctrl *ctrl, const struct nvme_feat_row *row) {
+    return ctrl->subsystem && (row->flags & SAVE);
+}
+
 static bool is_saved(const struct nvme_ctrl *ctrl, const struct nvme_feat_row *row) {
     return ctrl->subsystem && (ctrl->subsystem->durable->saved_valid & 1u << row_index(row));
 }
@@ -296,7 +301,7 @@ struct nvme_status nvme_set_features_prepare(struct nvme_cmd *cmd) {
     struct nvme_status st = feat_of(cmd, &row);
     if (st.v)
         return st;
-    if ((nvme_cdw(cmd, 10) & NVME_FEATURE_SAVE) && !(row->flags & SAVE))
+    if ((nvme_cdw(cmd, 10) & NVME_FEATURE_SAVE) && !saveable(nvme_cmd_ctrl(cmd), row))
         return nvme_fail(cmd, NVME_SC_FEATURE_NOT_SAVEABLE, NVME_LOC(cdw10) + 3, "%s cannot be saved", row->name);
     cmd->xfer_bytes = row->data_bytes;
     return feat_ns(cmd, row, true);
@@ -343,8 +348,8 @@ struct nvme_status nvme_get_features_prepare(struct nvme_cmd *cmd) {
     return feat_ns(cmd, row, false);
 }
 
-static uint32_t capabilities(const struct nvme_feat_row *row) {
-    return (row->flags & SAVE ? NVME_FEATURE_SAVEABLE : 0) |
+static uint32_t capabilities(const struct nvme_ctrl *ctrl, const struct nvme_feat_row *row) {
+    return (saveable(ctrl, row) ? NVME_FEATURE_SAVEABLE : 0) |
            (row->flags & NVME_FEAT_NS ? NVME_FEATURE_NS_SPECIFIC : 0) |
            (row->flags & CHANGE ? NVME_FEATURE_CHANGEABLE : 0);
 }
@@ -374,6 +379,6 @@ struct nvme_status nvme_get_features(struct nvme_cmd *cmd) {
     else if (sel == NVME_SEL_SAVED)
         nvme_cmd_result(cmd, value_saved(cmd, row));
     else
-        nvme_cmd_result(cmd, capabilities(row));
+        nvme_cmd_result(cmd, capabilities(nvme_cmd_ctrl(cmd), row));
     return NVME_OK;
 }

@@ -387,6 +387,11 @@ static void test_nvme_discovery_log(void **state) {
     assert_int_equal(bed_log(bed, NVME_LID_SMART, 512, 0, false), NVME_SC_INVALID_LOG_PAGE);
     struct nvme_sqe abort = bed_sqe(NVME_ADMIN_ABORT, 0, 0, 0, 0);
     assert_int_equal(bed_do(bed, 0, &abort, NULL), NVME_SC_INVALID_OPCODE);
+    uint32_t caps;
+    assert_int_equal(bed_set_feature(bed, NVME_FID_ASYNC_EVENT_CONFIG, NVME_AEC_DISCOVERY, true),
+                     NVME_SC_FEATURE_NOT_SAVEABLE); /* nowhere to save it */
+    assert_int_equal(bed_get_feature(bed, NVME_FID_ASYNC_EVENT_CONFIG, NVME_SEL_SUPPORTED, &caps), 0);
+    assert_int_equal(caps & NVME_FEATURE_SAVEABLE, 0);
     bed_free(bed);
 }
 
