@@ -195,6 +195,7 @@ static void admin_cancel(struct nvme_ctrl *ctrl, const char *why) {
 
 static void ctrl_disable(struct nvme_ctrl *ctrl) {
     ctrl->csts &= ~(NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_MASK);
+    ctrl->flush_again = false;
     nvme_ctrl_disconnect(ctrl, false, "controller reset");
     admin_cancel(ctrl, "the controller was reset");
     ctrl->events = ctrl->masked = 0;
@@ -205,13 +206,30 @@ static void ctrl_disable(struct nvme_ctrl *ctrl) {
         sim_schedule(ctrl->target->sim, &ctrl->association, sim_now(ctrl->target->sim) + ASSOCIATION_NS);
 }
 
+static void shutdown_done(struct io *io);
+
+static void shutdown_flush(struct nvme_ctrl *ctrl) {
+    ctrl->refs++;
+    ctrl->flushing = true;
+    ctrl->flush_again = false;
+    io_init(&ctrl->shutdown);
+    ctrl->shutdown.op = IO_FLUSH;
+    ctrl->shutdown.done = shutdown_done;
+    drive_submit(ctrl->subsystem->drive, &ctrl->shutdown);
+}
+
+/* The controller may have been reset meanwhile, and even shut down again: then this flush was too early. */
 static void shutdown_done(struct io *io) {
     struct nvme_ctrl *ctrl = NVME_CONTAINER(io, struct nvme_ctrl, shutdown);
     if (io->status)
         log_error(LOG_NVME, "controller %u: flush at shutdown failed: %s", ctrl->cntlid,
                   io->reason ? io->reason : "no reason given");
     io_release(io);
-    ctrl->csts = (ctrl->csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_DONE;
+    ctrl->flushing = false;
+    if (ctrl->flush_again)
+        shutdown_flush(ctrl);
+    else if (NVME_CSTS_SHST(ctrl->csts) == 1)
+        ctrl->csts = (ctrl->csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_DONE;
     nvme_ctrl_put(ctrl);
 }
 
@@ -224,12 +242,11 @@ static void ctrl_shutdown(struct nvme_ctrl *ctrl) {
         return;
     }
     ctrl->csts |= 1u << 2;
-    ctrl->refs++;
-    io_init(&ctrl->shutdown);
-    ctrl->shutdown.op = IO_FLUSH;
-    ctrl->shutdown.done = shutdown_done;
     nvme_subsystem_power_on(ctrl->subsystem);
-    drive_submit(ctrl->subsystem->drive, &ctrl->shutdown);
+    if (ctrl->flushing)
+        ctrl->flush_again = true;
+    else
+        shutdown_flush(ctrl);
 }
 
 void nvme_ctrl_set_cc(struct nvme_ctrl *ctrl, uint32_t cc) {

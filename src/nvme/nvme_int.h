@@ -207,7 +207,9 @@ struct nvme_ctrl {
     bool last_call; /* the timer has fired without */
     uint32_t kato_ms;
     struct sim_event keep_alive, association;
-    struct io shutdown;
+    struct io shutdown; /* its flush */
+    bool flushing;      /* it is in the drive */
+    bool flush_again;   /* a shutdown after a reset waits for it to come back */
 
     uint32_t feats[NVME_FEATS]; /* by row; current values of what is not a namespace's */
     int64_t timestamp_set_ns;

@@ -189,6 +189,30 @@ static void test_nvme_shutdown_flushes_and_says_so(void **state) {
     bed_free(bed);
 }
 
+/* The flush of the first shutdown is still in the drive when the second one comes. */
+static void test_nvme_shutdown_reset_shutdown(void **state) {
+    static const uint32_t cc[] = {0x464001, 0x460000, 0x460001, 0x464001};
+    struct bed *bed = bed_new(NULL, NULL);
+    uint64_t csts;
+    bed_up(bed, 0);
+    for (unsigned i = 0; i < sizeof cc / sizeof *cc; i++)
+        assert_int_equal(bed_property_set(bed, 0, NVME_PROP_CC, cc[i]), 0);
+    bed_property_get(bed, 0, NVME_PROP_CSTS, &csts);
+    assert_int_equal(NVME_CSTS_SHST(csts), 1);
+    sim_run(bed->sim, sim_now(bed->sim) + SECOND);
+    bed_property_get(bed, 0, NVME_PROP_CSTS, &csts);
+    assert_int_equal(NVME_CSTS_SHST(csts), 2);
+    assert_int_equal(bed->drive->ios[IO_FLUSH], 2);
+    assert_int_equal(bed->drive->inflight, 0);
+
+    for (unsigned i = 1; i <= 6; i++) /* and one that comes back to a controller enabled again */
+        assert_int_equal(bed_property_set(bed, 0, NVME_PROP_CC, cc[i % 4]), 0);
+    sim_run(bed->sim, sim_now(bed->sim) + SECOND);
+    bed_property_get(bed, 0, NVME_PROP_CSTS, &csts);
+    assert_int_equal(csts, NVME_CSTS_RDY);
+    bed_free(bed);
+}
+
 static void test_nvme_reset_ends_io_queues_and_events(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_sqe aer = bed_sqe(NVME_ADMIN_ASYNC_EVENT_REQUEST, 0, 0, 0, 0);
@@ -446,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_properties),
         cmocka_unit_test(test_nvme_impossible_cc_is_fatal),
         cmocka_unit_test(test_nvme_shutdown_flushes_and_says_so),
+        cmocka_unit_test(test_nvme_shutdown_reset_shutdown),
         cmocka_unit_test(test_nvme_reset_ends_io_queues_and_events),
         cmocka_unit_test(test_nvme_keep_alive_expires),
         cmocka_unit_test(test_nvme_keep_alive_is_restarted_by_traffic),
