@@ -55,7 +55,11 @@ struct drive *drive_open(const struct drive_config *config, const char *store_ki
         return NULL;
     struct drive *drive = drive_kind(config)->create(config, sim, store, fresh, e);
     if (!drive) {
-        store_close(store);
+        /* An image of a drive that was never finished would be taken for a whole one by the next start. */
+        if (fresh)
+            store_remove(store);
+        else
+            store_close(store);
         return NULL;
     }
     drive->ops = drive_kind(config);

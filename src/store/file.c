@@ -304,6 +304,12 @@ static void file_close(struct store *store) {
     file_release(f);
 }
 
+static void file_remove(struct store *store) {
+    struct file_store *f = file_of(store);
+    unlink(f->path);
+    file_release(f);
+}
+
 /* ---- payload ---- */
 
 static int file_reserve(struct store *store, uint64_t offset, uint64_t len) {
@@ -394,6 +400,7 @@ const struct store_ops store_file_ops = {
     .summary = "payload and state in one sparse image, kept when the program ends or is killed",
     .open = file_open,
     .close = file_close,
+    .remove = file_remove,
     .discard = file_discard,
     .flush = file_flush,
     .reserve = file_reserve,

@@ -43,16 +43,28 @@ struct store *store_open(const struct store_config *config, struct sim *sim, boo
     return store;
 }
 
-void store_close(struct store *store) {
-    if (!store)
-        return;
+static void areas_close(struct store *store) {
     while (store->areas) {
         struct store_area *area = store->areas;
         store->areas = area->next;
         store->ops->area_close(store, area);
         free(area);
     }
+}
+
+void store_close(struct store *store) {
+    if (!store)
+        return;
+    areas_close(store);
     store->ops->close(store);
+}
+
+void store_remove(struct store *store) {
+    areas_close(store);
+    if (store->ops->remove)
+        store->ops->remove(store);
+    else
+        store->ops->close(store);
 }
 
 const char *store_kind(const struct store *store) {

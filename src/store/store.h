@@ -52,6 +52,9 @@ struct store *store_open(const struct store_config *config, struct sim *sim, boo
  */
 void store_close(struct store *store);
 
+/* As store_close() for a new store that nobody came to use: its image is removed. */
+void store_remove(struct store *store);
+
 const char *store_kind(const struct store *store);
 uint64_t store_bytes(const struct store *store);
 bool store_has_payload(const struct store *store);

@@ -37,6 +37,7 @@ struct store_ops {
     struct store *(*open)(const struct store_config *, struct sim *, bool *created, struct err *);
     /* As store_close(); areas are freed by the wrapper beforehand through area_close. */
     void (*close)(struct store *);
+    void (*remove)(struct store *); /* NULL: as close */
     int (*discard)(struct store *, uint64_t offset, uint64_t len);
     void (*flush)(struct store *, struct store_flush *);
     int (*reserve)(struct store *, uint64_t offset, uint64_t len);

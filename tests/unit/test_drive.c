@@ -454,6 +454,32 @@ static void test_ssd_kill_loses_nothing_answered(void **state) {
     unlink(path);
 }
 
+/* The second start must not find half a drive. */
+static void test_drive_that_cannot_be_made_leaves_no_image(void **state) {
+    char path[] = "/tmp/drivelab-test-half-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    struct drive_config config;
+    unsigned refusals = 0;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct err e = {0};
+        char seed_arg[32];
+        snprintf(seed_arg, sizeof seed_arg, "drive.seed=%u", seed);
+        configure(&config,
+                  ARGS("drive.capacity=52MiB", "nand.channels=1", "nand.luns=1", "nand.planes=1", "nand.blocks=64",
+                       "nand.pages=64", "ssd.op_percent=0", "nand.factory_bad_percent=10", seed_arg));
+        struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+        struct drive *drive = drive_open(&config, "file", path, sim, &e);
+        refusals += !drive;
+        assert_int_equal(access(path, F_OK), drive ? 0 : -1);
+        drive_close(drive);
+        unlink(path);
+        sim_free(sim);
+    }
+    assert_in_range(refusals, 1, 19);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drive_config_errors_name_options_and_limits),
@@ -471,6 +497,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_wear_is_spread),
         cmocka_unit_test(test_ssd_terabyte_opens_sparse),
         cmocka_unit_test(test_ssd_kill_loses_nothing_answered),
+        cmocka_unit_test(test_drive_that_cannot_be_made_leaves_no_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
