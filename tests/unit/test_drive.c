@@ -454,6 +454,52 @@ static void test_ssd_kill_loses_nothing_answered(void **state) {
     unlink(path);
 }
 
+#define SMALL_FILE_DRIVE                                                                                               \
+    ARGS("drive.capacity=24MiB", "nand.channels=2", "nand.luns=2", "nand.planes=2", "nand.blocks=16", "nand.pages=16")
+
+/* Write, flush, and end as a machine that had written back the map, but not the blocks' states. */
+static void child_torn(const char *path) {
+    struct bed b = bed_open("file", path, SMALL_FILE_DRIVE);
+    static uint32_t data[UNIT / 4];
+    struct req r;
+    struct err e = {0};
+    bool fresh;
+    for (uint32_t unit = 0; unit < KILL_UNITS; unit++) {
+        for (unsigned k = 0; k < UNIT / 4; k++)
+            data[k] = unit + 1;
+        start(&b, &r, IO_WRITE, (uint64_t)unit * UNIT, UNIT, data);
+        finish(&b, &r);
+    }
+    one(&b, IO_FLUSH, 0, 0);
+    uint64_t bytes = nand_block_count(&b.config.nand) * sizeof(struct nand_block);
+    struct nand_block *blocks = store_state(b.drive->store, "nand.blocks", 1, bytes, &fresh, &e);
+    memset(blocks, 0, bytes);
+    _exit(0);
+}
+
+static void test_ssd_torn_state_loses_nothing_flushed(void **state) {
+    char path[] = "/tmp/drivelab-test-torn-XXXXXX";
+    int fd = mkstemp(path), status;
+    assert_true(fd >= 0);
+    close(fd);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid)
+        child_torn(path);
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    struct bed b = bed_open("file", path, SMALL_FILE_DRIVE);
+    for (uint32_t unit = 0; unit < KILL_UNITS; unit++) {
+        struct req r;
+        start(&b, &r, IO_READ, (uint64_t)unit * UNIT, UNIT, NULL);
+        finish(&b, &r);
+        assert_int_equal(r.io.status, IO_OK);
+        assert_int_equal(stamp_of(r.io.data), unit + 1);
+    }
+    bed_close(&b);
+    unlink(path);
+}
+
 /* The second start must not find half a drive. */
 static void test_drive_that_cannot_be_made_leaves_no_image(void **state) {
     char path[] = "/tmp/drivelab-test-half-XXXXXX";
@@ -497,6 +543,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_wear_is_spread),
         cmocka_unit_test(test_ssd_terabyte_opens_sparse),
         cmocka_unit_test(test_ssd_kill_loses_nothing_answered),
+        cmocka_unit_test(test_ssd_torn_state_loses_nothing_flushed),
         cmocka_unit_test(test_drive_that_cannot_be_made_leaves_no_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,15 +154,20 @@ static bool entry_sound(const struct ftl *f, uint32_t entry) {
     return index < f->total_blocks && ftl_page_of(f, ppu) < f->state[index].next_page;
 }
 
+/*
+ * The machine may have gone down between writing back the map and the blocks'
+ * states. A unit whose place then makes no sense still has its payload, so it
+ * gets a new place; after a clean stop it is damage.
+ */
 static void rebuild_entry(struct ftl *f, uint32_t lpn) {
     uint32_t entry = f->map[lpn];
     if (entry == FTL_UNMAPPED)
         return;
     f->mapped++;
-    f->homeless += entry == FTL_BUFFERED;
     if (!entry_sound(f, entry) || (ftl_on_flash(entry) && ftl_valid(f, entry - 1)))
-        f->map[lpn] = FTL_LOST;
-    else if (ftl_on_flash(entry))
+        f->map[lpn] = entry = store_was_clean(f->store) ? FTL_LOST : FTL_BUFFERED;
+    f->homeless += entry == FTL_BUFFERED;
+    if (ftl_on_flash(entry))
         validate(f, lpn, entry - 1);
 }
 
