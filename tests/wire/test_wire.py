@@ -635,6 +635,15 @@ def h2c_term_req_ends_the_connection(t):
 
 
 @test
+def event_requests_given_up_free_their_places(t):
+    with t.admin() as c:
+        for _ in range(100):
+            c.send(c.cmd(sqe(0x0C, 7)))
+            c.send(c.cmd(struct.pack("<BBHB35xB3xIQ8x", 0x7F, 0x40, 7, 4, 0, 0x14, 0)))
+            assert expect_status(c, 0).cid == 7
+
+
+@test
 def more_commands_than_entries(t):
     with Target("nossd.read_latency=500ms") as u, u.io(entries=4) as c:
         c.send(b"".join(c.read(0, 1) for _ in range(5)))

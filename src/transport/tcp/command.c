@@ -205,6 +205,8 @@ void tcp_cmd_answered(struct tcp_cmd *tc) {
 
 static void on_recycle(struct nvme_cmd *cmd) {
     struct tcp_cmd *tc = of(cmd);
+    if (tc->state != TCP_CMD_RELEASED) /* given up by the host: no answer goes out */
+        tc->conn->visible--;
     buffer_give(tc);
     slot_put(tc);
 }
