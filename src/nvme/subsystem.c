@@ -242,7 +242,7 @@ bool nvme_subsystem_allows(const struct nvme_subsystem *s, const char *hostnqn) 
     while (*at) {
         at += strspn(at, ", ");
         size_t word = strcspn(at, ", ");
-        if (word == len && memcmp(at, hostnqn, len) == 0)
+        if (word && word == len && memcmp(at, hostnqn, len) == 0)
             return true;
         at += word;
     }
