@@ -114,7 +114,6 @@ static void format_step(struct nvme_ns *ns) {
 }
 
 void nvme_format_go(struct nvme_ns *ns) {
-    ns->format.cursor = 0;
     format_step(ns);
 }
 
@@ -123,6 +122,7 @@ static void format_begin(struct nvme_ns *ns, uint32_t shift, struct nvme_cmd *cm
     ns->durable->formatting = shift;
     ns->format.ns = ns;
     ns->format.cmd = cmd;
+    ns->format.cursor = 0;
     if (!ns->inflight)
         nvme_format_go(ns);
 }
