@@ -158,7 +158,7 @@ const char *nvme_ctrl_nqn(const struct nvme_ctrl *ctrl) {
 }
 
 uint32_t nvme_ctrl_max_entries(const struct nvme_ctrl *ctrl) {
-    return ctrl->subsystem ? ctrl->subsystem->config.queue_entries : NVME_DISCOVERY_ENTRIES;
+    return ctrl->subsystem ? ctrl->subsystem->config.queue_entries : NVME_ADMIN_ENTRIES_MIN;
 }
 
 uint32_t nvme_ctrl_mdts(const struct nvme_ctrl *ctrl) {

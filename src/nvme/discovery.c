@@ -42,7 +42,7 @@ static void entry_fill(struct nvme_discovery_entry *entry, const struct nvme_sub
     entry->treq = NVME_TREQ_NOT_REQUIRED | NVME_TREQ_SQ_FLOW_DISABLE;
     entry->portid = le16_from(portid);
     entry->cntlid = le16_from(NVME_CNTLID_ANY);
-    entry->asqsz = le16_from((uint16_t)(s->config.queue_entries < 128 ? s->config.queue_entries : 128));
+    entry->asqsz = le16_from(NVME_ADMIN_ENTRIES_MIN);
     pad(entry->trsvcid, sizeof entry->trsvcid, port->trsvcid);
     pad(entry->traddr, sizeof entry->traddr, here ? queue->local : port->traddr);
     snprintf(entry->subnqn, sizeof entry->subnqn, "%s", s->config.nqn);

@@ -98,7 +98,9 @@ static struct nvme_status connect_admin(struct nvme_cmd *cmd, const struct nvme_
     struct nvme_status st = connect_subsystem(cmd, data, &subsystem);
     if (st.v)
         return st;
-    st = check_entries(cmd, subsystem ? subsystem->config.queue_entries : NVME_DISCOVERY_ENTRIES);
+    /* MQES does not speak of admin queues (ASQSZ does); 32 entries are what hosts take for granted. */
+    uint32_t entries = subsystem ? subsystem->config.queue_entries : 0;
+    st = check_entries(cmd, entries > NVME_ADMIN_ENTRIES_MIN ? entries : NVME_ADMIN_ENTRIES_MIN);
     if (st.v)
         return st;
     if (target->ctrl_count >= NVME_CTRLS_MAX)

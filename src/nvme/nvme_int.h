@@ -34,7 +34,7 @@
 #define NVME_WARN_K            343
 #define NVME_CRITICAL_K        353
 #define NVME_DISCOVERY_MDTS    (1u << 20)
-#define NVME_DISCOVERY_ENTRIES 128
+#define NVME_ADMIN_ENTRIES_MIN 128
 
 /* What a handler says; an int does not convert to it. Either final, or the command completes later. */
 struct nvme_status {

@@ -104,6 +104,34 @@ static void test_nvme_connect_io_refusals(void **state) {
     bed_free(bed);
 }
 
+/* Linux and others ask for an admin queue of 32 entries whatever CAP.MQES says. */
+static void test_nvme_connect_admin_queue_has_a_size_of_its_own(void **state) {
+    static const char *const options[] = {"nvme.queue_entries=4", NULL};
+    struct bed *bed = bed_new(NULL, options);
+    struct nvme_fabrics_connect c;
+    struct nvme_connect_data d;
+    bed_connect_default(&c, &d, bed, 0, NVME_CNTLID_ANY);
+    c.sqsize = le16_from(31);
+    assert_int_equal(bed_connect(bed, 0, &c, &d), 0);
+    uint16_t cntlid = (uint16_t)bed_result(bed, 0);
+    assert_int_equal(bed_property_set(bed, 0, NVME_PROP_CC, 0x460001), 0);
+    bed_connect_default(&c, &d, bed, 1, cntlid);
+    c.sqsize = le16_from(4);
+    assert_int_equal(bed_connect(bed, 1, &c, &d), NVME_SC_CONNECT_INVALID_PARAMETERS);
+    bed_free(bed);
+}
+
+static void test_nvme_connect_without_a_name_is_no_friend(void **state) {
+    static const char *const options[] = {"nvme.allow_hosts=nqn.2024-01.example:friend, ", NULL};
+    struct bed *bed = bed_new(NULL, options);
+    struct nvme_fabrics_connect c;
+    struct nvme_connect_data d;
+    bed_connect_default(&c, &d, bed, 0, NVME_CNTLID_ANY);
+    d.hostnqn[0] = '\0';
+    assert_int_equal(bed_connect(bed, 0, &c, &d), NVME_SC_CONNECT_INVALID_HOST);
+    bed_free(bed);
+}
+
 static void test_nvme_connect_makes_a_controller_each(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_fabrics_connect c;
@@ -465,6 +493,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nvme_connect_admin_refusals),
         cmocka_unit_test(test_nvme_connect_io_refusals),
+        cmocka_unit_test(test_nvme_connect_admin_queue_has_a_size_of_its_own),
+        cmocka_unit_test(test_nvme_connect_without_a_name_is_no_friend),
         cmocka_unit_test(test_nvme_connect_makes_a_controller_each),
         cmocka_unit_test(test_nvme_nothing_before_connect_or_enable),
         cmocka_unit_test(test_nvme_properties),
