@@ -50,11 +50,8 @@ enum nvme_cmd_state { NVME_CMD_IDLE, NVME_CMD_STARTED, NVME_CMD_RUNNING, NVME_CM
 enum nvme_op_flag {
     NVME_OP_NS = 1u << 0,        /* needs a namespace */
     NVME_OP_NS_ALL = 1u << 1,    /* also takes NSID FFFFFFFFh, ns is NULL then */
-    NVME_OP_WRITES = 1u << 2,    /* changes data on the media */
-    NVME_OP_DISCOVERY = 1u << 3, /* also on a discovery controller */
-    NVME_OP_EARLY = 1u << 4,     /* also before CC.EN */
-    NVME_OP_HIDDEN = 1u << 5,    /* never in the effects log: fabrics */
-    NVME_OP_NO_ABORT = 1u << 6,  /* runs to its end */
+    NVME_OP_DISCOVERY = 1u << 2, /* also on a discovery controller */
+    NVME_OP_NO_ABORT = 1u << 3,  /* runs to its end */
 };
 
 struct nvme_op_row {
