@@ -21,6 +21,7 @@ struct run;
 struct slot {
     struct host_cmd cmd;
     struct run *run;
+    struct slot *next_idle;
     uint64_t unit; /* first 4 KiB unit, with a ledger */
     bool write;
 };
@@ -38,6 +39,7 @@ struct run {
     bool stopping;
     struct sim_event progress;
     struct slot *slot;
+    struct slot *idle; /* could not be issued; tried again as others complete */
     uint8_t *buffer;
 };
 
@@ -88,12 +90,19 @@ static bool place(struct run *r, struct slot *s, uint64_t *chunk) {
     return false;
 }
 
+static void park(struct run *r, struct slot *s) {
+    s->next_idle = r->idle;
+    r->idle = s;
+}
+
 static void issue(struct run *r, struct slot *s) {
     const struct workload *w = r->w;
     uint64_t chunk;
     uint32_t nlb = w->bytes / r->block_bytes;
-    if (!place(r, s, &chunk))
+    if (!place(r, s, &chunk)) {
+        park(r, s);
         return;
+    }
     s->write = rng_below(&r->rng, 100) >= w->read_percent;
     if (s->write && w->ledger)
         ledger_stamp(w->ledger, s->unit, units_of(r), s->cmd.data);
@@ -103,6 +112,9 @@ static void issue(struct run *r, struct slot *s) {
         r->inflight++;
         return;
     }
+    park(r, s);
+    if (w->ledger && s->write)
+        ledger_forget(w->ledger, s->unit, units_of(r)); /* stamped, never written */
     if (w->ledger)
         ledger_unclaim(w->ledger, s->unit, units_of(r));
     if (ret != -EAGAIN) {
@@ -156,6 +168,11 @@ static void slot_done(struct host_cmd *cmd) {
         ledger_unclaim(r->w->ledger, s->unit, units_of(r));
     if (!ended(r))
         issue(r, s);
+    struct slot *idle = r->idle;
+    if (idle && idle != s && !ended(r)) {
+        r->idle = idle->next_idle;
+        issue(r, idle);
+    }
     if (!r->inflight)
         sim_stop(r->sim);
 }
