@@ -132,13 +132,17 @@ static bool range_check(struct drive *drive, struct io *io) {
     }
     if (io->op == IO_FLUSH)
         return true;
+    if ((io->op == IO_APPEND || io->op == IO_ZONE) && !drive->ops->zoned) {
+        io_fail(io, IO_INVALID_FIELD, "the drive has no zones");
+        return false;
+    }
     if (io->offset > drive->capacity || io->bytes > drive->capacity - io->offset) {
         io_fail(io, IO_LBA_OUT_OF_RANGE,
                 "%" PRIu64 " bytes at %" PRIu64 " end beyond the capacity of %" PRIu64 " bytes", io->bytes, io->offset,
                 drive->capacity);
         return false;
     }
-    return io->bytes > 0;
+    return io->bytes > 0 || io->op == IO_ZONE;
 }
 
 void drive_submit(struct drive *drive, struct io *io) {
@@ -147,6 +151,7 @@ void drive_submit(struct drive *drive, struct io *io) {
     io->status = IO_OK;
     io->data = NULL;
     io->unmapped = false;
+    io->result = 0;
     drive->inflight++;
     PROBE3(io_submit, io->op, io->offset, io->bytes);
     if (__builtin_expect(!range_check(drive, io), 0)) {
@@ -201,7 +206,7 @@ bool drive_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {
 }
 
 static json_t *host_stats(const struct drive *drive) {
-    static const char *const names[IO_OPS] = {"read", "write", "flush", "trim", "write_zeroes"};
+    static const char *const names[IO_OPS] = {"read", "write", "flush", "trim", "write_zeroes", "append", "zone"};
     json_t *host = json_object();
     for (unsigned op = 0; op < IO_OPS; op++)
         json_object_set_new(

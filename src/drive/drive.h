@@ -17,6 +17,7 @@
 #include "base/opt.h"
 #include "drive/io.h"
 #include "drive/line.h"
+#include "drive/zone.h"
 #include "media/nand/nand.h"
 #include "sim/sim.h"
 #include "store/store.h"
@@ -57,6 +58,28 @@ struct ssd_config {
     double precondition_percent; /* share of the capacity written */
 };
 
+/* Section "zns": the zones as hosts see them. */
+struct zns_config {
+    uint64_t zone_size;            /* bytes, distance of zone starts */
+    uint64_t zone_capacity;        /* bytes that can be written; 0: what the zone's blocks hold, at most zone_size */
+    uint32_t max_active, max_open; /* per namespace; 0 = no limit */
+    bool auto_close;               /* close an implicitly opened zone when another needs its place */
+    uint64_t append_limit;         /* bytes; 0: as the largest transfer */
+    bool read_across, variable_capacity, excursions;
+    uint32_t extension_bytes;
+    uint32_t zrwa_zones;
+    uint64_t zrwa_bytes, zrwa_granularity;
+    bool zrwa_explicit_flush;
+    int64_t finish_recommend_after, reset_recommend_after, finish_after; /* 0 = never; the last needs excursions */
+};
+
+/* Section "zns" too: flash, caches and firmware under the zones. */
+struct zns_media_config {
+    uint32_t dies_per_zone;
+    uint64_t zone_cache; /* bytes of write cache of an open zone */
+    bool volatile_cache;
+};
+
 /* Everything a profile can say about a drive; unused sections keep their defaults. */
 struct drive_config {
     char name[OPT_STRING_MAX]; /* profile it came from */
@@ -64,6 +87,8 @@ struct drive_config {
     struct nossd_config nossd;
     struct nand_config nand;
     struct ssd_config ssd;
+    struct zns_config zns;
+    struct zns_media_config zns_media;
 };
 
 /* What hosts and the layers above need to know. */
@@ -100,6 +125,7 @@ struct drive_ops {
     bool (*mapped)(const struct drive *, uint64_t offset, uint64_t bytes); /* any part written? */
     struct json_t *(*stats)(const struct drive *);
     int (*check_state)(const struct drive *, struct err *); /* self-check of all invariants */
+    const struct drive_zoned_ops *zoned;                    /* NULL: not a zoned drive */
 };
 
 extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */

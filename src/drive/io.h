@@ -17,13 +17,32 @@
 
 #include "sim/sim.h"
 
-enum io_op { IO_READ, IO_WRITE, IO_FLUSH, IO_TRIM, IO_WRITE_ZEROES, IO_OPS };
+enum io_op { IO_READ, IO_WRITE, IO_FLUSH, IO_TRIM, IO_WRITE_ZEROES, IO_APPEND, IO_ZONE, IO_OPS };
+
+/*
+ * What an IO_ZONE does; values of Zone Send Action, ZNS 1.1, figure 38 (and
+ * TP4076 for 11h). `offset` is the zone's first byte, `bytes` 0; with
+ * IO_ZONE_ALL the range covers the zones that may be meant. ZONE_FLUSH_ZRWA:
+ * `offset` is the end, exclusive, of what is to be committed. ZONE_SET_EXTENSION:
+ * the data is in `vec`.
+ */
+enum io_zone_action {
+    ZONE_CLOSE = 0x01,
+    ZONE_FINISH = 0x02,
+    ZONE_OPEN = 0x03,
+    ZONE_RESET = 0x04,
+    ZONE_TO_OFFLINE = 0x05,
+    ZONE_SET_EXTENSION = 0x10,
+    ZONE_FLUSH_ZRWA = 0x11,
+};
 
 enum io_flag {
     IO_FUA = 1u << 0,         /* durable before done() */
     IO_NO_DATA = 1u << 1,     /* read: timing only (Verify); write: no payload given */
     IO_KEEP_MAPPED = 1u << 2, /* write zeroes: don't deallocate */
     IO_SYNC = 1u << 3,        /* somebody waits for it (schedulers) */
+    IO_ZONE_ALL = 1u << 4,    /* zone action on every zone of the range it applies to (Select All) */
+    IO_ZRWA = 1u << 5,        /* ZONE_OPEN, ZONE_SET_EXTENSION: give the zone a random write area */
 };
 
 enum io_status {
@@ -35,6 +54,16 @@ enum io_status {
     IO_LBA_OUT_OF_RANGE = 0x080,
     IO_CAPACITY_EXCEEDED = 0x081,
     IO_READ_ONLY_RANGE = 0x182,
+    IO_ZONE_INVALID_OPERATION = 0x1b6, /* random write area; TP4076 */
+    IO_ZONE_NO_ZRWA = 0x1b7,
+    IO_ZONE_BOUNDARY = 0x1b8, /* these: ZNS 1.1, figure 11 */
+    IO_ZONE_IS_FULL = 0x1b9,
+    IO_ZONE_IS_READ_ONLY = 0x1ba,
+    IO_ZONE_IS_OFFLINE = 0x1bb,
+    IO_ZONE_INVALID_WRITE = 0x1bc,
+    IO_ZONE_TOO_MANY_ACTIVE = 0x1bd,
+    IO_ZONE_TOO_MANY_OPEN = 0x1be,
+    IO_ZONE_INVALID_TRANSITION = 0x1bf,
     IO_WRITE_FAULT = 0x280,
     IO_UNRECOVERED_READ = 0x281,
     IO_COMPARE_FAILURE = 0x285,
@@ -46,6 +75,7 @@ struct drive;
 struct io {
     /* the question; filled by the issuer */
     uint8_t op;     /* enum io_op */
+    uint8_t action; /* IO_ZONE: enum io_zone_action */
     uint32_t flags; /* enum io_flag */
     uint64_t offset, bytes;
     const struct iovec *vec; /* write: payload, total >= bytes; NULL with IO_NO_DATA or a store without payload */
@@ -59,6 +89,7 @@ struct io {
     const void *data; /* read: `bytes` of payload, contiguous, in the store; valid until the drive closes,
                          contents as of the next write there; NULL without payload */
     bool unmapped;    /* read: some part was never written or was deallocated */
+    uint64_t result;  /* IO_APPEND: offset it was written at; ZONE_RESET: 1 if a zone's capacity changed */
     int64_t submitted_ns, completed_ns;
 
     /* the drive's own while it holds the request */
