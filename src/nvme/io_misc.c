@@ -164,7 +164,7 @@ static struct nvme_status copy_places(struct nvme_cmd *cmd, const struct copy *c
         uint64_t from = range_slba(&copy->range[i]);
         st = nvme_range_check(cmd, from, range_nlb(&copy->range[i]), NVME_LOC_NONE);
         if (!st.v && from < to + cmd->nlb && to < from + range_nlb(&copy->range[i]))
-            st = nvme_fail(cmd, NVME_SC_OVERLAPPING_RANGE, NVME_LOC_NONE,
+            st = nvme_fail(cmd, NVME_SC_OVERLAPPING_IO_RANGE, NVME_LOC_NONE,
                            "source range %u at block %" PRIu64 " overlaps the destination at %" PRIu64, i, from, to);
     }
     return st;

@@ -294,7 +294,7 @@ static void test_nvme_copy(void **state) {
     assert_int_equal(copy(bed, 5000, many, 5, 0), NVME_SC_SIZE_LIMIT_EXCEEDED);
     assert_int_equal(copy(bed, BLOCKS - 1, from, 1, 0), NVME_SC_LBA_OUT_OF_RANGE);
     assert_int_equal(copy(bed, 2000, (struct copy_range[]){{BLOCKS - 1, 2}}, 1, 0), NVME_SC_LBA_OUT_OF_RANGE);
-    assert_int_equal(copy(bed, 12, from, 1, 0), NVME_SC_OVERLAPPING_RANGE);
+    assert_int_equal(copy(bed, 12, from, 1, 0), NVME_SC_OVERLAPPING_IO_RANGE);
     assert_int_equal(copy(bed, 15, from, 1, 0), 0);
 
     assert_int_equal(io_do(bed, NVME_IO_WRITE_UNCORRECTABLE, 41, 1, 0, NULL), 0);

@@ -147,7 +147,7 @@ struct tcp {
     struct tcp_conn *conns;
     uint32_t conn_count;
     struct tcp_conn *dirty_head, *dirty_tail;
-    struct tcp_conn *dead; /* ended, some commands still below; linked by dirty_next */
+    struct tcp_conn *dead; /* ended, some commands still below; linked by next */
     struct buffer_pool pool;
     struct log_limit log;
     struct tcp_stats stats;
