@@ -44,6 +44,35 @@ struct text text_time(int64_t ns) {
     return scaled((double)ns, 1000, units, 4);
 }
 
+/* Bytes of the valid sequence at `s`, RFC 3629: shortest form, no surrogates, up to U+10FFFF. 0: none. */
+static unsigned utf8_length(const unsigned char *s) {
+    unsigned n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    for (unsigned i = 1; i < n; i++, low = 0x80, high = 0xbf)
+        if (s[i] < low || s[i] > high)
+            return 0;
+    return n;
+}
+
+char *text_utf8(char *to, size_t size, const char *from) {
+    const unsigned char *s = (const unsigned char *)from;
+    size_t at = 0;
+    while (*s) {
+        unsigned n = utf8_length(s), room = n ? n : 4;
+        if (at + room >= size)
+            break;
+        if (n)
+            memcpy(to + at, s, n);
+        else
+            snprintf(to + at, size - at, "\\x%02x", *s);
+        at += room;
+        s += n ? n : 1;
+    }
+    to[at] = '\0';
+    return to;
+}
+
 #define WORD_MAX 63
 
 static unsigned min3(unsigned a, unsigned b, unsigned c) {

@@ -20,6 +20,12 @@ struct text text_rate(double bytes_per_s); /* "3.21 GB/s": powers of 1000, as dr
 struct text text_count(double count);      /* "552 k", "1.20 M", "17" */
 struct text text_time(int64_t ns);         /* "75.3 us", "2.10 ms", "-3 ns" */
 
+/*
+ * `from` as UTF-8, cut to `size`: a byte that belongs to no valid sequence is
+ * written as \xNN (JSON knows no other text). Returns `to`.
+ */
+char *text_utf8(char *to, size_t size, const char *from);
+
 /* Edits (insert, delete, replace, swap neighbours) between two words; words are looked at up to 63 characters. */
 unsigned text_distance(const char *a, const char *b);
 

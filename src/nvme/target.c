@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "nvme/nvme_int.h"
 
 struct nvme_target *nvme_target_new(struct sim *sim, struct err *e) {
@@ -44,6 +45,12 @@ int nvme_target_add_port(struct nvme_target *target, uint8_t trtype, uint8_t adr
 
 /* ---- Statistics ---- */
 
+/* Hosts name themselves, and messages quote them: not everything is UTF-8, and jansson refuses what is not. */
+static json_t *text_json(const char *text) {
+    char utf8[4 * NVME_NQN_FIELD];
+    return json_string(text_utf8(utf8, sizeof utf8, text));
+}
+
 static json_t *counts_json(const uint64_t count[256], const struct nvme_op_row rows[256]) {
     json_t *object = json_object();
     uint64_t unknown = 0;
@@ -65,10 +72,10 @@ static json_t *queues_json(const struct nvme_ctrl *ctrl) {
     for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX; q++) {
         const struct nvme_queue *queue = ctrl->queues[q];
         if (queue)
-            json_array_append_new(array, json_pack("{s:i,s:i,s:i,s:I,s:I,s:s}", "qid", queue->qid, "entries",
+            json_array_append_new(array, json_pack("{s:i,s:i,s:i,s:I,s:I,s:o}", "qid", queue->qid, "entries",
                                                    queue->entries, "outstanding", (int)queue->outstanding, "started",
                                                    (json_int_t)queue->started, "completed",
-                                                   (json_int_t)queue->completed, "peer", queue->peer));
+                                                   (json_int_t)queue->completed, "peer", text_json(queue->peer)));
     }
     return array;
 }
@@ -78,17 +85,17 @@ static json_t *reasons_json(const struct nvme_ctrl *ctrl) {
     for (uint64_t i = 0; i < NVME_ERRORS && i < ctrl->error_count; i++) {
         const struct nvme_error *error = &ctrl->errors[(ctrl->error_count - 1 - i) % NVME_ERRORS];
         json_array_append_new(
-            array, json_pack("{s:I,s:i,s:i,s:i,s:s}", "count", (json_int_t)le64_get(error->entry.error_count), "sqid",
+            array, json_pack("{s:I,s:i,s:i,s:i,s:o}", "count", (json_int_t)le64_get(error->entry.error_count), "sqid",
                              le16_get(error->entry.sqid), "cid", le16_get(error->entry.cmdid), "status",
-                             le16_get(error->entry.status_field) >> 1, "reason", error->reason));
+                             le16_get(error->entry.status_field) >> 1, "reason", text_json(error->reason)));
     }
     return array;
 }
 
 static json_t *ctrl_json(const struct nvme_ctrl *ctrl) {
-    return json_pack("{s:i,s:s,s:b,s:i,s:o,s:I,s:o}", "cntlid", ctrl->cntlid, "hostnqn", ctrl->hostnqn, "ready",
-                     ctrl->csts & NVME_CSTS_RDY ? 1 : 0, "kato_ms", (int)ctrl->kato_ms, "queues", queues_json(ctrl),
-                     "errors", (json_int_t)ctrl->error_count, "last_errors", reasons_json(ctrl));
+    return json_pack("{s:i,s:o,s:b,s:i,s:o,s:I,s:o}", "cntlid", ctrl->cntlid, "hostnqn", text_json(ctrl->hostnqn),
+                     "ready", ctrl->csts & NVME_CSTS_RDY ? 1 : 0, "kato_ms", (int)ctrl->kato_ms, "queues",
+                     queues_json(ctrl), "errors", (json_int_t)ctrl->error_count, "last_errors", reasons_json(ctrl));
 }
 
 static json_t *namespaces_json(const struct nvme_subsystem *subsystem) {
@@ -107,7 +114,7 @@ struct json_t *nvme_subsystem_stats(const struct nvme_subsystem *subsystem) {
     for (const struct nvme_ctrl *ctrl = subsystem->target->ctrls; ctrl; ctrl = ctrl->next)
         if (ctrl->subsystem == subsystem)
             json_array_append_new(ctrls, ctrl_json(ctrl));
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:I}", "nqn", subsystem->config.nqn, "namespaces",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:I}", "nqn", text_json(subsystem->config.nqn), "namespaces",
                      namespaces_json(subsystem), "controllers", ctrls, "admin",
                      counts_json(subsystem->admin_count, nvme_admin_ops), "io",
                      counts_json(subsystem->io_count, nvme_io_ops), "errors", (json_int_t)subsystem->errors);

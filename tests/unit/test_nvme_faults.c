@@ -281,6 +281,21 @@ static void test_nvme_statistics(void **state) {
     bed_free(bed);
 }
 
+static void test_nvme_statistics_of_a_host_whose_name_is_not_utf8(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    struct nvme_fabrics_connect command;
+    struct nvme_connect_data data;
+    bed_connect_default(&command, &data, bed, 0, NVME_CNTLID_ANY);
+    strcpy(data.hostnqn, "nqn.x:\xff\xc3\xa4");
+    assert_int_equal(bed_connect(bed, 0, &command, &data), 0);
+    json_t *all = nvme_subsystem_stats(bed->subsystem);
+    json_t *ctrl = json_array_get(json_object_get(all, "controllers"), 0);
+    assert_non_null(ctrl);
+    assert_string_equal(json_string_value(json_object_get(ctrl, "hostnqn")), "nqn.x:\\xff\xc3\xa4");
+    json_decref(all);
+    bed_free(bed);
+}
+
 static void test_nvme_impossible_options(void **state) {
     static const struct {
         const char *option, *word;
@@ -313,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_failing_format),
         cmocka_unit_test(test_nvme_killed_while_formatting),
         cmocka_unit_test(test_nvme_statistics),
+        cmocka_unit_test(test_nvme_statistics_of_a_host_whose_name_is_not_utf8),
         cmocka_unit_test(test_nvme_impossible_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,32 @@ static void test_text_nearest(void **state) {
     assert_null(text_nearest("", words));
 }
 
+static void test_text_utf8(void **state) {
+    static const struct {
+        const char *from, *to;
+    } cases[] = {
+        {"", ""},
+        {"nqn.x:y", "nqn.x:y"},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xbe", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xbe"},
+        {"a\xff"
+         "b",
+         "a\\xffb"},
+        {"\x80", "\\x80"},
+        {"\xc0\xaf", "\\xc0\\xaf"}, /* not the shortest form */
+        {"\xe0\x9f\xbf", "\\xe0\\x9f\\xbf"},
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},          /* a surrogate */
+        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* behind U+10FFFF */
+        {"cut \xe2\x82", "cut \\xe2\\x82"},
+    };
+    char to[64];
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(text_utf8(to, sizeof to, cases[i].from), cases[i].to);
+    assert_string_equal(text_utf8(to, 4, "abcdef"), "abc");
+    assert_string_equal(text_utf8(to, 4, "ab\xc3\xa4"), "ab"); /* never half a character */
+    assert_string_equal(text_utf8(to, 4, "\xff"), "");
+    assert_string_equal(text_utf8(to, 1, "a"), "");
+}
+
 /* RFC 3720, appendix B.4; and the usual check value. */
 static void test_crc32c_known_answers(void **state) {
     unsigned char buf[32];
@@ -96,6 +122,7 @@ int main(void) {
         cmocka_unit_test(test_text_time),
         cmocka_unit_test(test_text_distance),
         cmocka_unit_test(test_text_nearest),
+        cmocka_unit_test(test_text_utf8),
         cmocka_unit_test(test_crc32c_known_answers),
         cmocka_unit_test(test_crc32c_in_pieces_equals_whole),
     };
