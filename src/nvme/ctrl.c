@@ -6,8 +6,8 @@
  * one while a shutdown flushes the drive. The last one frees it.
  *
  * Faithful: CC.EN and CC.SHN, CSTS, keep alive with traffic based restart
- * (Base 2.0 section 3.9.3), two minutes of grace for a disabled controller
- * (section 3.3.2). Simplified: a reset or shutdown disconnects the I/O queues
+ * (Base 2.0 section 3.9.3), two minutes of grace for a controller that is
+ * disabled, or was never enabled (section 3.3.2). Simplified: a reset or shutdown disconnects the I/O queues
  * at once.
  */
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 
 static void keep_alive_fire(struct sim_event *ev);
 static void association_fire(struct sim_event *ev);
+static void association_set(struct nvme_ctrl *ctrl);
 
 /* ---- Birth and death ---- */
 
@@ -58,6 +59,7 @@ struct nvme_ctrl *nvme_ctrl_new(struct nvme_target *target, struct nvme_subsyste
     ctrl->next = target->ctrls;
     target->ctrls = ctrl;
     target->ctrl_count++;
+    association_set(ctrl);
     return ctrl;
 }
 
@@ -148,7 +150,13 @@ static void keep_alive_fire(struct sim_event *ev) {
 
 static void association_fire(struct sim_event *ev) {
     struct nvme_ctrl *ctrl = NVME_CONTAINER(ev, struct nvme_ctrl, association);
-    nvme_ctrl_disconnect(ctrl, true, "disabled for two minutes");
+    nvme_ctrl_disconnect(ctrl, true, "not enabled for two minutes");
+}
+
+static void association_set(struct nvme_ctrl *ctrl) {
+    sim_cancel(ctrl->target->sim, &ctrl->association);
+    if (!ctrl->dying)
+        sim_schedule(ctrl->target->sim, &ctrl->association, sim_now(ctrl->target->sim) + ASSOCIATION_NS);
 }
 
 /* ---- Properties ---- */
@@ -201,9 +209,7 @@ static void ctrl_disable(struct nvme_ctrl *ctrl) {
     ctrl->events = ctrl->masked = 0;
     ctrl->warnings = 0;
     nvme_features_init(ctrl);
-    sim_cancel(ctrl->target->sim, &ctrl->association);
-    if (!ctrl->dying)
-        sim_schedule(ctrl->target->sim, &ctrl->association, sim_now(ctrl->target->sim) + ASSOCIATION_NS);
+    association_set(ctrl);
 }
 
 static void shutdown_done(struct io *io);

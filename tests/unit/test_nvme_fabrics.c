@@ -263,6 +263,22 @@ static void test_nvme_reset_ends_io_queues_and_events(void **state) {
     bed_free(bed);
 }
 
+static void test_nvme_never_enabled_controller_goes(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    struct nvme_fabrics_connect c;
+    struct nvme_connect_data d;
+    uint64_t value;
+    bed_connect_default(&c, &d, bed, 0, NVME_CNTLID_ANY);
+    assert_int_equal(bed_connect(bed, 0, &c, &d), 0);
+    sim_run(bed->sim, sim_now(bed->sim) + 119 * SECOND);
+    assert_false(bed->q[0].told);
+    assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CSTS, &value), 0); /* does not enable it */
+    sim_run(bed->sim, sim_now(bed->sim) + 2 * SECOND);
+    assert_true(bed->q[0].told);
+    assert_string_equal(bed->q[0].why, "not enabled for two minutes");
+    bed_free(bed);
+}
+
 static void connect_kato(struct bed *bed, uint32_t ms) {
     struct nvme_fabrics_connect c;
     struct nvme_connect_data d;
@@ -502,6 +518,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_shutdown_flushes_and_says_so),
         cmocka_unit_test(test_nvme_shutdown_reset_shutdown),
         cmocka_unit_test(test_nvme_reset_ends_io_queues_and_events),
+        cmocka_unit_test(test_nvme_never_enabled_controller_goes),
         cmocka_unit_test(test_nvme_keep_alive_expires),
         cmocka_unit_test(test_nvme_keep_alive_is_restarted_by_traffic),
         cmocka_unit_test(test_nvme_keep_alive_timeout_can_be_changed),
