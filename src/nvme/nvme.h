@@ -173,16 +173,33 @@ int nvme_check(const struct nvme_target *target, struct err *e);
 /* The tables of opcodes, features, log pages and Identify selectors as Markdown. */
 void nvme_opcodes_doc(FILE *out);
 
-/* What a status means; `fabrics`: the command was a fabrics command (they reuse numbers). NULL if unknown. */
+/* What a status means. Numbers are reused: which command failed decides the set. */
+enum nvme_status_set {
+    NVME_SET_STANDARD, /* all but fabrics commands */
+    NVME_SET_FABRICS,
+    NVME_SET_VENDOR, /* Open-Channel drives, FEMU: not the specification's */
+    NVME_STATUS_SETS
+};
 struct nvme_status_row {
     uint16_t status; /* SCT << 8 | SC */
-    bool fabrics;
-    bool retry; /* worth trying again unchanged: sent without DNR */
+    uint8_t set;     /* enum nvme_status_set */
+    bool retry;      /* worth trying again unchanged: sent without DNR */
     const char *name;
     const char *meaning;
 };
 extern const struct nvme_status_row nvme_statuses[]; /* ended by name == NULL */
-const struct nvme_status_row *nvme_status_find(uint16_t status, bool fabrics);
+/* By SCT << 8 | SC (bits above are ignored). NULL if the set, or for the second any set, has no such status. */
+const struct nvme_status_row *nvme_status_find_in(uint16_t status, enum nvme_status_set set);
+const struct nvme_status_row *nvme_status_find(uint16_t status, bool fabrics); /* that set first */
+
+/* Every opcode the specifications name, supported here or not; `opcode` is FCTYPE for fabrics commands. */
+enum nvme_opcode_kind { NVME_KIND_ADMIN, NVME_KIND_IO, NVME_KIND_FABRICS, NVME_KIND_KV, NVME_OPCODE_KINDS };
+struct nvme_opcode_row {
+    uint8_t kind, opcode;
+    const char *name;
+};
+extern const struct nvme_opcode_row nvme_opcodes[];                       /* ended by name == NULL */
+const char *nvme_opcode_name(enum nvme_opcode_kind kind, uint8_t opcode); /* NULL if unknown */
 
 /* New JSON object: controllers, queues, commands by opcode, errors. Caller owns it. */
 struct json_t *nvme_subsystem_stats(const struct nvme_subsystem *subsystem);

@@ -690,11 +690,13 @@ static void test_nvme_tables_document_themselves(void **state) {
     check_page(text, size);
     free(text);
     for (const struct nvme_status_row *row = nvme_statuses; row->name; row++) {
-        assert_ptr_equal(nvme_status_find(row->status, row->fabrics), row);
+        assert_ptr_equal(nvme_status_find_in(row->status, row->set), row);
         assert_true(strlen(row->meaning) > 5);
     }
     assert_null(nvme_status_find(0x7ff, false));
     assert_string_equal(nvme_status_find(NVME_SC_CONNECT_INVALID_HOST, true)->name, "Connect Invalid Host");
+    assert_string_equal(nvme_status_find(0x1b9, true)->name, "Zone Is Full");
+    assert_string_equal(nvme_status_find(0x281, false)->name, "Unrecovered Read Error");
 }
 
 int main(void) {
