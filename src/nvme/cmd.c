@@ -232,6 +232,8 @@ static struct nvme_status start_check(struct nvme_queue *queue, struct nvme_cmd 
                          le16_get(cmd->sqe.cid));
     if (queue->ctrl)
         queue->ctrl->traffic = true;
+    if (__builtin_expect(queue->disconnected, 0))
+        return nvme_fail(cmd, NVME_SC_SEQUENCE_ERROR, NVME_LOC_NONE, "the host disconnected the queue");
     if (__builtin_expect(cmd->sqe.opc == NVME_OPC_FABRICS, 0))
         return start_fabrics(queue, cmd);
     struct nvme_status st = find_row(queue, cmd);
@@ -446,10 +448,8 @@ void nvme_queue_gone(struct nvme_queue *queue) {
     struct nvme_ctrl *ctrl = queue->ctrl;
     queue->gone = queue->told_to_go = true;
     queue->outstanding++; /* not the last one yet, whoever asks in recycle() */
-    if (ctrl && ctrl->queues[queue->qid] == queue) {
-        ctrl->queues[queue->qid] = NULL;
-        ctrl->io_queues -= queue->qid != 0;
-    }
+    if (ctrl)
+        nvme_ctrl_forget(ctrl, queue);
     for (struct nvme_cmd *cmd = queue->head, *next; cmd; cmd = next) {
         next = cmd->next;
         cmd_forget(queue, cmd);
@@ -494,12 +494,13 @@ static int check_queue(const struct nvme_queue *queue, struct err *e) {
 int nvme_check(const struct nvme_target *target, struct err *e) {
     if (target->violations)
         return err_set(e, EINVAL, "%" PRIu64 " steps of commands out of order", target->violations);
-    for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next)
-        for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX; q++)
-            if (ctrl->queues[q]) {
-                int rc = check_queue(ctrl->queues[q], e);
-                if (rc)
-                    return rc;
-            }
-    return 0;
+    int rc = 0;
+    for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next) {
+        for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX && !rc; q++)
+            if (ctrl->queues[q])
+                rc = check_queue(ctrl->queues[q], e);
+        for (const struct nvme_queue *q = ctrl->detached; q && !rc; q = q->detached)
+            rc = check_queue(q, e);
+    }
+    return rc;
 }

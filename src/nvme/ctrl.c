@@ -92,6 +92,41 @@ void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t
     queue->sqhd = 0;
 }
 
+void nvme_ctrl_forget(struct nvme_ctrl *ctrl, struct nvme_queue *queue) {
+    if (ctrl->queues[queue->qid] == queue) {
+        ctrl->queues[queue->qid] = NULL;
+        ctrl->io_queues -= queue->qid != 0;
+    }
+    for (struct nvme_queue **at = &ctrl->detached; *at; at = &(*at)->detached)
+        if (*at == queue) {
+            *at = queue->detached;
+            break;
+        }
+}
+
+void nvme_ctrl_detach(struct nvme_ctrl *ctrl, struct nvme_queue *queue) {
+    nvme_ctrl_forget(ctrl, queue);
+    queue->disconnected = true;
+    queue->detached = ctrl->detached;
+    ctrl->detached = queue;
+}
+
+static void queue_tell(struct nvme_queue *queue, const char *why) {
+    queue->told_to_go = true;
+    queue->ops->disconnect(queue, why);
+}
+
+/* Ending one may end others, so begin again after each. */
+static void detached_tell(struct nvme_ctrl *ctrl, const char *why) {
+    struct nvme_queue *queue;
+    do {
+        for (queue = ctrl->detached; queue && queue->told_to_go; queue = queue->detached) {
+        }
+        if (queue)
+            queue_tell(queue, why);
+    } while (queue);
+}
+
 /* A transport may end the queue from inside disconnect(), so hold on to the controller. */
 void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *why) {
     ctrl->refs++;
@@ -99,11 +134,10 @@ void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *wh
         ctrl->dying = true;
     for (unsigned q = NVME_IO_QUEUES_MAX + 1; q-- > 0;) {
         struct nvme_queue *queue = ctrl->queues[q];
-        if (!queue || queue->told_to_go || (q == 0 && !admin_too))
-            continue;
-        queue->told_to_go = true;
-        queue->ops->disconnect(queue, why);
+        if (queue && !queue->told_to_go && (q > 0 || admin_too))
+            queue_tell(queue, why);
     }
+    detached_tell(ctrl, why);
     if (ctrl->dying) {
         sim_cancel(ctrl->target->sim, &ctrl->keep_alive);
         sim_cancel(ctrl->target->sim, &ctrl->association);

@@ -230,7 +230,22 @@ struct nvme_status nvme_property_set(struct nvme_cmd *cmd) {
     return NVME_OK;
 }
 
-/* The identifier is free at once; the host closes the connection once it has the answer. */
+/* Commands of a queue that the host gives up: what runs ends now, what waits for its data once that has come. */
+static void cancel_others(struct nvme_cmd *self) {
+    static const char why[] = "the host disconnected the queue";
+    for (struct nvme_cmd *cmd = self->queue->head, *next; cmd; cmd = next) {
+        next = cmd->next;
+        if (cmd != self && cmd->state == NVME_CMD_STARTED && !cmd->latched) {
+            cmd->status = nvme_fail(cmd, NVME_SC_SQ_DELETED, NVME_LOC_NONE, "%s", why).v;
+            cmd->latched = true;
+        } else if (cmd != self && cmd->state == NVME_CMD_RUNNING) {
+            nvme_cmd_cancel(cmd, NVME_SC_SQ_DELETED, why);
+            next = self->queue->head; /* the list may have changed */
+        }
+    }
+}
+
+/* The identifier is free at once; the host closes the connection when it has the answer, or whenever it likes. */
 struct nvme_status nvme_disconnect(struct nvme_cmd *cmd) {
     const struct nvme_fabrics_disconnect *d = (const struct nvme_fabrics_disconnect *)&cmd->sqe;
     struct nvme_queue *queue = cmd->queue;
@@ -239,14 +254,7 @@ struct nvme_status nvme_disconnect(struct nvme_cmd *cmd) {
                          "record format %u, 0 is supported", le16_get(d->recfmt));
     if (!queue->qid)
         return nvme_fail(cmd, NVME_SC_INVALID_QUEUE_TYPE, 4, "Disconnect is for I/O queues");
-    for (bool again = true; again;) {
-        again = false;
-        for (struct nvme_cmd *other = queue->head; other; other = other->next)
-            if (other != cmd && other->state == NVME_CMD_RUNNING) {
-                nvme_cmd_cancel(other, NVME_SC_SQ_DELETED, "the host disconnected the queue");
-                again = true; /* the list may have changed */
-                break;
-            }
-    }
+    cancel_others(cmd);
+    nvme_ctrl_detach(queue->ctrl, queue);
     return NVME_OK;
 }

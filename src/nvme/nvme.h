@@ -118,6 +118,8 @@ struct nvme_queue {
 
     /* the controller's own */
     bool gone, told_to_go;
+    bool disconnected;           /* by the host; its QID is free, its connection still stands */
+    struct nvme_queue *detached; /* the next such queue of the controller */
     uint64_t started, completed;
     uint64_t cids[65536 / 64]; /* command identifiers in use */
 };

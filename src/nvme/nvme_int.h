@@ -197,7 +197,8 @@ struct nvme_ctrl {
     char hostnqn[NVME_NQN_FIELD];
     uint32_t cc, csts;
     struct nvme_queue *queues[NVME_IO_QUEUES_MAX + 1];
-    uint32_t io_queues; /* attached */
+    struct nvme_queue *detached; /* disconnected by the host, connection still open; linked by detached */
+    uint32_t io_queues;          /* attached */
     uint32_t queues_allowed;
 
     bool traffic;   /* a command came since the keep alive timer was set */
@@ -367,6 +368,8 @@ struct nvme_ctrl *nvme_ctrl_new(struct nvme_target *target, struct nvme_subsyste
                                 const struct nvme_connect_data *data);
 struct nvme_ctrl *nvme_ctrl_find(const struct nvme_target *target, uint16_t cntlid);
 void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries);
+void nvme_ctrl_detach(struct nvme_ctrl *ctrl, struct nvme_queue *queue); /* frees its QID; the reference stays */
+void nvme_ctrl_forget(struct nvme_ctrl *ctrl, struct nvme_queue *queue); /* attached or detached: not any more */
 void nvme_ctrl_put(struct nvme_ctrl *ctrl);
 void nvme_ctrl_free(struct nvme_ctrl *ctrl); /* whatever still holds it; for the end of a target */
 void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *why);

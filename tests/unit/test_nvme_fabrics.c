@@ -364,16 +364,37 @@ static void test_nvme_sqhd_and_flow_control(void **state) {
 static void test_nvme_disconnect_command(void **state) {
     struct bed *bed = bed_new(NULL, NULL);
     struct nvme_fabrics_disconnect d = {.opc = NVME_OPC_FABRICS, .fctype = NVME_FCTYPE_DISCONNECT};
-    struct nvme_sqe sqe, read = bed_rw(NVME_IO_READ, 1, 0, 1);
-    uint16_t status;
+    struct nvme_sqe sqe, read = bed_rw(NVME_IO_READ, 1, 0, 1), write = bed_rw(NVME_IO_WRITE, 1, 0, 1);
+    struct nvme_fabrics_connect c;
+    struct nvme_connect_data data;
+    struct err e = {0};
+    uint16_t status, late = BED_PENDING;
     bed_up(bed, 1);
     memcpy(&sqe, &d, sizeof sqe);
     assert_int_equal(bed_do(bed, 0, &sqe, NULL), NVME_SC_INVALID_QUEUE_TYPE);
     read.cid = le16_from(5);
     bed_send(bed, 1, &read, NULL, &status);
+    struct bed_cmd *waiting = &bed->q[1].slot[9]; /* its data comes later */
+    waiting->used = true;
+    waiting->q = &bed->q[1];
+    waiting->cmd.sqe = write;
+    waiting->status = &late;
+    nvme_cmd_start(&bed->q[1].queue, &waiting->cmd);
     assert_int_equal(bed_do(bed, 1, &sqe, NULL), 0);
     assert_int_equal(status, NVME_SC_SQ_DELETED);
-    bed_gone(bed, 1);
+
+    bed_connect_default(&c, &data, bed, 1, bed->cntlid); /* the identifier is free while the connection stands */
+    assert_int_equal(bed_connect(bed, 2, &c, &data), 0);
+    assert_int_equal(bed_do(bed, 2, &read, NULL), 0);
+    assert_int_equal(bed_do(bed, 1, &read, NULL), NVME_SC_SEQUENCE_ERROR);
+    assert_int_equal(bed_do(bed, 1, &sqe, NULL), NVME_SC_SEQUENCE_ERROR);
+    assert_int_equal(bed_connect(bed, 1, &c, &data), NVME_SC_SEQUENCE_ERROR);
+    nvme_cmd_execute(&waiting->cmd);
+    assert_int_equal(late, NVME_SC_SQ_DELETED);
+    assert_int_equal(nvme_check(bed->target, &e), 0);
+
+    bed_gone(bed, 0); /* the connection still goes with its controller */
+    assert_true(bed->q[1].told && bed->q[2].told);
     bed_free(bed);
 }
 

@@ -297,6 +297,22 @@ def disconnect_command_is_answered(t):
 
 
 @test
+def disconnect_command_frees_the_queue_identifier_at_once(t):
+    entry = struct.pack("<BBHB59x", FABRICS, 0, 9, 8)
+    with t.io() as old:
+        resp = old.complete(entry)
+        assert resp.status == 0, resp
+        with t.ready() as new:
+            new.connect(t.nqn, qid=1, cntlid=old.admin.cntlid)
+            alive(new)
+            old.send(old.read(0, 1))
+            expect_status(old, 0x00C)
+            t.check()
+            old.admin.close()
+            assert old.closed() and new.closed(), "they outlive their controller"
+
+
+@test
 def keep_alive_expires(t):
     with t.ready() as c:
         c.connect(t.nqn, kato=300)
