@@ -72,6 +72,16 @@ enum io_status {
 
 struct drive;
 
+/*
+ * How the issuer counts, so that a reason can speak of zones and places as its
+ * host does: blocks of `block_bytes`, the first of them at `base` of the drive.
+ * Owned by the issuer, valid as long as its requests.
+ */
+struct io_view {
+    uint64_t base;
+    uint32_t block_bytes;
+};
+
 struct io {
     /* the question; filled by the issuer */
     uint8_t op;     /* enum io_op */
@@ -80,7 +90,8 @@ struct io {
     uint64_t offset, bytes;
     const struct iovec *vec; /* write: payload, total >= bytes; NULL with IO_NO_DATA or a store without payload */
     uint32_t nvec;
-    uint32_t owner; /* process context: who issued it */
+    uint32_t owner;             /* process context: who issued it */
+    const struct io_view *view; /* words for reasons; NULL: bytes of the drive */
     void (*done)(struct io *);
 
     /* the answer; valid in done() */
