@@ -84,6 +84,7 @@ static void cmd_recycle(struct nvme_cmd *cmd) {
     io_release(&cmd->io);
     cmd->state = NVME_CMD_IDLE;
     if (queue->gone && !queue->outstanding && queue->ctrl) {
+        nvme_ctrl_forget(queue->ctrl, queue);
         nvme_ctrl_put(queue->ctrl);
         queue->ctrl = NULL;
     }
@@ -457,9 +458,27 @@ void nvme_queue_gone(struct nvme_queue *queue) {
     if (ctrl && queue->qid == 0)
         nvme_ctrl_disconnect(ctrl, false, "the admin queue's connection ended");
     queue->outstanding--;
-    if (!queue->outstanding && ctrl) {
+    if (queue->outstanding && ctrl) {
+        nvme_ctrl_detach(ctrl, queue);
+    } else if (ctrl) {
         queue->ctrl = NULL;
         nvme_ctrl_put(ctrl);
+    }
+}
+
+/* What still waits for its data fails once that has come, though its host will not hear of it. */
+void nvme_queue_power_cut(struct nvme_queue *queue) {
+    for (struct nvme_cmd *cmd = queue->head, *next; cmd; cmd = next) {
+        next = cmd->next;
+        cmd->io_busy = false;
+        if (cmd->state == NVME_CMD_RUNNING) {
+            cmd_forget(queue, cmd);
+        } else if (cmd->state == NVME_CMD_RELEASED) {
+            cmd_recycle(cmd);
+        } else if (cmd->state == NVME_CMD_STARTED && !cmd->latched) {
+            cmd->status = NVME_SC_POWER_LOSS;
+            cmd->latched = true;
+        }
     }
 }
 

@@ -106,7 +106,6 @@ void nvme_ctrl_forget(struct nvme_ctrl *ctrl, struct nvme_queue *queue) {
 
 void nvme_ctrl_detach(struct nvme_ctrl *ctrl, struct nvme_queue *queue) {
     nvme_ctrl_forget(ctrl, queue);
-    queue->disconnected = true;
     queue->detached = ctrl->detached;
     ctrl->detached = queue;
 }
@@ -217,10 +216,18 @@ static bool cc_possible(uint32_t cc) {
            NVME_CC_IOSQES(cc) == 6 && NVME_CC_IOCQES(cc) == 4;
 }
 
+/* A controller that is not shut down before the power goes makes that an unsafe shutdown. */
+static void open_set(struct nvme_ctrl *ctrl, bool open) {
+    if (ctrl->subsystem && ctrl->open != open)
+        ctrl->subsystem->open_ctrls += open ? 1u : -1u;
+    ctrl->open = open;
+}
+
 static void ctrl_enable(struct nvme_ctrl *ctrl) {
     sim_cancel(ctrl->target->sim, &ctrl->association);
     if (cc_possible(ctrl->cc)) {
         ctrl->csts = NVME_CSTS_RDY;
+        open_set(ctrl, true);
         nvme_health_look(ctrl);
         return;
     }
@@ -268,8 +275,18 @@ static void shutdown_done(struct io *io) {
     ctrl->flushing = false;
     if (ctrl->flush_again)
         shutdown_flush(ctrl);
-    else if (NVME_CSTS_SHST(ctrl->csts) == 1)
+    else if (NVME_CSTS_SHST(ctrl->csts) == 1) {
         ctrl->csts = (ctrl->csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_DONE;
+        open_set(ctrl, false);
+    }
+    nvme_ctrl_put(ctrl);
+}
+
+void nvme_ctrl_forget_flush(struct nvme_ctrl *ctrl) {
+    if (!ctrl->flushing)
+        return;
+    io_release(&ctrl->shutdown);
+    ctrl->flushing = ctrl->flush_again = false;
     nvme_ctrl_put(ctrl);
 }
 
@@ -298,6 +315,8 @@ void nvme_ctrl_set_cc(struct nvme_ctrl *ctrl, uint32_t cc) {
         ctrl_disable(ctrl);
     if (NVME_CC_SHN(cc) && !NVME_CC_SHN(old))
         ctrl_shutdown(ctrl);
-    if (!NVME_CC_SHN(cc) && (cc & NVME_CC_EN) && NVME_CSTS_SHST(ctrl->csts) == 2)
+    if (!NVME_CC_SHN(cc) && (cc & NVME_CC_EN) && NVME_CSTS_SHST(ctrl->csts) == 2) {
         ctrl->csts &= ~NVME_CSTS_SHST_MASK;
+        open_set(ctrl, true);
+    }
 }

@@ -255,6 +255,7 @@ struct nvme_status nvme_disconnect(struct nvme_cmd *cmd) {
     if (!queue->qid)
         return nvme_fail(cmd, NVME_SC_INVALID_QUEUE_TYPE, 4, "Disconnect is for I/O queues");
     cancel_others(cmd);
+    queue->disconnected = true;
     nvme_ctrl_detach(queue->ctrl, queue);
     return NVME_OK;
 }

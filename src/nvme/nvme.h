@@ -19,7 +19,8 @@
  *      refers to the command any more (an aborted one may still be in the
  *      drive) queue->ops->recycle(cmd) gives the slot back. A request for an
  *      event that the host gave up is recycled without complete(), from inside
- *      nvme_cmd_start() of another command. The payload of a
+ *      nvme_cmd_start() of another command; so is what runs when the power is
+ *      cut. The payload of a
  *      write (cmd->in and what it points at) stays valid until then.
  *
  * One thread. Models no PCIe registers; that is a transport's business.
@@ -119,7 +120,7 @@ struct nvme_queue {
     /* the controller's own */
     bool gone, told_to_go;
     bool disconnected;           /* by the host; its QID is free, its connection still stands */
-    struct nvme_queue *detached; /* the next such queue of the controller */
+    struct nvme_queue *detached; /* the next queue of the controller without a QID */
     uint64_t started, completed;
     uint64_t cids[65536 / 64]; /* command identifiers in use */
 };
@@ -136,6 +137,16 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
                                           struct drive *drive, struct err *e);
 void nvme_subsystem_free(struct nvme_subsystem *subsystem);
 const char *nvme_subsystem_nqn(const struct nvme_subsystem *subsystem);
+
+/*
+ * The drive loses its power and gets it back at once. All controllers of the
+ * subsystem go: their queues are told to disconnect, and from inside this call
+ * each command that the controller worked on is recycled without complete();
+ * those that still wait for the transport (data to come, answer to be sent) are
+ * recycled as the transport gives them up. Not from inside a callback of a
+ * command or of the drive.
+ */
+void nvme_subsystem_power_cut(struct nvme_subsystem *subsystem);
 
 /*
  * Announce an address in the discovery log. adrfam 1 IPv4, 2 IPv6; trtype 3 TCP

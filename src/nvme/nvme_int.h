@@ -164,7 +164,8 @@ struct nvme_subsystem {
     void *zeros; /* mdts bytes to read from when the store keeps no payload */
     uint32_t ns_count;
     struct nvme_ns ns[NVME_NS_MAX];
-    uint32_t inflight; /* I/O commands, for the busy time */
+    uint32_t inflight;   /* I/O commands, for the busy time */
+    uint32_t open_ctrls; /* enabled since the power came, not shut down since, even if gone */
     int64_t busy_since_ns, power_on_since_ns;
     uint64_t admin_count[256], io_count[256], errors;
 };
@@ -192,12 +193,14 @@ struct nvme_ctrl {
     uint32_t refs; /* attached queues, and a shutdown's flush */
     uint16_t cntlid;
     bool dying;
+    bool off;           /* its power was cut */
+    bool open;          /* was enabled, not shut down since: counted in its subsystem */
     bool write_through; /* feature 06h: the volatile write cache is off */
     uint8_t hostid[16];
     char hostnqn[NVME_NQN_FIELD];
     uint32_t cc, csts;
     struct nvme_queue *queues[NVME_IO_QUEUES_MAX + 1];
-    struct nvme_queue *detached; /* disconnected by the host, connection still open; linked by detached */
+    struct nvme_queue *detached; /* disconnected by the host, or gone with commands in the drive; linked by detached */
     uint32_t io_queues;          /* attached */
     uint32_t queues_allowed;
 
@@ -287,6 +290,9 @@ void nvme_cmd_gather(const struct nvme_cmd *cmd, void *to, uint32_t bytes);
 void nvme_cmd_result(struct nvme_cmd *cmd, uint32_t dword0);
 struct nvme_status nvme_io_failed(struct nvme_cmd *cmd); /* cmd->io's status and reason as the command's */
 
+/* The drive has forgotten every request: give back what ran, let nothing else begin. */
+void nvme_queue_power_cut(struct nvme_queue *queue);
+
 /* Finish a command from outside its own progress: Abort, reset. Its io may run on. */
 void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why);
 
@@ -373,7 +379,8 @@ void nvme_ctrl_forget(struct nvme_ctrl *ctrl, struct nvme_queue *queue); /* atta
 void nvme_ctrl_put(struct nvme_ctrl *ctrl);
 void nvme_ctrl_free(struct nvme_ctrl *ctrl); /* whatever still holds it; for the end of a target */
 void nvme_ctrl_disconnect(struct nvme_ctrl *ctrl, bool admin_too, const char *why);
-void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl); /* set or restart the timer */
+void nvme_ctrl_forget_flush(struct nvme_ctrl *ctrl); /* the drive has: a shutdown waits for it no more */
+void nvme_ctrl_keep_alive(struct nvme_ctrl *ctrl);   /* set or restart the timer */
 uint64_t nvme_ctrl_cap(const struct nvme_ctrl *ctrl);
 void nvme_ctrl_set_cc(struct nvme_ctrl *ctrl, uint32_t cc);
 uint32_t nvme_ctrl_max_entries(const struct nvme_ctrl *ctrl);
@@ -384,6 +391,7 @@ const char *nvme_ctrl_nqn(const struct nvme_ctrl *ctrl);
 struct nvme_subsystem *nvme_subsystem_find(const struct nvme_target *target, const char *nqn);
 bool nvme_subsystem_allows(const struct nvme_subsystem *subsystem, const char *hostnqn);
 void nvme_subsystem_power_on(struct nvme_subsystem *subsystem); /* bring the counters up to now */
+void nvme_ns_power_on(struct nvme_ns *ns);                      /* what does not survive without power */
 
 /* discovery.c */
 uint64_t nvme_discovery_size(const struct nvme_ctrl *ctrl);

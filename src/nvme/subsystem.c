@@ -99,6 +99,10 @@ void nvme_ns_set_shift(struct nvme_ns *ns, uint32_t shift) {
     ns->nsze = ns->bytes >> shift;
 }
 
+void nvme_ns_power_on(struct nvme_ns *ns) {
+    ns->durable->error_recovery = ns->durable->error_recovery_saved;
+}
+
 static void ns_init(struct nvme_subsystem *s, uint32_t index, uint64_t bytes, bool fresh) {
     struct nvme_ns *ns = &s->ns[index];
     ns->subsystem = s;
@@ -108,7 +112,7 @@ static void ns_init(struct nvme_subsystem *s, uint32_t index, uint64_t bytes, bo
     ns->durable = &s->durable->ns[index];
     if (fresh)
         ns->durable->lba_shift = s->config.lba_bytes == 512 ? 9 : 12;
-    ns->durable->error_recovery = ns->durable->error_recovery_saved;
+    nvme_ns_power_on(ns);
     nvme_ns_set_shift(ns, ns->durable->lba_shift);
     nvme_marks_count(ns);
     ns_identify(ns);

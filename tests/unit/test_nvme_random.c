@@ -1,6 +1,6 @@
 /*
  * Random commands, mostly nearly right, on a controller that is reset, loses
- * queues and has transports that are slow: each command sent on a live queue
+ * queues and its power, and has transports that are slow: each command sent on a live queue
  * completes exactly once, each slot comes back exactly once, and the state
  * machine's self-check holds all along. Replayable by seed.
  */
@@ -168,6 +168,8 @@ static void step(struct run *r) {
         lose(r, 0);
     else if (what == 992 && bed->q[0].open)
         bed_settle(bed);
+    else if (what == 993)
+        nvme_subsystem_power_cut(bed->subsystem);
     connect_missing(r);
 }
 

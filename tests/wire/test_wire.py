@@ -742,6 +742,31 @@ def abrupt_close_with_commands_in_flight(t):
 
 
 @test
+def power_cut_with_commands_in_flight(_):
+    with Target("nossd.read_latency=300ms", "nossd.write_latency=300ms", "tcp.write_memory=64KiB") as t:
+        c, bystander = t.io(entries=64), t.raw()
+        for i in range(8):
+            c.send(c.read(i * 8, 8))
+            c.send(c.write_in_capsule(i * 8, DATA))
+        for i in range(8):
+            c.send(c.write_by_r2t(4096 + i * 64, 32768))  # the first are asked for, the others wait for memory
+        first, second = c.recv(), c.recv()
+        assert first.kind == second.kind == R2T
+        c.send(c.h2c(first.cid, first.ttag, 0, os.urandom(32768)))
+        c.send(c.h2c(second.cid, second.ttag, 0, os.urandom(1000), last=False))
+        time.sleep(0.1)
+        t.ask("power")
+        assert c.closed() and c.admin.closed()
+        bystander.init()  # the process and its port live on
+        bystander.connect(t.nqn)
+        t.check()
+        stats = t.stats()
+        assert stats["connections"] == 1 and stats["write_buffer_bytes"] == 0, stats
+        with t.io() as again:
+            alive(again)
+
+
+@test
 def target_stops_with_commands_in_flight(t):
     with Target("nossd.read_latency=300ms") as u:
         c = u.io(entries=64)

@@ -6,7 +6,7 @@
  *
  * Prints one JSON line with its port and NQN. Reads lines from standard input:
  * "stats" answers with one JSON line, "check" with the self-check's verdict,
- * the end of input stops it. Exit 0 only if everything was given back.
+ * "power" cuts the drive's power; the end of input stops it. Exit 0 only if everything was given back.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -72,6 +72,10 @@ static void answer(struct server *s, const char *line) {
         print_json(s->transport->ops->stats(s->transport));
     else if (strcmp(line, "check") == 0)
         print_json(json_pack("{s:i,s:s}", "check", nvme_check(s->target, &e), "text", e.text));
+    else if (strcmp(line, "power") == 0) {
+        nvme_subsystem_power_cut(s->subsystem);
+        print_json(json_pack("{s:b}", "power", 1));
+    }
 }
 
 static void on_input(struct sim_watch *watch, uint32_t events) {

@@ -62,7 +62,7 @@ static bool buffer_take(struct tcp_cmd *tc, uint32_t bytes) {
 /* Ask the host for the data of a command, as far as the connection's memory goes; the others wait their turn. */
 static void request_data(struct tcp_conn *conn) {
     struct tcp_cmd *tc;
-    while ((tc = conn->wait_head) != NULL) {
+    while (!conn->doomed[0] && (tc = conn->wait_head) != NULL) {
         uint32_t bytes = tc->cmd.xfer_bytes;
         if (conn->write_bytes > 0 && conn->write_bytes + bytes > conn->tcp->config.write_memory)
             return;
