@@ -16,17 +16,15 @@ static uint32_t pow2_at_least(uint32_t v) {
 
 int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e) {
     *b = (struct wbuf){.count = slots, .mask = 2 * pow2_at_least(slots) - 1};
-    b->live_mask = pow2_at_least(slots + 2) - 1;
     b->slots = calloc(slots, sizeof *b->slots);
     b->heads = calloc(b->mask + 1ull, sizeof *b->heads);
-    b->live = calloc(b->live_mask + 1ull, sizeof *b->live);
     if (undo) {
         b->undo =
             mmap(NULL, (size_t)slots << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (b->undo == MAP_FAILED)
             b->undo = NULL;
     }
-    if (!b->slots || !b->heads || !b->live || (undo && !b->undo))
+    if (!b->slots || !b->heads || (undo && !b->undo))
         return err_set(e, ENOMEM, "no memory for a write buffer of %u units", slots);
     wbuf_reset(b);
     return 0;
@@ -35,21 +33,20 @@ int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e) {
 void wbuf_release(struct wbuf *b) {
     free(b->slots);
     free(b->heads);
-    free(b->live);
     if (b->undo)
         munmap(b->undo, (size_t)b->count << 12);
 }
 
 void wbuf_reset(struct wbuf *b) {
     memset(b->heads, 0xff, (b->mask + 1ull) * sizeof *b->heads);
-    memset(b->live, 0, (b->live_mask + 1ull) * sizeof *b->live);
     for (uint32_t i = 0; i < b->count; i++)
         b->slots[i] = (struct slot){.chain = i + 1 < b->count ? i + 1 : SLOT_NONE};
     b->free = 0;
     b->used = b->dirty = 0;
     b->dirty_head = b->dirty_tail = SLOT_NONE;
     b->seq = b->drain_seq = 0;
-    b->epoch = b->oldest = 1;
+    b->oldest = b->youngest = SLOT_NONE;
+    b->age = b->flush_age = 0;
 }
 
 static uint32_t live_of(const struct wbuf *b, uint32_t slot, uint32_t lpn) {
@@ -93,6 +90,30 @@ static void dirty_remove(struct wbuf *b, uint32_t slot) {
     b->dirty--;
 }
 
+static void live_append(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    s->age = ++b->age;
+    s->younger = SLOT_NONE;
+    s->older = b->youngest;
+    if (s->older != SLOT_NONE)
+        b->slots[s->older].younger = slot;
+    else
+        b->oldest = slot;
+    b->youngest = slot;
+}
+
+static void live_remove(struct wbuf *b, uint32_t slot) {
+    const struct slot *s = &b->slots[slot];
+    if (s->older != SLOT_NONE)
+        b->slots[s->older].younger = s->younger;
+    else
+        b->oldest = s->younger;
+    if (s->younger != SLOT_NONE)
+        b->slots[s->younger].older = s->older;
+    else
+        b->youngest = s->older;
+}
+
 uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state) {
     uint32_t slot = b->free;
     if (slot == SLOT_NONE)
@@ -100,10 +121,10 @@ uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state) {
     struct slot *s = &b->slots[slot];
     uint32_t *head = &b->heads[hash(b, lpn)];
     b->free = s->chain;
-    *s = (struct slot){.lpn = lpn, .chain = *head, .epoch = b->epoch, .state = (uint8_t)state};
+    *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state};
     *head = slot;
     b->used++;
-    b->live[b->epoch & b->live_mask]++;
+    live_append(b, slot);
     if (state == SLOT_DIRTY)
         dirty_append(b, slot);
     return slot;
@@ -112,7 +133,7 @@ uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state) {
 void wbuf_filled(struct wbuf *b, uint32_t slot) {
     dirty_append(b, slot);
     /* A flush that came while it was filled counts on it. */
-    if (b->slots[slot].epoch != b->epoch || b->slots[slot].waiter)
+    if (b->slots[slot].age <= b->flush_age || b->slots[slot].waiter)
         wbuf_drain(b);
 }
 
@@ -137,16 +158,10 @@ void wbuf_retry(struct wbuf *b, uint32_t slot) {
     b->dirty++;
 }
 
-static void settle_epoch(struct wbuf *b, const struct slot *s) {
-    b->live[s->epoch & b->live_mask]--;
-    while (b->oldest != b->epoch && !b->live[b->oldest & b->live_mask])
-        b->oldest++;
-}
-
 void wbuf_kill(struct wbuf *b, uint32_t slot) {
     struct slot *s = &b->slots[slot];
     s->dead = true;
-    settle_epoch(b, s);
+    live_remove(b, slot);
     if (s->state == SLOT_DIRTY) {
         dirty_remove(b, slot);
         wbuf_put(b, slot);
@@ -160,35 +175,43 @@ void wbuf_put(struct wbuf *b, uint32_t slot) {
         at = &b->slots[*at].chain;
     *at = s->chain;
     if (!s->dead)
-        settle_epoch(b, s);
+        live_remove(b, slot);
     s->state = SLOT_FREE;
     s->chain = b->free;
     b->free = slot;
     b->used--;
 }
 
-uint32_t wbuf_close_epoch(struct wbuf *b) {
-    /* An empty epoch needs no successor: what counts is in the older ones. */
-    if (!b->live[b->epoch & b->live_mask])
-        return b->epoch - 1;
-    return b->epoch++;
+uint64_t wbuf_flush(struct wbuf *b) {
+    wbuf_drain(b);
+    return b->flush_age = b->age;
+}
+
+/* The list of live slots: in order of age, each linked both ways; how many, or UINT32_MAX. */
+static uint32_t check_live(const struct wbuf *b) {
+    uint32_t n = 0, before = SLOT_NONE;
+    for (uint32_t at = b->oldest; at != SLOT_NONE; before = at, at = b->slots[at].younger) {
+        const struct slot *s = &b->slots[at];
+        if (n++ == b->count || s->older != before || s->state == SLOT_FREE || s->dead || s->age > b->age ||
+            (before != SLOT_NONE && b->slots[before].age >= s->age))
+            return UINT32_MAX;
+    }
+    return before == b->youngest ? n : UINT32_MAX;
 }
 
 int wbuf_check(const struct wbuf *b, struct err *e) {
-    uint32_t used = 0, dirty = 0, live = 0, counted = 0, chained = 0;
+    uint32_t used = 0, dirty = 0, live = 0, listed = check_live(b), chained = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct slot *s = &b->slots[i];
         used += s->state != SLOT_FREE;
         dirty += s->state == SLOT_DIRTY;
         live += s->state != SLOT_FREE && !s->dead;
     }
-    for (uint32_t i = 0; i <= b->live_mask; i++)
-        counted += b->live[i];
     for (uint32_t i = 0; i <= b->mask; i++)
         for (uint32_t at = b->heads[i]; at != SLOT_NONE && chained <= b->count; at = b->slots[at].chain)
             chained++;
-    if (used != b->used || dirty != b->dirty || live != counted || chained != used)
+    if (used != b->used || dirty != b->dirty || live != listed || chained != used)
         return err_set(e, EFAULT, "write buffer: %u used, %u dirty, %u live, %u chained; counted %u, %u, %u", used,
-                       dirty, live, chained, b->used, b->dirty, counted);
+                       dirty, live, chained, b->used, b->dirty, listed);
     return 0;
 }

@@ -14,8 +14,10 @@
  * A `dead` slot was overtaken: by a deallocation or by a younger version that
  * reached flash first. It only waits for its program to end.
  *
- * Epochs order versions for Flush: a flush waits until no live slot of its
- * epoch or an older one is left.
+ * Flush. Each version gets an age when it is accepted, and live slots form a
+ * list in that order: a flush waits exactly until no live slot is left that was
+ * accepted before it. (A unit written again in the slot it already has keeps
+ * its place: its older version is not on flash either.)
  *
  * Undo. With a volatile cache, a slot keeps what its unit read as before (if
  * there is payload), so that losing power can take the write back.
@@ -36,12 +38,13 @@ enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_DIRTY, SLOT_INFLIGHT };
 
 struct slot {
     uint32_t lpn;
-    uint32_t chain;      /* next of the hash chain; next free slot */
-    uint32_t next, prev; /* dirty list, oldest first */
-    uint64_t seq;        /* when it entered the dirty list */
-    struct io *waiter;   /* request to answer once this version is on flash */
-    uint32_t epoch;
-    uint32_t was; /* map entry to go back to when power is lost, if the unit was not on flash */
+    uint32_t chain;          /* next of the hash chain; next free slot */
+    uint32_t next, prev;     /* dirty list, oldest first */
+    uint64_t seq;            /* when it entered the dirty list */
+    uint64_t age;            /* when it was accepted */
+    uint32_t older, younger; /* list of live slots */
+    struct io *waiter;       /* request to answer once this version is on flash */
+    uint32_t was;            /* map entry to go back to when power is lost, if the unit was not on flash */
     uint8_t state;
     bool dead;
     bool undo; /* its undo page holds the old content */
@@ -53,12 +56,12 @@ struct wbuf {
     uint32_t *heads;
     uint32_t mask;
     uint32_t dirty, dirty_head, dirty_tail;
-    uint64_t seq;           /* of the last slot that became dirty */
-    uint64_t drain_seq;     /* dirty slots up to here are to be programmed without waiting for full pages */
-    uint32_t epoch, oldest; /* current epoch; oldest with live slots */
-    uint32_t *live;         /* live slots per epoch, a ring */
-    uint32_t live_mask;
-    char *undo; /* a page per slot; NULL without */
+    uint64_t seq;              /* of the last slot that became dirty */
+    uint64_t drain_seq;        /* dirty slots up to here are to be programmed without waiting for full pages */
+    uint32_t oldest, youngest; /* ends of the list of live slots */
+    uint64_t age;              /* of the last version accepted */
+    uint64_t flush_age;        /* versions up to here have a flush waiting or had one */
+    char *undo;                /* a page per slot; NULL without */
 };
 
 int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e);
@@ -99,10 +102,11 @@ static inline bool wbuf_page_due(const struct wbuf *b, uint32_t page_units) {
     return b->dirty >= page_units || (b->dirty && b->slots[b->dirty_head].seq <= b->drain_seq);
 }
 
-/* Close the current epoch; returns it. Flushed once wbuf_flushed(it). */
-uint32_t wbuf_close_epoch(struct wbuf *b);
-static inline bool wbuf_flushed(const struct wbuf *b, uint32_t epoch) {
-    return (int32_t)(b->oldest - epoch) > 0;
+/* A flush begins: program everything accepted so far. Returns the age of the last of it: done once wbuf_flushed(that).
+ */
+uint64_t wbuf_flush(struct wbuf *b);
+static inline bool wbuf_flushed(const struct wbuf *b, uint64_t age) {
+    return b->oldest == SLOT_NONE || b->slots[b->oldest].age > age;
 }
 
 static inline void *wbuf_undo(const struct wbuf *b, uint32_t slot) {

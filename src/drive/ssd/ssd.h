@@ -56,7 +56,7 @@ struct ssd {
     struct io_line reads, writes, rest; /* due answers */
 
     struct io *wait_head, *wait_tail;   /* writes that wait for room */
-    struct io *flush_head, *flush_tail; /* flushes that wait for epochs */
+    struct io *flush_head, *flush_tail; /* flushes that wait for older writes */
 
     struct ssd_op *op_free;
     struct ssd_op_slab *slabs;

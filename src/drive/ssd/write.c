@@ -259,7 +259,7 @@ static void flush_answer(struct drive *drive, struct io *io) {
 }
 
 static void flushes_done(struct ssd *s) {
-    while (s->flush_head && wbuf_flushed(&s->buffer, s->flush_head->part)) {
+    while (s->flush_head && wbuf_flushed(&s->buffer, (uint64_t)s->flush_head->event.at_ns)) {
         struct io *io = s->flush_head;
         s->flush_head = io->next;
         drive_store_flush(&s->drive, io, flush_answer);
@@ -271,14 +271,13 @@ void ssd_flush(struct ssd *s, struct io *io) {
         drive_store_flush(&s->drive, io, flush_answer); /* the buffer survives power loss */
         return;
     }
-    io->part = wbuf_close_epoch(&s->buffer);
+    io->event.at_ns = (int64_t)wbuf_flush(&s->buffer); /* the age it waits for */
     io->next = NULL;
     if (s->flush_head)
         s->flush_tail->next = io;
     else
         s->flush_head = io;
     s->flush_tail = io;
-    wbuf_drain(&s->buffer);
     ssd_pump(s);
 }
 
