@@ -346,6 +346,7 @@ static int file_area_map(struct file_store *f, struct store_area *area, uint64_t
     if (rc)
         return err_set(e, -rc, "no space for %llu bytes of state '%s': %s", (unsigned long long)area->bytes, area->name,
                        strerror(-rc));
+    area->at = at;
     area->base = file_map(f, at, area->bytes, e);
     if (area->base)
         return 0;
@@ -395,6 +396,15 @@ static void file_area_close(struct store *store, struct store_area *area) {
         reserve_release(&area->reserve);
 }
 
+static uint64_t file_area_hole(const struct store *store, const struct store_area *area, uint64_t offset,
+                               uint64_t len) {
+    const struct file_store *f = (const struct file_store *)store;
+    off_t at = (off_t)(area->at + offset), data = lseek(f->fd, at, SEEK_DATA);
+    if (data < 0)
+        return errno == ENXIO ? len : 0; /* no data up to the end of the file */
+    return (uint64_t)(data - at) < len ? (uint64_t)(data - at) : len;
+}
+
 const struct store_ops store_file_ops = {
     .name = "file",
     .summary = "payload and state in one sparse image, kept when the program ends or is killed",
@@ -406,4 +416,5 @@ const struct store_ops store_file_ops = {
     .reserve = file_reserve,
     .area_open = file_area_open,
     .area_close = file_area_close,
+    .area_hole = file_area_hole,
 };

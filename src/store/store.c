@@ -169,11 +169,26 @@ void *store_state(struct store *store, const char *name, uint32_t version, uint6
     return area->base;
 }
 
-int store_state_reserve(struct store *store, const void *at, uint64_t len) {
+/* The area that holds [at, at+len), with the offset of `at`; or NULL. */
+static struct store_area *area_of(const struct store *store, const void *at, uint64_t len, uint64_t *offset) {
     for (struct store_area *area = store->areas; area; area = area->next) {
-        uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)area->base);
-        if (offset <= area->bytes && len <= area->bytes - offset)
-            return area->reserve.bytes ? reserve_range(&area->reserve, offset, len) : 0;
+        *offset = (uint64_t)((uintptr_t)at - (uintptr_t)area->base);
+        if (*offset <= area->bytes && len <= area->bytes - *offset)
+            return area;
     }
-    return -EINVAL;
+    return NULL;
+}
+
+int store_state_reserve(struct store *store, const void *at, uint64_t len) {
+    uint64_t offset;
+    struct store_area *area = area_of(store, at, len, &offset);
+    if (!area)
+        return -EINVAL;
+    return area->reserve.bytes ? reserve_range(&area->reserve, offset, len) : 0;
+}
+
+uint64_t store_state_hole(const struct store *store, const void *at, uint64_t len) {
+    uint64_t offset;
+    const struct store_area *area = area_of(store, at, len, &offset);
+    return area && store->ops->area_hole ? store->ops->area_hole(store, area, offset, len) : 0;
 }

@@ -116,6 +116,13 @@ int store_state_reserve(struct store *store, const void *at, uint64_t len);
 #define STORE_RESERVED_MAX (64ull << 20)
 
 /*
+ * How many of the `len` bytes at `at`, inside an area, are known to be zero
+ * without looking: nobody ever wrote there. For scans of sparse areas; memory
+ * and none know nothing (0).
+ */
+uint64_t store_state_hole(const struct store *store, const void *at, uint64_t len);
+
+/*
  * Whether the last user closed properly (a new store: true); cleared on open, set by store_close().
  * After an unclean stop a drive rebuilds what it derives from its state.
  */

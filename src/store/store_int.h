@@ -16,6 +16,7 @@ struct store_area {
     uint32_t version;
     uint64_t bytes;
     uint8_t *base;
+    uint64_t at;            /* file: where in the image */
     struct reserve reserve; /* file; bytes == 0: all of it has space */
 };
 
@@ -45,6 +46,8 @@ struct store_ops {
      */
     int (*area_open)(struct store *, struct store_area *area, bool *fresh, struct err *);
     void (*area_close)(struct store *, struct store_area *area);
+    /* As store_state_hole(), at an offset of the area. NULL: 0. */
+    uint64_t (*area_hole)(const struct store *, const struct store_area *, uint64_t offset, uint64_t len);
 };
 
 extern const struct store_ops store_memory_ops, store_none_ops, store_file_ops;

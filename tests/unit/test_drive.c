@@ -457,27 +457,32 @@ static void test_ssd_kill_loses_nothing_answered(void **state) {
 #define SMALL_FILE_DRIVE                                                                                               \
     ARGS("drive.capacity=24MiB", "nand.channels=2", "nand.luns=2", "nand.planes=2", "nand.blocks=16", "nand.pages=16")
 
-/* Write, flush, and end as a machine that had written back the map, but not the blocks' states. */
-static void child_torn(const char *path) {
-    struct bed b = bed_open("file", path, SMALL_FILE_DRIVE);
+static void write_all(struct bed *b, uint32_t stamp) {
     static uint32_t data[UNIT / 4];
     struct req r;
-    struct err e = {0};
-    bool fresh;
     for (uint32_t unit = 0; unit < KILL_UNITS; unit++) {
         for (unsigned k = 0; k < UNIT / 4; k++)
-            data[k] = unit + 1;
-        start(&b, &r, IO_WRITE, (uint64_t)unit * UNIT, UNIT, data);
-        finish(&b, &r);
+            data[k] = stamp + unit;
+        start(b, &r, IO_WRITE, (uint64_t)unit * UNIT, UNIT, data);
+        finish(b, &r);
     }
+}
+
+/* Write, flush, and end as a machine that had not written back all state. */
+static void child_torn(const char *path, const char *lost, uint64_t lost_bytes) {
+    struct bed b = bed_open("file", path, SMALL_FILE_DRIVE);
+    struct err e = {0};
+    bool fresh;
+    write_all(&b, 1);
     one(&b, IO_FLUSH, 0, 0);
-    uint64_t bytes = nand_block_count(&b.config.nand) * sizeof(struct nand_block);
-    struct nand_block *blocks = store_state(b.drive->store, "nand.blocks", 1, bytes, &fresh, &e);
-    memset(blocks, 0, bytes);
+    void *area = store_state(b.drive->store, lost, 1, lost_bytes, &fresh, &e);
+    if (!area || fresh)
+        _exit(1);
+    memset(area, 0, lost_bytes);
     _exit(0);
 }
 
-static void test_ssd_torn_state_loses_nothing_flushed(void **state) {
+static void check_torn(const char *lost, uint64_t lost_bytes) {
     char path[] = "/tmp/drivelab-test-torn-XXXXXX";
     int fd = mkstemp(path), status;
     assert_true(fd >= 0);
@@ -485,7 +490,7 @@ static void test_ssd_torn_state_loses_nothing_flushed(void **state) {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (!pid)
-        child_torn(path);
+        child_torn(path, lost, lost_bytes);
     waitpid(pid, &status, 0);
     assert_int_equal(status, 0);
     struct bed b = bed_open("file", path, SMALL_FILE_DRIVE);
@@ -496,8 +501,22 @@ static void test_ssd_torn_state_loses_nothing_flushed(void **state) {
         assert_int_equal(r.io.status, IO_OK);
         assert_int_equal(stamp_of(r.io.data), unit + 1);
     }
+    write_all(&b, 100000);
     bed_close(&b);
     unlink(path);
+}
+
+static void test_ssd_torn_state_loses_nothing_flushed(void **state) {
+    struct drive_config config;
+    configure(&config, SMALL_FILE_DRIVE);
+    check_torn("nand.blocks", nand_block_count(&config.nand) * sizeof(struct nand_block));
+}
+
+/* A page of the map may be there although nothing says so. */
+static void test_ssd_torn_state_finds_unmarked_map(void **state) {
+    struct drive_config config;
+    configure(&config, SMALL_FILE_DRIVE);
+    check_torn("ftl.map-pages", config.drive.capacity / UNIT / 1024 + 1);
 }
 
 /* The second start must not find half a drive. */
@@ -544,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_terabyte_opens_sparse),
         cmocka_unit_test(test_ssd_kill_loses_nothing_answered),
         cmocka_unit_test(test_ssd_torn_state_loses_nothing_flushed),
+        cmocka_unit_test(test_ssd_torn_state_finds_unmarked_map),
         cmocka_unit_test(test_drive_that_cannot_be_made_leaves_no_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,31 @@ static void test_file_discard_gives_space_back(void **state) {
     store_close(s);
 }
 
+/* Scanning by holes finds every byte of a sparse area, and mostly nothing else. */
+static void test_file_state_holes_hide_nothing(void **state) {
+    struct fixture *f = *state;
+    static const uint64_t places[] = {0, 4095, 1 << 20, (40 << 20) + 17, STORE_RESERVED_MAX + 99};
+    const uint64_t bytes = STORE_RESERVED_MAX + 100;
+    bool created, fresh;
+    for (unsigned round = 0; round < 2; round++) {
+        struct store *s = fixture_open(&f->config, NULL, &created);
+        char *area = store_state(s, "sparse", 1, bytes, &fresh, NULL);
+        uint64_t found = 0;
+        assert_non_null(area);
+        for (unsigned i = 0; fresh && i < sizeof places / sizeof *places; i++)
+            area[places[i]] = 1;
+        for (uint64_t at = 0; at < bytes;) {
+            uint64_t hole = store_state_hole(s, area + at, bytes - at);
+            assert_true(hole <= bytes - at);
+            at += hole;
+            for (uint64_t i = 0; at < bytes && i < 4096; i++, at++)
+                found += area[at];
+        }
+        assert_int_equal(found, sizeof places / sizeof *places);
+        store_close(s);
+    }
+}
+
 static void test_file_reserve_by_writing_changes_no_byte(void **state) {
     struct fixture *f = *state;
     bool by_writing = true;
@@ -489,6 +514,7 @@ int main(void) {
         TEST(test_file_is_made_where_an_empty_one_is),
         QUICK(test_file_accepts_what_a_killed_maker_left),
         TEST(test_file_discard_gives_space_back),
+        TEST(test_file_state_holes_hide_nothing),
         TEST(test_file_reserve_by_writing_changes_no_byte),
         QUICK(test_file_refuses_more_than_a_file_may_have),
         TEST(test_file_survives_a_full_file_system),

@@ -16,7 +16,8 @@
 #include "drive/ssd/ftl/ftl.h"
 
 enum {
-    MAP_PAGE_SHIFT = 10,         /* entries in 4 KiB of map */
+    MAP_PAGE_SHIFT = 10, /* entries in 4 KiB of map */
+    MAP_PAGE_BYTES = sizeof(uint32_t) << MAP_PAGE_SHIFT,
     HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
 };
 
@@ -47,6 +48,47 @@ static size_t map_page_count(const struct ftl *f) {
     return ((size_t)f->units >> MAP_PAGE_SHIFT) + 1;
 }
 
+static uint64_t map_page_entries(const struct ftl *f, uint64_t page) {
+    uint64_t first = page << MAP_PAGE_SHIFT, entries = 1u << MAP_PAGE_SHIFT;
+    return entries < f->units - first ? entries : f->units - first;
+}
+
+static bool map_page_empty(const struct ftl *f, uint64_t page) {
+    const uint32_t *entry = f->map + (page << MAP_PAGE_SHIFT);
+    uint32_t any = 0;
+    for (uint64_t i = 0; i < map_page_entries(f, page); i++)
+        any |= entry[i];
+    return any == 0;
+}
+
+/*
+ * A machine that goes down may have written a page of the map back, but not
+ * its byte in map_pages. Only what was never flushed can be there, but it must
+ * not be taken for an empty page: look at all that is not marked.
+ */
+static void mark_unmarked(struct ftl *f) {
+    for (uint64_t page = 0; page << MAP_PAGE_SHIFT < f->units; page++) {
+        if (f->map_pages[page])
+            continue;
+        uint64_t first = page << MAP_PAGE_SHIFT;
+        uint64_t hole = store_state_hole(f->store, f->map + first, (f->units - first) * sizeof *f->map);
+        if (hole >= MAP_PAGE_BYTES)
+            page += hole / MAP_PAGE_BYTES - 1;
+        else if (!map_page_empty(f, page))
+            f->map_pages[page] = 1;
+    }
+}
+
+/* That machine, or whoever copied the image, may have lost space that was taken for pages of the map. */
+static int reserve_marked(struct ftl *f, struct err *e) {
+    int rc = 0;
+    for (uint64_t page = 0; !rc && page << MAP_PAGE_SHIFT < f->units; page++)
+        if (f->map_pages[page])
+            rc = store_state_reserve(f->store, f->map + (page << MAP_PAGE_SHIFT),
+                                     map_page_entries(f, page) * sizeof *f->map);
+    return rc ? err_set(e, -rc, "no space behind the drive for the map of what is written: %s", strerror(-rc)) : 0;
+}
+
 static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err *e) {
     bool fresh_pages;
     f->store = store;
@@ -60,7 +102,11 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
         return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
     advise_huge(f->map, (size_t)f->units * sizeof *f->map);
     advise_huge(f->owner, owner_bytes(f));
-    return 0;
+    if (*fresh)
+        return 0;
+    if (!store_was_clean(store))
+        mark_unmarked(f);
+    return reserve_marked(f, e);
 }
 
 static void page_release(struct ftl *f) {
@@ -75,10 +121,8 @@ static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
     for (uint32_t page = lpn >> MAP_PAGE_SHIFT; page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
         if (f->map_pages[page])
             continue;
-        uint64_t first = (uint64_t)page << MAP_PAGE_SHIFT, entries = 1u << MAP_PAGE_SHIFT;
-        if (entries > f->units - first)
-            entries = f->units - first;
-        int rc = store_state_reserve(f->store, f->map + first, entries * sizeof *f->map);
+        int rc = store_state_reserve(f->store, f->map + ((uint64_t)page << MAP_PAGE_SHIFT),
+                                     map_page_entries(f, page) * sizeof *f->map);
         if (rc)
             return rc;
         f->map_pages[page] = 1;
