@@ -54,6 +54,10 @@ struct drive *drive_open(const struct drive_config *config, const char *store_ki
     if (!store)
         return NULL;
     struct drive *drive = drive_kind(config)->create(config, sim, store, fresh, e);
+    if (drive && fresh && store_made(store, e)) {
+        drive_kind(config)->destroy(drive);
+        drive = NULL;
+    }
     if (!drive) {
         /* An image of a drive that was never finished would be taken for a whole one by the next start. */
         if (fresh)

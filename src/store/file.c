@@ -179,7 +179,8 @@ static int file_create(const struct store_config *config, struct err *e) {
 
 /* ---- an image that exists ---- */
 
-static int file_check(int fd, const struct store_config *config, struct err *e) {
+/* *unfinished: the image was left behind half made. */
+static int file_check(int fd, const struct store_config *config, bool *unfinished, struct err *e) {
     struct image_header *h = calloc(1, sizeof(*h));
     struct stat st;
     size_t got = 0;
@@ -197,7 +198,9 @@ static int file_check(int fd, const struct store_config *config, struct err *e) 
         got += (size_t)n;
     }
     rc = rc ? rc : image_check(h, got, (uint64_t)st.st_size, e);
-    rc = rc ? rc : image_match(h, config->bytes, config->identity ? config->identity : "", e);
+    *unfinished = !rc && image_unfinished(h);
+    if (!rc && !*unfinished)
+        rc = image_match(h, config->bytes, config->identity ? config->identity : "", e);
     free(h);
     return rc;
 }
@@ -205,6 +208,7 @@ static int file_check(int fd, const struct store_config *config, struct err *e) 
 /* Returns the locked descriptor or -errno; -ENOENT without `e` where no image is yet. */
 static int file_open_old(const struct store_config *config, struct err *e) {
     struct stat st;
+    bool unfinished = false;
     int fd = open(config->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return -ENOENT;
@@ -216,7 +220,11 @@ static int file_open_old(const struct store_config *config, struct err *e) {
     if (!rc && st.st_size == 0)
         rc = -ENOENT;
     rc = rc ? rc : file_lock(fd, e);
-    rc = rc ? rc : file_check(fd, config, e);
+    rc = rc ? rc : file_check(fd, config, &unfinished, e);
+    if (unfinished) {
+        log_info(LOG_STORE, "%s: this image was never finished; it is made anew", config->path);
+        rc = ftruncate(fd, 0) ? err_set(e, errno, "cannot empty it: %s", strerror(errno)) : -ENOENT;
+    }
     if (rc) {
         close(fd);
         return rc;
@@ -237,11 +245,24 @@ static void file_release(struct file_store *f) {
     free(f);
 }
 
-/* Mark the image in use before anything in it changes. */
+/* Mark the image in use before anything in it changes; a new one only when it has been made. */
 static int file_mark_in_use(struct file_store *f, bool created, struct err *e) {
     f->store.clean = created || le32_get(f->header->stop) == IMAGE_CLEAN;
+    if (created)
+        return 0;
     f->header->stop = le32_from(IMAGE_IN_USE);
     return file_sync(f->fd, e);
+}
+
+/* All that was made is durable before the word that says so. */
+static int file_made(struct store *store, struct err *e) {
+    struct file_store *f = file_of(store);
+    int rc = file_sync(f->fd, e);
+    f->header->stop = le32_from(rc ? IMAGE_MAKING : IMAGE_IN_USE);
+    rc = rc ? rc : file_sync(f->fd, e);
+    if (rc)
+        err_prefix(e, "%s: ", f->path);
+    return rc;
 }
 
 static int file_set_up(struct file_store *f, const struct store_config *config, struct sim *sim, bool created,
@@ -409,6 +430,7 @@ const struct store_ops store_file_ops = {
     .name = "file",
     .summary = "payload and state in one sparse image, kept when the program ends or is killed",
     .open = file_open,
+    .made = file_made,
     .close = file_close,
     .remove = file_remove,
     .discard = file_discard,

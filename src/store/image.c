@@ -34,7 +34,7 @@ int image_format(struct image_header *h, uint64_t payload_bytes, const char *ide
     h->super.identity_bytes = le32_from((uint32_t)length);
     h->super.identity_crc = le32_from(crc32c(identity, length));
     h->super.crc = le32_from(super_crc(&h->super));
-    h->stop = le32_from(IMAGE_IN_USE);
+    h->stop = le32_from(IMAGE_MAKING);
     memcpy(h->identity, identity, length);
     return 0;
 }
@@ -54,6 +54,10 @@ static int check_kind(const struct image_header *h, uint64_t header_bytes, struc
     return 0;
 }
 
+bool image_unfinished(const struct image_header *h) {
+    return le32_get(h->stop) == IMAGE_MAKING;
+}
+
 static int check_damage(const struct image_header *h, struct err *e) {
     const struct image_super *s = &h->super;
     uint32_t length = le32_get(s->identity_bytes);
@@ -64,7 +68,7 @@ static int check_damage(const struct image_header *h, struct err *e) {
     if (le32_get(s->header_bytes) != IMAGE_HEADER_BYTES || le64_get(s->payload_at) != IMAGE_PAYLOAD_AT)
         return err_set(e, EINVAL, "image is damaged: payload at %llu, must be %u", (ull)le64_get(s->payload_at),
                        IMAGE_PAYLOAD_AT);
-    if (le32_get(h->stop) != IMAGE_CLEAN && le32_get(h->stop) != IMAGE_IN_USE)
+    if (le32_get(h->stop) != IMAGE_CLEAN && le32_get(h->stop) != IMAGE_IN_USE && !image_unfinished(h))
         return err_set(e, EINVAL, "image is damaged: stop word 0x%08x", le32_get(h->stop));
     return 0;
 }
@@ -101,7 +105,7 @@ int image_check(const struct image_header *h, uint64_t header_bytes, uint64_t fi
     int rc = check_kind(h, header_bytes, e);
     if (!rc)
         rc = check_damage(h, e);
-    if (rc)
+    if (rc || image_unfinished(h))
         return rc;
     uint64_t end = check_areas(h, e);
     if (!end)

@@ -2,15 +2,16 @@
  * The format of a drive image, version 1. Little-endian; sparse.
  *
  *        0  struct image_super   what the image is of; never changes
- *     4096  le32 stop word       IMAGE_CLEAN or IMAGE_IN_USE
+ *     4096  le32 stop word       IMAGE_MAKING, IMAGE_IN_USE or IMAGE_CLEAN
  *     8192  directory            IMAGE_AREAS entries: where the state areas are
  *    12288  identity             text; the rest of the 64 KiB is zero
  *    1 MiB  payload              then the state areas, each at a multiple of 1 MiB
  *
- * A new image is made beside its place and renamed, so an image is never seen
- * half made. A directory entry counts once its `used` word says so, which is
- * written last: killing the process at any instant leaves a valid image. Every
- * byte that counts is covered by a checksum.
+ * A new image is made beside its place and renamed, so a header is never seen
+ * half made. What its owner puts into it first is marked as IMAGE_MAKING until
+ * it is complete and durable; nothing of an image left so counts. A directory entry counts once its `used` word says
+ * so, which is written last: killing the process at any instant leaves a valid image. Every byte that counts is covered
+ * by a checksum.
  */
 #ifndef DRIVELAB_STORE_IMAGE_H
 #define DRIVELAB_STORE_IMAGE_H
@@ -27,6 +28,7 @@
 #define IMAGE_AREAS        64
 #define IMAGE_IDENTITY_MAX (IMAGE_HEADER_BYTES - 12288u)
 #define IMAGE_PAYLOAD_AT   STORE_CHUNK_BYTES
+#define IMAGE_MAKING       0x454b414du /* "MAKE" */
 #define IMAGE_CLEAN        0x4e41454cu /* "LEAN" */
 #define IMAGE_IN_USE       0x45535549u /* "IUSE" */
 #define IMAGE_AREA_USED    0x41455241u /* "AREA" */
@@ -66,9 +68,13 @@ int image_format(struct image_header *h, uint64_t payload_bytes, const char *ide
 /*
  * Whether the first `header_bytes` of a file of `file_bytes` bytes are those of
  * a whole and undamaged image that this program understands. Any bytes are
- * allowed. 0 or -EINVAL with `e`; then only the fields up to version count.
+ * allowed. 0 or -EINVAL with `e`; then only the fields up to version count. Of an
+ * unfinished image no more is checked.
  */
 int image_check(const struct image_header *h, uint64_t header_bytes, uint64_t file_bytes, struct err *e);
+
+/* Whether a checked image was left behind by somebody who never finished making it. */
+bool image_unfinished(const struct image_header *h);
 
 /* Whether a checked image is that of this drive. 0 or -EINVAL with `e` naming what differs. */
 int image_match(const struct image_header *h, uint64_t payload_bytes, const char *identity, struct err *e);

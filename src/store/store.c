@@ -43,6 +43,10 @@ struct store *store_open(const struct store_config *config, struct sim *sim, boo
     return store;
 }
 
+int store_made(struct store *store, struct err *e) {
+    return store->ops->made ? store->ops->made(store, e) : 0;
+}
+
 static void areas_close(struct store *store) {
     while (store->areas) {
         struct store_area *area = store->areas;

@@ -42,9 +42,18 @@ struct store_config {
 /*
  * Open or create (also where an empty file is). `sim` may be NULL: flushes are
  * then done in the call. NULL with `e` filled: foreign, newer, truncated, damaged or
- * locked image, wrong identity, no space. *created says whether it is new.
+ * locked image, wrong identity, no space. *created says whether it is new. Who gets
+ * a new store fills in what belongs there from the start, then says
+ * store_made(): an image that was left behind before that, by a process or
+ * machine that died, is made anew by the next open.
  */
 struct store *store_open(const struct store_config *config, struct sim *sim, bool *created, struct err *e);
+
+/*
+ * A new store is complete. Makes what is there durable. 0, or -errno with `e`:
+ * it does not count as made. store_close() means the same.
+ */
+int store_made(struct store *store, struct err *e);
 
 /*
  * Durable close: flushes a file image. NULL is allowed. Flushes still under way

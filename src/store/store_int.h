@@ -36,6 +36,7 @@ struct store_ops {
     const char *summary;
     /* As store_open(); ops, sim and bytes are set by the wrapper afterwards. */
     struct store *(*open)(const struct store_config *, struct sim *, bool *created, struct err *);
+    int (*made)(struct store *, struct err *); /* as store_made(); NULL: nothing to do */
     /* As store_close(); areas are freed by the wrapper beforehand through area_close. */
     void (*close)(struct store *);
     void (*remove)(struct store *); /* NULL: as close */

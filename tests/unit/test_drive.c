@@ -545,6 +545,43 @@ static void test_drive_that_cannot_be_made_leaves_no_image(void **state) {
     assert_in_range(refusals, 1, 19);
 }
 
+#define PRECONDITIONED                                                                                                 \
+    ARGS("drive.capacity=1GiB", "nand.channels=2", "nand.luns=2", "nand.planes=2", "nand.blocks=48", "nand.pages=256", \
+         "ssd.precondition=random")
+
+/* Killed as soon as the image has its name, while the map is being filled. */
+static void kill_a_maker(const char *path, unsigned later_us) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        bed_open("file", path, PRECONDITIONED);
+        pause();
+    }
+    while (access(path, F_OK))
+        usleep(20);
+    usleep(later_us);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void test_drive_killed_while_made_is_made_anew(void **state) {
+    for (unsigned i = 0; i < 3; i++) {
+        char path[] = "/tmp/drivelab-test-making-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        close(fd);
+        unlink(path);
+        kill_a_maker(path, i * 3000);
+        struct bed b = bed_open("file", path, PRECONDITIONED);
+        json_t *stats = drive_stats(b.drive);
+        json_int_t mapped = json_integer_value(json_object_get(json_object_get(stats, "ftl"), "mapped_units"));
+        assert_int_equal(mapped, b.config.drive.capacity / UNIT);
+        json_decref(stats);
+        bed_close(&b);
+        unlink(path);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drive_config_errors_name_options_and_limits),
@@ -565,6 +602,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_torn_state_loses_nothing_flushed),
         cmocka_unit_test(test_ssd_torn_state_finds_unmarked_map),
         cmocka_unit_test(test_drive_that_cannot_be_made_leaves_no_image),
+        cmocka_unit_test(test_drive_killed_while_made_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

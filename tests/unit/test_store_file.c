@@ -246,6 +246,51 @@ static int in_child(int (*run)(struct fixture *), struct fixture *f) {
 
 #define CHILD_SKIP 77
 
+static int make_and_end(struct fixture *f, bool made) {
+    bool created, fresh;
+    struct store *s = store_open(&f->config, NULL, &created, NULL);
+    char *area = s ? store_state(s, "wear", 1, 300, &fresh, NULL) : NULL;
+    if (!area || !created || !fresh)
+        return 1;
+    memset(area, 7, 300);
+    memset(store_map(s, 5000, 300), 7, 300);
+    return made && store_made(s, NULL) ? 2 : 0;
+}
+
+static int make_half(struct fixture *f) {
+    return make_and_end(f, false);
+}
+
+static int make_whole(struct fixture *f) {
+    return make_and_end(f, true);
+}
+
+/* What its maker never finished counts for nothing; what he finished is there, also without a close. */
+static void test_file_makes_anew_what_was_never_finished(void **state) {
+    struct fixture *f = *state;
+    bool created, fresh;
+    struct store_config other = f->config;
+    other.identity = "another drive";
+    assert_int_equal(in_child(make_half, f), 0);
+    store_close(fixture_open(&other, NULL, &created));
+    assert_true(created);
+    unlink(f->path);
+    for (unsigned whole = 0; whole < 2; whole++) {
+        assert_int_equal(in_child(whole ? make_whole : make_half, f), 0);
+        assert_int_equal(access(f->path, F_OK), 0);
+        struct store *s = fixture_open(&f->config, NULL, &created);
+        const char *area = store_state(s, "wear", 1, 300, &fresh, NULL);
+        assert_non_null(area);
+        assert_int_equal(created, !whole);
+        assert_int_equal(fresh, !whole);
+        assert_int_equal(area[299], whole ? 7 : 0);
+        assert_int_equal(*(char *)store_map(s, 5000, 1), whole ? 7 : 0);
+        assert_int_equal(store_was_clean(s), !whole);
+        store_close(s);
+        unlink(f->path);
+    }
+}
+
 static int make_too_large_a_file(struct fixture *f) {
     bool created;
     struct err e = {0};
@@ -345,6 +390,8 @@ static void write_until_killed(struct fixture *f, int report) {
     bool created, fresh;
     struct store *s = store_open(&f->config, NULL, &created, NULL);
     uint64_t *count = s ? store_state(s, "count", 1, 8, &fresh, NULL) : NULL;
+    if (count && created && store_made(s, NULL))
+        count = NULL;
     while (count) {
         uint64_t slots = f->config.bytes / RECORD, at = *count % slots * RECORD;
         if (store_reserve(s, at, RECORD))
@@ -514,6 +561,7 @@ int main(void) {
         TEST(test_file_is_made_where_an_empty_one_is),
         QUICK(test_file_accepts_what_a_killed_maker_left),
         TEST(test_file_discard_gives_space_back),
+        QUICK(test_file_makes_anew_what_was_never_finished),
         TEST(test_file_state_holes_hide_nothing),
         TEST(test_file_reserve_by_writing_changes_no_byte),
         QUICK(test_file_refuses_more_than_a_file_may_have),

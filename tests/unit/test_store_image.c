@@ -13,6 +13,7 @@ static struct image_header *header_make(uint64_t *file_bytes) {
     uint64_t at;
     assert_non_null(h);
     assert_int_equal(image_format(h, PAYLOAD, FIXTURE_IDENTITY, NULL), 0);
+    h->stop = le32_from(IMAGE_CLEAN);
     int i = image_area_free(h, &at);
     image_area_commit(h, i, "wear", 1, at, 1000);
     i = image_area_free(h, &at);
