@@ -286,7 +286,9 @@ void ssd_flush(struct ssd *s, struct io *io) {
 static void accept_waiting(struct ssd *s) {
     while (s->wait_head) {
         struct io *io = s->wait_head, *next = io->next;
-        if (!accept(s, io))
+        if (!reserve(s, io)) /* a deallocation gave its space back meanwhile, and the disk is full */
+            ssd_write_part(s, io);
+        else if (!accept(s, io))
             return;
         s->wait_head = next;
     }
@@ -363,17 +365,24 @@ static void trim_units(struct ssd *s, struct io *io, uint32_t first, uint32_t en
         return;
     int rc = store_discard(s->store, (uint64_t)first << FTL_UNIT_SHIFT, (uint64_t)(end - first) << FTL_UNIT_SHIFT);
     if (rc) {
-        io_fail(io, IO_WRITE_FAULT, "the store could not give back %u units (errno %d)", end - first, -rc);
+        io_fail(io, IO_WRITE_FAULT, "the store could not give back %u units: %s", end - first, strerror(-rc));
         return;
     }
     forget_range(s, first, end);
     s->ftl.ops->trim(&s->ftl, first, end - first);
 }
 
-/* Bytes of a unit that are cleared while the rest stays. */
-static void zero_part(struct ssd *s, uint64_t offset, uint64_t bytes) {
-    if (s->payload && bytes && s->ftl.ops->translate(&s->ftl, (uint32_t)(offset >> FTL_UNIT_SHIFT)) != FTL_UNMAPPED)
-        memset(store_map(s->store, offset, bytes), 0, bytes);
+/*
+ * Bytes of a unit that are cleared while the rest stays. Mapped does not mean
+ * that the store has space there: writing zeros into a hole could need some.
+ */
+static void zero_part(struct ssd *s, struct io *io, uint64_t offset, uint64_t bytes) {
+    if (!bytes || s->ftl.ops->translate(&s->ftl, (uint32_t)(offset >> FTL_UNIT_SHIFT)) == FTL_UNMAPPED)
+        return;
+    int rc = store_discard(s->store, offset, bytes);
+    if (rc)
+        io_fail(io, IO_WRITE_FAULT, "the store could not clear %" PRIu64 " bytes at %" PRIu64 ": %s", bytes, offset,
+                strerror(-rc));
 }
 
 void ssd_trim(struct ssd *s, struct io *io) {
@@ -384,10 +393,10 @@ void ssd_trim(struct ssd *s, struct io *io) {
         return;
     }
     if (first > last) {
-        zero_part(s, start, io->bytes);
+        zero_part(s, io, start, io->bytes);
     } else {
-        zero_part(s, start, first - start);
-        zero_part(s, last, end - last);
+        zero_part(s, io, start, first - start);
+        zero_part(s, io, last, end - last);
         trim_units(s, io, (uint32_t)(first >> FTL_UNIT_SHIFT), (uint32_t)(last >> FTL_UNIT_SHIFT));
     }
     s->ftl.stalled = false;
