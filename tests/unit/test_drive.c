@@ -659,6 +659,26 @@ static void test_ssd_trims_part_of_a_hole_on_a_full_disk(void **state) {
     SKIP_OR_0(on_small_disk(trim_part_of_a_hole, "8m"));
 }
 
+/* The blocks' states of a very large drive have their space before anything runs. */
+static int open_large(const char *dir) {
+    char path[128];
+    struct drive_config config;
+    struct err e = {0};
+    snprintf(path, sizeof path, "%s/disk.img", dir);
+    configure(&config, ARGS("drive.capacity=16GiB", "nand.channels=32", "nand.luns=8", "nand.planes=1",
+                            "nand.blocks=33000", "nand.pages=1", "nand.page_bytes=4096", "nand.factory_bad_percent=1"));
+    struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    struct drive *drive = drive_open(&config, "file", path, sim, &e);
+    sim_free(sim);
+    if (drive || !strstr(e.text, "states of") || !strstr(e.text, "No space"))
+        return 2;
+    return access(path, F_OK) ? 0 : 3;
+}
+
+static void test_ssd_needs_space_for_the_states_of_its_blocks(void **state) {
+    SKIP_OR_0(on_small_disk(open_large, "8m"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drive_config_errors_name_options_and_limits),
@@ -681,6 +701,7 @@ int main(void) {
         cmocka_unit_test(test_drive_that_cannot_be_made_leaves_no_image),
         cmocka_unit_test(test_drive_killed_while_made_is_made_anew),
         cmocka_unit_test(test_ssd_trims_part_of_a_hole_on_a_full_disk),
+        cmocka_unit_test(test_ssd_needs_space_for_the_states_of_its_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,10 +143,15 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
     f->state = store_state(store, "nand.blocks", 1, f->total_blocks * sizeof *f->state, &fresh_state, e);
     if (!f->state)
         return -EIO; /* the store said why */
+    /* NAND writes to the states of its blocks whenever it likes. */
+    int rc = store_state_reserve(store, f->state, f->total_blocks * sizeof *f->state);
+    if (rc)
+        return err_set(e, -rc, "no space behind the drive for the states of %" PRIu64 " blocks: %s", f->total_blocks,
+                       strerror(-rc));
     f->nand = nand_new(&config->nand, sim, f->state, fresh_state, config->drive.seed, e);
     if (!f->nand)
         return -EINVAL;
-    int rc = f->ops->init(f, store, &fresh_map, e);
+    rc = f->ops->init(f, store, &fresh_map, e);
     if (!rc)
         rc = planes_init(f, e);
     if (rc)
