@@ -9,7 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/config.h"
-#include "cli/profiles.h"
+#include "drive/profile.h"
 
 static void list_drives(void) {
     printf("%-16s %s\n", "DRIVE", "WHAT IT IS");

@@ -8,7 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/config.h"
-#include "cli/profiles.h"
+#include "drive/profile.h"
 
 static void print_overview(void) {
     printf("drivelab %s: a laboratory of emulated drives\n\n", DRIVELAB_VERSION);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "cli/profiles.h"
+#include "drive/profile.h"
 
 static const char *const wait_names[] = {"spin", "sleep", NULL};
 
@@ -39,43 +38,10 @@ int config_init(struct config *config, struct err *e) {
     return 0;
 }
 
-static bool is_path(const char *drive) {
-    size_t len = strlen(drive);
-    return strchr(drive, '/') || (len > 4 && !strcmp(drive + len - 4, ".ini"));
-}
-
-static int unknown_drive(const char *drive, struct err *e) {
-    char names[600] = "";
-    const char *list[32] = {0};
-    unsigned n = 0;
-    for (const struct profile *p = profiles; p->name; p++) {
-        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", p == profiles ? "" : ", ", p->name);
-        if (n < 31)
-            list[n++] = p->name;
-    }
-    const char *nearest = text_nearest(drive, list);
-    return err_set(e, ENOENT, "no drive is called \"%s\"%s%s%s; built in are %s; or give the path of an INI file",
-                   drive, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "", names);
-}
-
-static int load_profile(struct config *config, const char *drive, struct err *e) {
-    if (is_path(drive)) {
-        const char *base = strrchr(drive, '/') ? strrchr(drive, '/') + 1 : drive;
-        snprintf(config->drive.name, sizeof(config->drive.name), "%.*s", (int)strcspn(base, "."), base);
-        return opt_load_ini(&config->set, drive, NULL, e);
-    }
-    for (const struct profile *p = profiles; p->name; p++)
-        if (!strcmp(p->name, drive)) {
-            snprintf(config->drive.name, sizeof(config->drive.name), "%s", drive);
-            return opt_load_ini_text(&config->set, drive, p->text, strlen(p->text), NULL, e);
-        }
-    return unknown_drive(drive, e);
-}
-
 int config_load(struct config *config, const char *drive, const struct config_overrides *overrides, struct err *e) {
     int ret = config_init(config, e);
     if (!ret)
-        ret = load_profile(config, drive, e);
+        ret = profile_load(&config->set, drive, NULL, config->drive.name, e);
     for (unsigned i = 0; !ret && i < overrides->count; i++)
         ret = opt_assign_arg(&config->set, overrides->text[i], e);
     return ret ? ret : drive_config_check(&config->drive, e);
