@@ -7,6 +7,7 @@
 #include "nvme/nvme_int.h"
 
 #define LBAF_COUNT 2
+#define NVMSET_ID  1 /* the whole drive; in endurance group 1 */
 
 static void pad(char *field, size_t size, const char *text) {
     size_t len = strnlen(text, size);
@@ -47,7 +48,7 @@ static void ctrl_io(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id) {
     id->ieee[2] = 0x52; /* locally administered, as in the identifiers */
     id->cmic = 1u << 1; /* several controllers */
     id->oaes = le32_from(NVME_OAES_NS_ATTRIBUTE);
-    id->ctratt = le32_from(le32_get(id->ctratt) | NVME_CTRATT_ENDURANCE_GROUP);
+    id->ctratt = le32_from(le32_get(id->ctratt) | NVME_CTRATT_NVM_SETS | NVME_CTRATT_ENDURANCE_GROUP);
     id->cntrltype = NVME_CNTRLTYPE_IO;
     id->oacs = le16_from(NVME_OACS_FORMAT);
     id->acl = 3;
@@ -56,6 +57,7 @@ static void ctrl_io(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id) {
     id->wctemp = le16_from(NVME_WARN_K);
     id->cctemp = le16_from(NVME_CRITICAL_K);
     id->tnvmcap.lo = id->megcap.lo = le64_from(s->drive->capacity);
+    id->nsetidmax = le16_from(NVMSET_ID);
     id->endgidmax = le16_from(1);
     id->sqes = 0x66;
     id->cqes = 0x44;
@@ -82,7 +84,7 @@ static struct nvme_status fill_ctrl(struct nvme_cmd *cmd, void *page) {
     return NVME_OK;
 }
 
-/* ---- 00h, 05h, 08h, 11h: namespace ---- */
+/* ---- 00h, 05h, 08h, 09h, 0Ah, 11h, 1Bh: namespace ---- */
 
 /* In blocks, as zero-based 16-bit field. */
 static le16 blocks_z(const struct nvme_ns *ns, uint64_t bytes) {
@@ -96,10 +98,19 @@ static uint8_t progress_of(const struct nvme_ns *ns) {
     return (uint8_t)(0x80 | (100 - ns->format.cursor * 100 / ns->bytes));
 }
 
-static void ns_formats(const struct nvme_ns *ns, struct nvme_id_ns *id) {
-    bool fine = ns->subsystem->limits.granularity <= 512;
+/* What does not depend on the namespace but on the block size its formats have. */
+static void ns_capabilities(const struct nvme_ns *ns, struct nvme_id_ns *id) {
+    const struct drive_limits *limits = &ns->subsystem->limits;
+    bool fine = limits->granularity <= 512;
+    id->nsfeat = NVME_NSFEAT_DEALLOC | NVME_NSFEAT_OPTPERF;
+    id->dlfeat = NVME_DLFEAT_ZEROES | NVME_DLFEAT_WZ_DEAC;
+    id->npwg = id->npwa = blocks_z(ns, limits->granularity);
+    id->npdg = id->npda = blocks_z(ns, limits->trim_granularity);
+    id->nows = blocks_z(ns, limits->optimal_write_bytes);
+    id->mssrl = le16_from((uint16_t)nvme_copy_range_lbas(ns));
+    id->mcl = le32_from(nvme_copy_total_lbas(ns));
+    id->msrc = NVME_COPY_RANGES - 1;
     id->nlbaf = LBAF_COUNT - 1;
-    id->flbas = ns->lba_shift == 12;
     id->lbaf[0] = (struct nvme_lbaf){.lbads = 9, .rp = fine ? 0 : 2};
     id->lbaf[1] = (struct nvme_lbaf){.lbads = 12, .rp = 0};
 }
@@ -107,23 +118,16 @@ static void ns_formats(const struct nvme_ns *ns, struct nvme_id_ns *id) {
 static struct nvme_status fill_ns(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_ns *id = page;
     const struct nvme_ns *ns = cmd->ns;
-    const struct drive_limits *limits = &ns->subsystem->limits;
+    ns_capabilities(ns, id);
     id->nsze = id->ncap = id->nuse = le64_from(ns->nsze);
-    id->nsfeat = NVME_NSFEAT_DEALLOC | NVME_NSFEAT_OPTPERF;
+    id->flbas = ns->lba_shift == 12;
     id->nmic = NVME_NMIC_SHARED;
     id->fpi = progress_of(ns);
-    id->dlfeat = NVME_DLFEAT_ZEROES | NVME_DLFEAT_WZ_DEAC;
     id->nvmcap.lo = le64_from(ns->bytes);
-    id->npwg = id->npwa = blocks_z(ns, limits->granularity);
-    id->npdg = id->npda = blocks_z(ns, limits->trim_granularity);
-    id->nows = blocks_z(ns, limits->optimal_write_bytes);
-    id->mssrl = le16_from((uint16_t)nvme_copy_range_lbas(ns));
-    id->mcl = le32_from(nvme_copy_total_lbas(ns));
-    id->msrc = NVME_COPY_RANGES - 1;
+    id->nvmsetid = le16_from(NVMSET_ID);
     id->endgid = le16_from(1);
     memcpy(id->nguid, ns->nguid, sizeof id->nguid);
     memcpy(id->eui64, ns->eui64, sizeof id->eui64);
-    ns_formats(ns, id);
     return NVME_OK;
 }
 
@@ -131,6 +135,7 @@ static struct nvme_status fill_independent_ns(struct nvme_cmd *cmd, void *page) 
     struct nvme_id_independent_ns *id = page;
     id->nmic = NVME_NMIC_SHARED;
     id->fpi = progress_of(cmd->ns);
+    id->nvmsetid = le16_from(NVMSET_ID);
     id->endgid = le16_from(1);
     id->nstat = 1; /* ready */
     return NVME_OK;
@@ -147,6 +152,29 @@ static struct nvme_status need_nvm(struct nvme_cmd *cmd) {
 /* The NVM command set has nothing to add: no protection information, no storage tags. */
 static struct nvme_status fill_cs_ns(struct nvme_cmd *cmd, void *page) {
     return need_nvm(cmd);
+}
+
+/* The format index of 09h and 0Ah: no namespace, only what one of that format could do. */
+static struct nvme_status need_format(struct nvme_cmd *cmd, uint32_t *index) {
+    *index = nvme_cdw(cmd, 11) & 0xffff;
+    if (*index >= LBAF_COUNT)
+        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11), "format index %u; 0 to %u exist", *index,
+                         LBAF_COUNT - 1);
+    return need_nvm(cmd);
+}
+
+static struct nvme_status fill_ns_format(struct nvme_cmd *cmd, void *page) {
+    uint32_t index;
+    struct nvme_status st = need_format(cmd, &index);
+    struct nvme_ns any = {.subsystem = nvme_cmd_subsystem(cmd), .lba_shift = index ? 12 : 9};
+    if (!st.v)
+        ns_capabilities(&any, page);
+    return st;
+}
+
+static struct nvme_status fill_cs_ns_format(struct nvme_cmd *cmd, void *page) {
+    uint32_t index;
+    return need_format(cmd, &index);
 }
 
 static struct nvme_status fill_cs_ctrl(struct nvme_cmd *cmd, void *page) {
@@ -208,6 +236,20 @@ static struct nvme_status list_ctrls(struct nvme_cmd *cmd, void *page) {
     return NVME_OK;
 }
 
+/* One set is all there is: every namespace shares all dies. */
+static struct nvme_status list_nvm_sets(struct nvme_cmd *cmd, void *page) {
+    const struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
+    struct nvme_id_nvmset *list = page;
+    if ((nvme_cdw(cmd, 11) & 0xffff) > NVMSET_ID)
+        return NVME_OK;
+    list->nid = 1;
+    list->ent[0].id = le16_from(NVMSET_ID);
+    list->ent[0].endgid = le16_from(1);
+    list->ent[0].optimal_write_size = le32_from(s->limits.optimal_write_bytes);
+    list->ent[0].tnvmsetcap.lo = le64_from(s->drive->capacity);
+    return NVME_OK;
+}
+
 static struct nvme_status list_endurance_groups(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_endurance_group_list *list = page;
     if ((nvme_cdw(cmd, 11) & 0xffff) <= 1) {
@@ -223,6 +265,25 @@ static struct nvme_status list_command_sets(struct nvme_cmd *cmd, void *page) {
     return NVME_OK;
 }
 
+/* ---- What is refused though hosts ask: the controller says in Identify that it is not there. ---- */
+
+static struct nvme_status no_namespace_management(struct nvme_cmd *cmd, void *page) {
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10),
+                     "no namespace granularity (CTRATT bit 7): namespaces are made by nvme.namespaces, not by hosts");
+}
+
+static struct nvme_status no_virtualization(struct nvme_cmd *cmd, void *page) {
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10), "no virtualization management (OACS bit 7)");
+}
+
+static struct nvme_status no_uuids(struct nvme_cmd *cmd, void *page) {
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10), "no UUID list (CTRATT bit 9)");
+}
+
+static struct nvme_status no_domains(struct nvme_cmd *cmd, void *page) {
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10), "no domains (CTRATT bit 10)");
+}
+
 /* ---- The table ---- */
 
 const struct nvme_cns_row nvme_cnses[] = {
@@ -230,16 +291,28 @@ const struct nvme_cns_row nvme_cnses[] = {
     {NVME_CNS_CTRL, "controller", true, false, fill_ctrl},
     {NVME_CNS_ACTIVE_NS_LIST, "active namespaces", false, false, list_ns},
     {NVME_CNS_NS_DESC_LIST, "namespace identification descriptors", false, true, list_descriptors},
+    {NVME_CNS_NVMSET_LIST, "NVM sets: one, with everything in it", false, false, list_nvm_sets},
     {NVME_CNS_CS_NS, "namespace, NVM command set", false, true, fill_cs_ns},
     {NVME_CNS_CS_CTRL, "controller, NVM command set", false, false, fill_cs_ctrl},
     {NVME_CNS_CS_ACTIVE_NS_LIST, "active namespaces of a command set", false, false, list_cs_ns},
     {NVME_CNS_INDEPENDENT_NS, "namespace, independent of command set", false, true, fill_independent_ns},
+    {NVME_CNS_NS_FORMAT, "namespace of a format index", false, false, fill_ns_format},
+    {NVME_CNS_CS_NS_FORMAT, "namespace of a format index, NVM command set", false, false, fill_cs_ns_format},
     {NVME_CNS_ALLOCATED_NS_LIST, "allocated namespaces", false, false, list_ns},
     {NVME_CNS_ALLOCATED_NS, "allocated namespace", false, true, fill_ns},
     {NVME_CNS_NS_CTRL_LIST, "controllers of a namespace", false, true, list_ctrls},
     {NVME_CNS_CTRL_LIST, "controllers", false, false, list_ctrls},
+    {NVME_CNS_PRIMARY_CTRL_CAPS, "primary controller capabilities: refused, no virtualization management", false, false,
+     no_virtualization},
+    {NVME_CNS_SECONDARY_CTRL_LIST, "secondary controllers: refused, no virtualization management", false, false,
+     no_virtualization},
+    {NVME_CNS_NS_GRANULARITY, "namespace granularity: refused, no namespace management", false, false,
+     no_namespace_management},
+    {NVME_CNS_UUID_LIST, "UUIDs: refused, none are used", false, false, no_uuids},
+    {NVME_CNS_DOMAIN_LIST, "domains: refused, there are none", false, false, no_domains},
     {NVME_CNS_ENDURANCE_GROUP_LIST, "endurance groups", false, false, list_endurance_groups},
     {NVME_CNS_CS_ALLOCATED_NS_LIST, "allocated namespaces of a command set", false, false, list_cs_ns},
+    {NVME_CNS_CS_ALLOCATED_NS, "allocated namespace, NVM command set", false, true, fill_cs_ns},
     {NVME_CNS_IOCS, "I/O command sets", false, false, list_command_sets},
     {.name = NULL},
 };

@@ -416,6 +416,7 @@ _Static_assert(offsetof(struct nvme_id_ctrl, psd) == 2048, "identify controller"
 #define NVME_LPA_EXTENDED           (1u << 2)
 #define NVME_LPA_LID_SUPPORTED      (1u << 5)
 #define NVME_CTRATT_HOSTID_128      (1u << 0)
+#define NVME_CTRATT_NVM_SETS        (1u << 2)
 #define NVME_CTRATT_ENDURANCE_GROUP (1u << 4)
 #define NVME_CTRATT_TBKAS           (1u << 6)
 #define NVME_SGLS_SUPPORTED         (1u << 0)

@@ -18,7 +18,15 @@ static const struct admin_case admin_cases[] = {
     {"self-test", NVME_ADMIN_DEVICE_SELF_TEST, 0, 1, 0, 0, NVME_SC_INVALID_OPCODE, 0},
     {"sanitize", NVME_ADMIN_SANITIZE, 0, 2, 0, 0, NVME_SC_INVALID_OPCODE, 0},
     {"read on the admin queue", 0xc2, 1, 0, 0, 0, NVME_SC_INVALID_OPCODE, 0},
-    {"identify: CNS 0Ah", NVME_ADMIN_IDENTIFY, 1, 0x0a, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: CNS 09h, format 2", NVME_ADMIN_IDENTIFY, 0, 0x09, 2, 0, NVME_SC_INVALID_FIELD, 44},
+    {"identify: CNS 0Ah, format 2", NVME_ADMIN_IDENTIFY, 0, 0x0a, 2, 0, NVME_SC_INVALID_FIELD, 44},
+    {"identify: CNS 0Ah, command set 7", NVME_ADMIN_IDENTIFY, 0, 0x0a, 7u << 24, 0, NVME_SC_INVALID_FIELD, 47},
+    {"identify: virtualization", NVME_ADMIN_IDENTIFY, 0, 0x14, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: secondary controllers", NVME_ADMIN_IDENTIFY, 0, 0x15, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: granularity", NVME_ADMIN_IDENTIFY, 0, 0x16, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: UUIDs", NVME_ADMIN_IDENTIFY, 0, 0x17, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: domains", NVME_ADMIN_IDENTIFY, 0, 0x18, 0, 0, NVME_SC_INVALID_FIELD, 40},
+    {"identify: CNS 0Bh", NVME_ADMIN_IDENTIFY, 1, 0x0b, 0, 0, NVME_SC_INVALID_FIELD, 40},
     {"identify: CNS FFh", NVME_ADMIN_IDENTIFY, 1, 0xff, 0, 0, NVME_SC_INVALID_FIELD, 40},
     {"identify: NSID 0", NVME_ADMIN_IDENTIFY, 0, 0, 0, 0, NVME_SC_INVALID_NS, 4},
     {"identify: NSID 3", NVME_ADMIN_IDENTIFY, 3, 0, 0, 0, NVME_SC_INVALID_NS, 4},
@@ -118,6 +126,55 @@ static void test_nvme_identify_controller(void **state) {
     assert_int_equal(le64_get(id.tnvmcap.lo), 64 << 20);
     assert_int_equal(id.cmic & 2, 2);
     bed_free(bed);
+}
+
+static void test_nvme_identify_nvm_sets(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    struct nvme_id_nvmset list;
+    bed_up(bed, 0);
+    assert_int_equal(bed_identify(bed, NVME_CNS_CTRL, 0, 0), 0);
+    const struct nvme_id_ctrl *ctrl = bed_out(bed, 0);
+    assert_true(le32_get(ctrl->ctratt) & NVME_CTRATT_NVM_SETS);
+    assert_int_equal(le16_get(ctrl->nsetidmax), 1);
+    for (uint16_t from = 0; from <= 2; from++) {
+        assert_int_equal(bed_identify(bed, NVME_CNS_NVMSET_LIST, 0, from), 0);
+        memcpy(&list, bed_out(bed, 0), sizeof list);
+        assert_int_equal(list.nid, from <= 1);
+        assert_int_equal(le16_get(list.ent[0].id), from <= 1);
+        assert_int_equal(le64_get(list.ent[0].tnvmsetcap.lo), from <= 1 ? bed->drive->capacity : 0);
+        assert_int_equal(le64_get(list.ent[0].unvmsetcap.lo), 0);
+    }
+    assert_int_equal(bed_identify(bed, NVME_CNS_NS, 1, 0), 0);
+    assert_int_equal(le16_get(((struct nvme_id_ns *)bed_out(bed, 0))->nvmsetid), 1);
+    assert_int_equal(bed_identify(bed, NVME_CNS_INDEPENDENT_NS, 1, 0), 0);
+    assert_int_equal(le16_get(((struct nvme_id_independent_ns *)bed_out(bed, 0))->nvmsetid), 1);
+    bed_free(bed);
+}
+
+/* As a namespace of that format would say, less what only a namespace has. */
+static void test_nvme_identify_formats(void **state) {
+    static const char *const options[2] = {"nvme.lba_bytes=512", "nvme.lba_bytes=4096"};
+    for (uint16_t index = 0; index < 2; index++) {
+        struct bed *bed = bed_new(NULL, (const char *const[]){options[index], NULL});
+        struct nvme_id_ns ns, format, other;
+        bed_up(bed, 0);
+        assert_int_equal(bed_identify(bed, NVME_CNS_NS, 1, 0), 0);
+        memcpy(&ns, bed_out(bed, 0), sizeof ns);
+        assert_int_equal(bed_identify(bed, NVME_CNS_NS_FORMAT, 0, index), 0);
+        memcpy(&format, bed_out(bed, 0), sizeof format);
+        assert_int_equal(bed_identify(bed, NVME_CNS_NS_FORMAT, 0, !index), 0);
+        memcpy(&other, bed_out(bed, 0), sizeof other);
+        assert_int_equal(le64_get(format.nsze), 0);
+        assert_int_equal(format.flbas | format.fpi | format.nmic, 0);
+        assert_int_equal(le16_get(format.mssrl), le16_get(ns.mssrl));
+        assert_int_not_equal(le16_get(format.mssrl), le16_get(other.mssrl));
+        assert_int_equal(le16_get(format.npwg), le16_get(ns.npwg));
+        assert_int_equal(format.nlbaf, ns.nlbaf);
+        assert_memory_equal(format.lbaf, ns.lbaf, sizeof ns.lbaf);
+        assert_int_equal(bed_identify(bed, NVME_CNS_CS_NS_FORMAT, 0, index), 0);
+        assert_int_equal(bed_identify(bed, NVME_CNS_CS_ALLOCATED_NS, 1, 0), 0);
+        bed_free(bed);
+    }
 }
 
 static void test_nvme_identify_namespace(void **state) {
@@ -702,6 +759,8 @@ static void test_nvme_tables_document_themselves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nvme_admin_refusals),
+        cmocka_unit_test(test_nvme_identify_nvm_sets),
+        cmocka_unit_test(test_nvme_identify_formats),
         cmocka_unit_test(test_nvme_identify_controller),
         cmocka_unit_test(test_nvme_identify_namespace),
         cmocka_unit_test(test_nvme_identify_lists),

@@ -33,6 +33,12 @@ if [ "$TARGET" = drivelab ]; then
     nvme list-ctrl "$CTRL"
     nvme list-endgrp "$CTRL"
     nvme endurance-log "$CTRL" --group-id=1
+    contains "id-nvmset" "$(nvme id-nvmset "$CTRL")" "nvmset_id"
+    contains "id-ns-lba-format" \
+        "$(nvme id-ns-lba-format "$CTRL" --lba-format-index=1)" "lbads:12"
+    nvme nvm-id-ns-lba-format "$CTRL" --lba-format-index=0
+    refused "namespace granularity" "Invalid Field in Command" \
+        nvme id-ns-granularity "$CTRL"
 fi
 
 # releases of nvme-cli disagree about 0x
