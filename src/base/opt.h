@@ -23,7 +23,7 @@ enum opt_type {
     OPT_BOOL,   /* bool: yes/no, on/off, true/false, 1/0 */
     OPT_U32,    /* uint32_t */
     OPT_U64,    /* uint64_t */
-    OPT_SIZE,   /* uint64_t bytes; suffixes B, K/KiB, M/MiB, G/GiB, T/TiB (powers of 1024), KB.. (powers of 1000) */
+    OPT_SIZE,   /* uint64_t bytes; suffixes B, K/KiB, M/MiB, G, T, P, E (powers of 1024), KB.. (powers of 1000) */
     OPT_TIME,   /* int64_t nanoseconds; suffixes ns (default), us, ms, s */
     OPT_DOUBLE, /* double */
     OPT_ENUM,   /* int: index into choices */

@@ -24,6 +24,12 @@ struct suffix {
 };
 
 static const struct suffix size_suffixes[] = {
+    {"EiB", 1ull << 60},
+    {"E", 1ull << 60},
+    {"EB", 1000000000000000000},
+    {"PiB", 1ull << 50},
+    {"P", 1ull << 50},
+    {"PB", 1000000000000000},
     {"TiB", 1ull << 40},
     {"T", 1ull << 40},
     {"TB", 1000000000000},
@@ -287,9 +293,19 @@ int opt_value_parse(const struct opt_row *row, void *config, const char *text, s
 
 /* Units that values are printed in: exact, and read back by the parsers above. */
 static const struct suffix size_units[] = {
-    {"TiB", 1ull << 40}, {"TB", 1000000000000}, {"GiB", 1ull << 30},
-    {"GB", 1000000000},  {"MiB", 1ull << 20},   {"MB", 1000000},
-    {"KiB", 1ull << 10}, {"KB", 1000},          {"", 1},
+    {"EiB", 1ull << 60},
+    {"EB", 1000000000000000000},
+    {"PiB", 1ull << 50},
+    {"PB", 1000000000000000},
+    {"TiB", 1ull << 40},
+    {"TB", 1000000000000},
+    {"GiB", 1ull << 30},
+    {"GB", 1000000000},
+    {"MiB", 1ull << 20},
+    {"MB", 1000000},
+    {"KiB", 1ull << 10},
+    {"KB", 1000},
+    {"", 1},
 };
 static const struct suffix time_units[] = {{"s", 1000000000}, {"ms", 1000000}, {"us", 1000}, {"ns", 1}};
 
@@ -378,7 +394,7 @@ static void print_bound(const struct opt_row *row, double v, char *buf, size_t s
         print_size(v >= 0x1p64 ? UINT64_MAX : (uint64_t)v, buf, size);
     else if (row->type == OPT_TIME || row->type == OPT_TIMES)
         print_time(v >= 0x1p63 ? INT64_MAX : (int64_t)v, buf, size);
-    else if (row->type == OPT_DOUBLE)
+    else if (v != floor(v))
         print_double(v, buf, size);
     else
         snprintf(buf, size, "%.0f", v);
@@ -400,7 +416,7 @@ static const char *type_range(enum opt_type type) {
     case OPT_U64:
         return "0..18446744073709551615";
     case OPT_SIZE:
-        return "0..16777215TiB";
+        return "less than 16EiB";
     case OPT_TIME:
     case OPT_TIMES:
         return "0..9223372036s";

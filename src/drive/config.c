@@ -18,7 +18,7 @@ const struct opt_row drive_opts[] = {
     ROW(kind, .type = OPT_ENUM, .choices = kind_names, .def = "ssd", .help = "what the drive is made of"),
     ROW(model, .type = OPT_STRING, .def = "drivelab drive",
         .help = "model number reported to hosts, 1 to 40 characters"),
-    ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = 0x1p62, .def = "16GiB", .unit = "bytes",
+    ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = STORE_BYTES_MAX, .def = "16GiB", .unit = "bytes",
         .help = "bytes a host can address; a multiple of 4 KiB"),
     ROW(seed, .type = OPT_U64, .def = "1", .help = "seed of everything random in the drive"),
     ROW(huge_pages, .type = OPT_BOOL, .def = "no",
@@ -51,8 +51,8 @@ int drive_config_init(struct drive_config *config, struct opt_set *set, struct e
 
 int drive_config_check(const struct drive_config *config, struct err *e) {
     const struct drive_common_config *d = &config->drive;
-    if (d->capacity < 1 << 20 || d->capacity > 1ull << 62 || d->capacity % 4096)
-        return err_set(e, EINVAL, "drive.capacity = %" PRIu64 ": allowed are multiples of 4096 from 1 MiB to 2^62",
+    if (d->capacity < 1 << 20 || d->capacity > STORE_BYTES_MAX || d->capacity % 4096)
+        return err_set(e, EINVAL, "drive.capacity = %" PRIu64 ": allowed are multiples of 4096 from 1MiB to 1PiB",
                        d->capacity);
     return drive_kind(config)->check(config, e);
 }

@@ -125,6 +125,12 @@ static void refused(const char *const *args, const char *const *words) {
 }
 
 static void test_drive_config_errors_name_options_and_limits(void **state) {
+    struct drive_config config;
+    struct opt_set set = {0};
+    struct err e = {0};
+    drive_config_init(&config, &set, &e);
+    assert_int_equal(opt_assign_arg(&set, "drive.capacity=0", &e), -EINVAL);
+    assert_non_null(strstr(e.text, "drive.capacity: 0 is out of range (1MiB..1PiB)"));
     refused(ARGS("drive.capacity=100TiB"), ARGS("drive.capacity", "nand.channels=8", "ssd.op_percent=7", "largest"));
     refused(ARGS("drive.capacity=1048577"), ARGS("drive.capacity", "1048577", "4096"));
     refused(ARGS("ssd.plane_order=CLL"), ARGS("ssd.plane_order", "CLL", "PCL"));
