@@ -182,7 +182,7 @@ static bool back_to_loading(struct die *d, int64_t now) {
  */
 static void make_way(struct die *d, int64_t now) {
     int64_t at = d->run_from > now ? d->run_from : now;
-    if (!(d->waiting & (1u << NAND_QUEUE_URGENT_READ)) || !may_pass(d, d->cur))
+    if (!(d->waiting & (1u << NAND_QUEUE_URGENT_READ)) || d->held || !may_pass(d, d->cur))
         return;
     if (d->cur->kind == NAND_PROGRAM && d->nand->cache_program && back_to_loading(d, now))
         die_kick(d, now);
@@ -194,7 +194,7 @@ static void make_way(struct die *d, int64_t now) {
 
 static void start_idle(struct die *d, int64_t now) {
     const struct nand *n = d->nand;
-    if (d->out_mask && !n->cache_read)
+    if (unlikely(d->held) || (d->out_mask && !n->cache_read))
         return;
     if (d->suspended) {
         if (may_pass(d, d->suspended))

@@ -43,8 +43,22 @@ static void set_chances(struct nand *n, const struct nand_config *c) {
     n->fail_below[NAND_READ] = chance_of_2_64(c->read_fail_ppm / 1e6);
     n->fail_below[NAND_PROGRAM] = chance_of_2_64(c->program_fail_ppm / 1e6);
     n->fail_below[NAND_ERASE] = chance_of_2_64(c->erase_fail_ppm / 1e6);
-    if (c->endurance)
-        n->wear_slope = chance_of_2_64(100.0 / c->endurance / c->endurance);
+    n->wear_slope = c->endurance ? chance_of_2_64(100.0 / c->endurance / c->endurance) : 0;
+    nand_may_fail(n);
+}
+
+static void set_config(struct nand *n, const struct nand_config *c) {
+    n->config = *c;
+    n->starvation_limit = c->starvation_limit;
+    n->multi_plane = c->multi_plane && c->planes > 1;
+    n->cache_read = c->cache_read;
+    n->cache_program = c->cache_program;
+    set_times(n, c);
+    set_chances(n, c);
+}
+
+void nand_reconfigure(struct nand *n, const struct nand_config *config) {
+    set_config(n, config);
 }
 
 static void draw_factory_bad(struct nand *n, uint64_t seed) {
@@ -80,15 +94,10 @@ struct nand *nand_new(const struct nand_config *config, struct sim *sim, struct 
     if (!n->dies || !n->channels)
         goto no_memory;
     n->sim = sim;
-    n->config = *config;
     n->blocks = blocks;
-    n->starvation_limit = config->starvation_limit;
-    n->multi_plane = config->multi_plane && config->planes > 1;
-    n->cache_read = config->cache_read;
-    n->cache_program = config->cache_program;
     n->created_ns = sim_now(sim);
-    set_times(n, config);
-    set_chances(n, config);
+    set_config(n, config);
+    nand_faults_init(n);
     rng_init(&n->rng, seed, STREAM_FAILURES);
     sim_event_init(&n->reject_ev, reject_event);
     for (uint32_t i = 0; i < config->channels; i++)
@@ -112,6 +121,7 @@ void nand_free(struct nand *n) {
         return;
     if (n->dies && n->channels && n->sim)
         nand_power_cut(n);
+    nand_faults_release(n);
     free(n->dies);
     free(n->channels);
     free(n);
@@ -123,6 +133,7 @@ void nand_power_cut(struct nand *n) {
         channel_power_cut(&n->channels[i]);
     for (uint32_t i = 0; i < nand_die_count(&n->config); i++)
         die_power_cut(&n->dies[i]);
+    nand_holds_clear(n);
     sim_cancel(n->sim, &n->reject_ev);
     n->reject_head = n->reject_tail = NULL;
 }
@@ -198,13 +209,13 @@ void nand_finish(struct nand *n, struct die *d, struct nand_op *op) {
     op->done(op);
 }
 
-static bool injected(struct nand *n, uint64_t below) {
-    return below && rng_next(&n->rng) < below;
+static inline bool fails(struct nand *n, const struct nand_op *op) {
+    return unlikely(n->may_fail[op->kind]) && nand_fails(n, op);
 }
 
 static uint8_t apply_read(struct nand *n, struct nand_op *op, const struct nand_block *b) {
     if (op->page < b->next_page)
-        return injected(n, n->fail_below[NAND_READ]) ? NAND_FAILED : NAND_DONE;
+        return fails(n, op) ? NAND_FAILED : NAND_DONE;
     misuse(n, op, "page is erased");
     return NAND_FAILED;
 }
@@ -217,7 +228,7 @@ static uint8_t apply_program(struct nand *n, struct nand_op *op, struct nand_blo
         return NAND_FAILED;
     }
     b->next_page++;
-    if (!injected(n, n->fail_below[NAND_PROGRAM]))
+    if (!fails(n, op))
         return NAND_DONE;
     b->bad = 2;
     return NAND_FAILED;
@@ -231,11 +242,16 @@ static uint64_t wear_chance(const struct nand *n, uint32_t erases) {
                                                                                                     : chance;
 }
 
-static uint8_t apply_erase(struct nand *n, struct nand_block *b) {
+static bool worn(struct nand *n, const struct nand_block *b) {
+    uint64_t chance = wear_chance(n, b->erases);
+    return chance && rng_next(&n->rng) < chance;
+}
+
+static uint8_t apply_erase(struct nand *n, const struct nand_op *op, struct nand_block *b) {
     if (b->bad)
         return NAND_FAILED;
     b->erases++;
-    if (injected(n, n->fail_below[NAND_ERASE]) || injected(n, wear_chance(n, b->erases))) {
+    if (fails(n, op) || worn(n, b)) {
         b->bad = 2;
         return NAND_FAILED;
     }
@@ -250,7 +266,7 @@ void nand_apply(struct nand *n, struct die *d, struct nand_op *op) {
     else if (op->kind == NAND_PROGRAM)
         op->result = apply_program(n, op, b);
     else
-        op->result = apply_erase(n, b);
+        op->result = apply_erase(n, op, b);
     n->counters.failed[op->kind] += op->result == NAND_FAILED;
 }
 

@@ -169,6 +169,50 @@ struct nand_observer {
 };
 void nand_observe(struct nand *nand, struct nand_observer *observer);
 
+/*
+ * Faults from outside, for tests of what stands above. They cost nothing while
+ * there are none.
+ *
+ * A fault fails the next `count` operations of its kind at its place that would
+ * have succeeded: a read is uncorrectable, a program or erase fails its status
+ * and its block goes bad. It is forgotten once it has failed that many. Power
+ * cuts leave faults as they are.
+ */
+#define NAND_ANY    UINT32_MAX
+#define NAND_FAULTS 64 /* at once */
+
+struct nand_fault {
+    uint32_t id;                /* the caller's name for it */
+    uint8_t kind;               /* enum nand_kind */
+    uint32_t die, plane, block; /* NAND_ANY: any; block is one of its plane */
+    uint64_t count;             /* operations still to fail */
+};
+
+/* 0; -EINVAL with `e` naming what does not exist, -ENOSPC if there are NAND_FAULTS already. */
+int nand_fault_add(struct nand *nand, const struct nand_fault *fault, struct err *e);
+
+/* Copy the faults, oldest first; returns how many. `faults` has room for NAND_FAULTS. */
+unsigned nand_faults(const struct nand *nand, struct nand_fault *faults);
+
+/* Forget the fault `id`; false if there is none. */
+bool nand_fault_clear(struct nand *nand, uint32_t id);
+
+/*
+ * Have a die start nothing for `for_ns`; what its array does already goes on to
+ * its end. A later end of an earlier call stays. A power cut ends it. 0, or
+ * -EINVAL, -ENOMEM with `e`.
+ */
+int nand_hold(struct nand *nand, uint32_t die, int64_t for_ns, struct err *e);
+
+/* When the die goes on; 0: it is not held. */
+int64_t nand_held_until(const struct nand *nand, uint32_t die);
+
+/* Let the die go on now; false if it was not held. */
+bool nand_release(struct nand *nand, uint32_t die);
+
+/* Options of rows with `runtime` have changed: follow. The rest of `config` must be as it was. */
+void nand_reconfigure(struct nand *nand, const struct nand_config *config);
+
 /* Verify all invariants; 0, or -EFAULT with `e` saying which is broken. Not from inside done(). */
 int nand_check(const struct nand *nand, struct err *e);
 

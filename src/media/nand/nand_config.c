@@ -15,6 +15,8 @@ static const char *const cell_names[] = {"slc", "mlc", "tlc", "qlc", NULL};
 
 #define ROW(field, kind, low, high, text, unit_text, meaning)                                                          \
     { "nand", #field, kind, offsetof(struct nand_config, field), low, high, text, NULL, unit_text, meaning, false }
+#define LIVE(field, kind, low, high, text, unit_text, meaning)                                                         \
+    { "nand", #field, kind, offsetof(struct nand_config, field), low, high, text, NULL, unit_text, meaning, true }
 
 const struct opt_row nand_opts[] = {
     ROW(channels, OPT_U32, 1, 64, "8", NULL, "channels; each is one bus"),
@@ -25,28 +27,28 @@ const struct opt_row nand_opts[] = {
     ROW(page_bytes, OPT_U32, 512, 131072, "16384", "bytes", "page size; a multiple of 512"),
     {"nand", "cell", OPT_ENUM, offsetof(struct nand_config, cell), 0, 0, "tlc", cell_names, NULL,
      "bits per cell; the type of page p is p modulo the bits per cell", false},
-    ROW(read_time, OPT_TIMES, 0, 1e9, "45us,60us,75us", "ns",
-        "array read time per page type, lower page first; or one"),
-    ROW(program_time, OPT_TIMES, 0, 1e9, "400us", "ns", "array program time per page type, lower page first; or one"),
-    ROW(erase_time, OPT_TIME, 0, 1e9, "3500us", "ns", "block erase time"),
-    ROW(command_time, OPT_TIME, 0, 1e6, "200ns", "ns", "command and address cycles on the bus, per operation"),
-    ROW(bus_mts, OPT_U32, 0, 16000, "1200", "MT/s", "transfer rate of a channel, bytes per microsecond; 0: no time"),
+    LIVE(read_time, OPT_TIMES, 0, 1e9, "45us,60us,75us", "ns",
+         "array read time per page type, lower page first; or one"),
+    LIVE(program_time, OPT_TIMES, 0, 1e9, "400us", "ns", "array program time per page type, lower page first; or one"),
+    LIVE(erase_time, OPT_TIME, 0, 1e9, "3500us", "ns", "block erase time"),
+    LIVE(command_time, OPT_TIME, 0, 1e6, "200ns", "ns", "command and address cycles on the bus, per operation"),
+    LIVE(bus_mts, OPT_U32, 0, 16000, "1200", "MT/s", "transfer rate of a channel, bytes per microsecond; 0: no time"),
     ROW(multi_plane, OPT_BOOL, 0, 0, "yes", NULL, "run waiting operations of equal page on several planes as one"),
     ROW(cache_read, OPT_BOOL, 0, 0, "yes", NULL, "the array reads on while read data waits for the bus"),
     ROW(cache_program, OPT_BOOL, 0, 0, "yes", NULL, "the next data comes in while the array programs"),
-    ROW(program_suspend, OPT_BOOL, 0, 0, "yes", NULL, "host reads suspend a running program"),
-    ROW(erase_suspend, OPT_BOOL, 0, 0, "yes", NULL, "host reads suspend a running erase"),
-    ROW(suspend_limit, OPT_U32, 0, 255, "8", NULL, "suspensions of one operation; then it runs to its end"),
-    ROW(suspend_time, OPT_TIME, 0, 1e7, "15us", "ns", "from the suspend command until the array is free"),
-    ROW(resume_time, OPT_TIME, 0, 1e7, "5us", "ns", "from the resume command until the array goes on"),
-    ROW(suspend_min_remaining, OPT_TIME, 0, 1e9, "50us", "ns", "what is nearer to its end is not suspended"),
-    ROW(starvation_limit, OPT_U32, 0, 1 << 20, "32", NULL, "later operations that may run before a waiting one"),
-    ROW(endurance, OPT_U32, 0, 100000000, "3000", "cycles",
-        "erases of a block until erases begin to fail; 0: no limit"),
+    LIVE(program_suspend, OPT_BOOL, 0, 0, "yes", NULL, "host reads suspend a running program"),
+    LIVE(erase_suspend, OPT_BOOL, 0, 0, "yes", NULL, "host reads suspend a running erase"),
+    LIVE(suspend_limit, OPT_U32, 0, 255, "8", NULL, "suspensions of one operation; then it runs to its end"),
+    LIVE(suspend_time, OPT_TIME, 0, 1e7, "15us", "ns", "from the suspend command until the array is free"),
+    LIVE(resume_time, OPT_TIME, 0, 1e7, "5us", "ns", "from the resume command until the array goes on"),
+    LIVE(suspend_min_remaining, OPT_TIME, 0, 1e9, "50us", "ns", "what is nearer to its end is not suspended"),
+    LIVE(starvation_limit, OPT_U32, 0, 1 << 20, "32", NULL, "later operations that may run before a waiting one"),
+    LIVE(endurance, OPT_U32, 0, 100000000, "3000", "cycles",
+         "erases of a block until erases begin to fail; 0: no limit"),
     ROW(factory_bad_percent, OPT_DOUBLE, 0, 50, "0", "%", "share of blocks bad from the factory"),
-    ROW(read_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a read is uncorrectable"),
-    ROW(program_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a program fails and its block goes bad"),
-    ROW(erase_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that an erase fails and its block goes bad"),
+    LIVE(read_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a read is uncorrectable"),
+    LIVE(program_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a program fails and its block goes bad"),
+    LIVE(erase_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that an erase fails and its block goes bad"),
     {NULL},
 };
 

@@ -27,6 +27,7 @@
  *     it is empty.
  *  5. Queues are in order of submission; `waiting` has a bit for each that is
  *     not empty.
+ *  6. A die with work is idle only while it is held.
  *
  * Event economy: a phase whose end nobody waits for has no event. The bus is
  * only "busy until"; a command followed by array time is one event at the end
@@ -62,6 +63,7 @@ struct die {
     int64_t run_from;    /* DIE_RUN: array time starts here (maybe in the future); DIE_SUSPEND: suspension began */
     uint8_t state;       /* enum die_state */
     uint8_t waiting;     /* bit per queue that is not empty */
+    bool held;           /* a fault: starts nothing */
     uint16_t cur_mask;   /* planes of cur */
     uint16_t out_mask;
     uint16_t index;
@@ -111,7 +113,8 @@ struct nand {
     struct die *dies;
     struct channel *channels;
     struct nand_observer *observer;
-    uint32_t epoch; /* counts power cuts */
+    uint32_t epoch;            /* counts power cuts */
+    bool may_fail[NAND_KINDS]; /* by chance or by a fault */
     uint64_t fail_below[NAND_KINDS];
     struct rng rng;
     struct nand_counters counters;
@@ -123,6 +126,10 @@ struct nand {
     struct nand_op *reject_head, *reject_tail;
     uint64_t misuses;
     char first_misuse[160];
+    struct nand_fault faults[NAND_FAULTS];
+    unsigned fault_count;
+    int64_t *held_until; /* of each die; NULL until the first is held */
+    struct sim_event held_ev;
 };
 
 static inline uint32_t nand_page_type(const struct nand *n, uint32_t page) {
@@ -203,6 +210,16 @@ void bus_in(struct channel *ch, struct die *d, int64_t now);
 /* Between these requests only queue, so that arbitration sees all of them. */
 void bus_cork(struct channel *ch);
 void bus_uncork(struct channel *ch, int64_t now);
+
+/* --- fault.c --- */
+
+void nand_faults_init(struct nand *n);
+void nand_faults_release(struct nand *n);
+void nand_holds_clear(struct nand *n); /* a power cut */
+void nand_may_fail(struct nand *n);    /* chances or faults have changed */
+
+/* An operation that may fail, by chance or by a fault: does it? */
+bool nand_fails(struct nand *n, const struct nand_op *op);
 
 /* --- nand.c --- */
 

@@ -174,7 +174,7 @@ static int check_die(const struct nand *n, const struct die *d, struct err *e) {
     if (d->load != waiting + held + (uint32_t)__builtin_popcount(d->out_mask))
         return err_set(e, EFAULT, "die %u: load %u but %u waiting, %u held, %u leaving", d->index, d->load, waiting,
                        held, (unsigned)__builtin_popcount(d->out_mask));
-    if (d->state == DIE_IDLE && d->waiting && !d->out_mask && !d->loading)
+    if (d->state == DIE_IDLE && d->waiting && !d->out_mask && !d->loading && !d->held)
         return err_set(e, EFAULT, "die %u: idle with work waiting", d->index);
     return 0;
 }
