@@ -134,6 +134,31 @@ int opt_assign_arg(struct opt_set *set, const char *arg, struct err *e) {
     return opt_assign(set, section, key, value, e);
 }
 
+static size_t value_bytes(enum opt_type type) {
+    switch (type) {
+    case OPT_BOOL:
+        return sizeof(bool);
+    case OPT_U32:
+        return sizeof(uint32_t);
+    case OPT_ENUM:
+        return sizeof(int);
+    case OPT_STRING:
+        return OPT_STRING_MAX;
+    case OPT_TIMES:
+        return sizeof(struct opt_times);
+    case OPT_DOUBLE:
+        return sizeof(double);
+    default:
+        return sizeof(uint64_t);
+    }
+}
+
+void opt_copy_runtime(const struct opt_row *rows, void *to, const void *from) {
+    for (const struct opt_row *r = rows; r->key; r++)
+        if (r->runtime)
+            memcpy((char *)to + r->offset, (const char *)from + r->offset, value_bytes(r->type));
+}
+
 static void print_row(const struct opt_row *row, const void *config, FILE *out) {
     char value[OPT_VALUE_TEXT], range[512];
     fprintf(out, "  %-24s %s\n", row->key, row->help);

@@ -101,6 +101,9 @@ void opt_print_help(const struct opt_set *set, FILE *out);
 /* New JSON object {section: {key: value}}; caller owns the reference. NULL on no memory. */
 struct json_t *opt_to_json(const struct opt_set *set);
 
+/* Copy the values of the rows that can change at run time from one config struct to another. */
+void opt_copy_runtime(const struct opt_row *rows, void *to, const void *from);
+
 /* Parse "12", "4k", "1.5GiB" and so on; unit as in the types above. Return 0 or -EINVAL, -ERANGE. */
 int opt_parse_size(const char *text, uint64_t *bytes);
 int opt_parse_time(const char *text, int64_t *ns);

@@ -1,6 +1,8 @@
 /* A drive's configuration: which sections exist, and whether all of it fits together. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "drive/drive_int.h"
 #include "drive/nossd/nossd.h"
@@ -30,22 +32,46 @@ const struct drive_ops *drive_kind(const struct drive_config *config) {
     return drive_kinds[config->drive.kind];
 }
 
+static const struct {
+    const struct opt_row *rows;
+    size_t offset; /* of its part of struct drive_config */
+} tables[] = {
+    {drive_opts, offsetof(struct drive_config, drive)},
+    {nossd_opts, offsetof(struct drive_config, nossd)},
+    {nand_opts, offsetof(struct drive_config, nand)},
+    {ssd_opts, offsetof(struct drive_config, ssd)},
+};
+#define TABLES (sizeof tables / sizeof *tables)
+
 int drive_config_init(struct drive_config *config, struct opt_set *set, struct err *e) {
     *config = (struct drive_config){.name = "default"};
-    const struct {
-        const struct opt_row *rows;
-        void *to;
-    } tables[] = {
-        {drive_opts, &config->drive},
-        {nossd_opts, &config->nossd},
-        {nand_opts, &config->nand},
-        {ssd_opts, &config->ssd},
-    };
-    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
-        int rc = opt_set_add(set, tables[i].rows, tables[i].to);
+    for (unsigned i = 0; i < TABLES; i++) {
+        int rc = opt_set_add(set, tables[i].rows, (char *)config + tables[i].offset);
         if (rc)
             return err_set(e, -rc, "too many option tables for one set");
     }
+    return 0;
+}
+
+bool drive_reads_section(const struct drive *drive, const char *section) {
+    if (!strcmp(section, "drive"))
+        return true;
+    for (const char *const *s = drive->ops->sections; *s; s++)
+        if (!strcmp(*s, section))
+            return true;
+    return false;
+}
+
+int drive_reconfigure(struct drive *drive, const struct drive_config *config, struct err *e) {
+    struct drive_config next = drive->config;
+    for (unsigned i = 0; i < TABLES; i++)
+        opt_copy_runtime(tables[i].rows, (char *)&next + tables[i].offset, (const char *)config + tables[i].offset);
+    int rc = drive_config_check(&next, e);
+    if (rc)
+        return rc;
+    drive->config = next;
+    if (drive->ops->reconfigured)
+        drive->ops->reconfigured(drive);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hist.h"
 #include "base/probe.h"
 #include "drive/drive_int.h"
 
@@ -83,6 +84,7 @@ void drive_close(struct drive *drive) {
     for (struct drive_flush *f = flushes; f; f = f->next)
         f->io = NULL;
     io_line_clear(&drive->early);
+    free(drive->latency);
     drive->ops->destroy(drive);
     store_close(store);
     while (flushes) {
@@ -172,6 +174,8 @@ void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
     if (__builtin_expect(io->status == IO_OK, 1)) {
         drive->ios[io->op]++;
         drive->bytes[io->op] += io->bytes;
+        if (__builtin_expect(drive->latency != NULL, 0))
+            hist_record(&drive->latency[io->op], when_ns - io->submitted_ns);
     } else {
         drive->failed++;
         io->data = NULL;
@@ -181,6 +185,20 @@ void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
 
 void drive_complete(struct drive *drive, struct io *io) {
     drive_complete_at(drive, io, sim_now(drive->sim));
+}
+
+int drive_measure(struct drive *drive) {
+    if (!drive->latency)
+        drive->latency = malloc(IO_OPS * sizeof *drive->latency);
+    if (!drive->latency)
+        return -ENOMEM;
+    for (unsigned op = 0; op < IO_OPS; op++)
+        hist_init(&drive->latency[op]);
+    return 0;
+}
+
+struct nand *drive_nand(struct drive *drive) {
+    return drive->ops->nand ? drive->ops->nand(drive) : NULL;
 }
 
 void drive_limits(const struct drive *drive, struct drive_limits *limits) {
@@ -209,12 +227,27 @@ bool drive_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {
     return drive->ops->mapped(drive, offset, bytes);
 }
 
+static const char *const op_names[IO_OPS] = {"read", "write", "flush", "trim", "write_zeroes", "append", "zone"};
+
+static json_t *latency_stats(const struct drive *drive) {
+    json_t *all = json_object();
+    for (unsigned op = 0; op < IO_OPS; op++) {
+        const struct hist *h = &drive->latency[op];
+        if (h->count)
+            json_object_set_new(all, op_names[op],
+                                json_pack("{s:I,s:f,s:I,s:I,s:I,s:I,s:I}", "count", (json_int_t)h->count, "mean",
+                                          hist_mean(h), "min", (json_int_t)h->min, "p50",
+                                          (json_int_t)hist_quantile(h, 0.5), "p99", (json_int_t)hist_quantile(h, 0.99),
+                                          "p99.9", (json_int_t)hist_quantile(h, 0.999), "max", (json_int_t)h->max));
+    }
+    return all;
+}
+
 static json_t *host_stats(const struct drive *drive) {
-    static const char *const names[IO_OPS] = {"read", "write", "flush", "trim", "write_zeroes", "append", "zone"};
     json_t *host = json_object();
     for (unsigned op = 0; op < IO_OPS; op++)
         json_object_set_new(
-            host, names[op],
+            host, op_names[op],
             json_pack("{s:I,s:I}", "ios", (json_int_t)drive->ios[op], "bytes", (json_int_t)drive->bytes[op]));
     json_object_set_new(host, "failed", json_integer((json_int_t)drive->failed));
     json_object_set_new(host, "inflight", json_integer((json_int_t)drive->inflight));
@@ -227,6 +260,8 @@ json_t *drive_stats(const struct drive *drive) {
         return NULL;
     json_object_set_new(all, "kind", json_string(drive->ops->name));
     json_object_set_new(all, "host", host_stats(drive));
+    if (drive->latency)
+        json_object_set_new(all, "latency_ns", latency_stats(drive));
     return all;
 }
 

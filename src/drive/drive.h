@@ -126,6 +126,8 @@ struct drive_ops {
     struct json_t *(*stats)(const struct drive *);
     int (*check_state)(const struct drive *, struct err *); /* self-check of all invariants */
     const struct drive_zoned_ops *zoned;                    /* NULL: not a zoned drive */
+    void (*reconfigured)(struct drive *); /* drive->config has new values of runtime options; NULL: no need to know */
+    struct nand *(*nand)(struct drive *); /* the flash, for faults; NULL: has none */
 };
 
 extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */
@@ -141,6 +143,7 @@ struct drive {
     uint64_t ios[IO_OPS], bytes[IO_OPS], failed;
     struct io_line early;        /* requests answered without reaching the kind */
     struct drive_flush *flushes; /* store flushes under way */
+    struct hist *latency;        /* by operation, once drive_measure() was called */
 };
 
 /*
@@ -165,6 +168,22 @@ void drive_submit(struct drive *drive, struct io *io);
 
 /* For kinds: complete a request now (from an event): stamps, counts, calls done(). */
 void drive_complete(struct drive *drive, struct io *io);
+
+/*
+ * Take over the runtime options of `config` (rows with `runtime`; the others
+ * are not looked at). 0, or -EINVAL with `e` and nothing changed: they don't
+ * fit the whole.
+ */
+int drive_reconfigure(struct drive *drive, const struct drive_config *config, struct err *e);
+
+/* True if the drive's kind reads options of this section. */
+bool drive_reads_section(const struct drive *drive, const char *section);
+
+/* The drive's flash, or NULL. */
+struct nand *drive_nand(struct drive *drive);
+
+/* Record latencies from now on, from nothing; drive_stats() shows them. 0 or -ENOMEM. */
+int drive_measure(struct drive *drive);
 
 void drive_limits(const struct drive *drive, struct drive_limits *limits);
 void drive_health(const struct drive *drive, struct drive_health *health);

@@ -52,8 +52,11 @@ void io_line_clear(struct io_line *line) {
 
 void io_link_init(struct io_link *link, uint64_t bytes_per_second) {
     *link = (struct io_link){0};
-    if (bytes_per_second)
-        link->byte_ns_q32 = (uint64_t)(((unsigned __int128)1000000000u << 32) / bytes_per_second);
+    io_link_set(link, bytes_per_second);
+}
+
+void io_link_set(struct io_link *link, uint64_t bytes_per_second) {
+    link->byte_ns_q32 = bytes_per_second ? (uint64_t)(((unsigned __int128)1000000000u << 32) / bytes_per_second) : 0;
 }
 
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes) {

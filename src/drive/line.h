@@ -36,6 +36,9 @@ struct io_link {
 /* `bytes_per_second` 0 = unlimited. */
 void io_link_init(struct io_link *link, uint64_t bytes_per_second);
 
+/* Another bandwidth from now on; what is on the link crosses as planned. */
+void io_link_set(struct io_link *link, uint64_t bytes_per_second);
+
 /* When `bytes` that are ready at `from_ns` have crossed; takes the link until then. */
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes);
 

@@ -683,6 +683,94 @@ static int open_large(const char *dir) {
 
 static void test_ssd_needs_space_for_the_states_of_its_blocks(void **state) {
     SKIP_OR_0(on_small_disk(open_large, "8m"));
+/* --- options that change, faults --- */
+
+static void reconfigure(struct bed *b, const char *const *args) {
+    struct err e = {0};
+    struct opt_set set = {0};
+    struct drive_config *config = calloc(1, sizeof *config);
+    assert_int_equal(drive_config_init(config, &set, &e), 0);
+    *config = b->drive->config;
+    for (; *args; args++)
+        if (opt_assign_arg(&set, *args, &e))
+            fail_msg("%s: %s", *args, e.text);
+    if (drive_reconfigure(b->drive, config, &e))
+        fail_msg("%s", e.text);
+    free(config);
+}
+
+static void test_nossd_follows_changed_options(void **state) {
+    struct bed b = bed_open("none", NULL, ARGS("drive.kind=nossd", "nossd.read_latency=10us", "drive.capacity=64MiB"));
+    assert_int_equal(one(&b, IO_READ, 0, 100000), 10000);
+    reconfigure(&b, ARGS("nossd.read_latency=30us", "nossd.read_bandwidth=1GB", "nossd.write_latency=1ms",
+                         "drive.capacity=128MiB", "nand.read_time=1s"));
+    assert_int_equal(one(&b, IO_READ, 0, 100000), 130000);
+    assert_int_equal(one(&b, IO_WRITE, 0, 100000), 1000000);
+    assert_int_equal(b.drive->config.drive.capacity, 64 << 20);
+    reconfigure(&b, ARGS("nossd.read_bandwidth=0"));
+    assert_int_equal(one(&b, IO_READ, 0, 100000), 30000);
+    bed_close(&b);
+}
+
+static void test_ssd_follows_changed_options(void **state) {
+    struct bed b = bed_open("none", NULL, timed);
+    one(&b, IO_WRITE, 0, 16 * KIB);
+    one(&b, IO_FLUSH, 0, 0);
+    int64_t before = one(&b, IO_READ, 0, UNIT);
+    reconfigure(&b, ARGS("nand.read_time=140us", "ssd.read_firmware=10us", "nand.channels=4", "ssd.write_buffer=1GiB"));
+    assert_int_equal(one(&b, IO_READ, 0, UNIT), before + 100000 + 7000);
+    assert_int_equal(b.drive->config.nand.channels, 2);
+    bed_close(&b);
+}
+
+static void test_ssd_faults_of_the_flash_reach_the_request(void **state) {
+    struct bed b = bed_open("none", NULL, timed);
+    struct nand *nand = drive_nand(b.drive);
+    const struct nand_fault f = {1, NAND_READ, NAND_ANY, NAND_ANY, NAND_ANY, 1};
+    struct req r;
+    one(&b, IO_WRITE, 0, 64 * KIB);
+    one(&b, IO_FLUSH, 0, 0);
+    assert_int_equal(nand_fault_add(nand, &f, NULL), 0);
+    start(&b, &r, IO_READ, 0, UNIT, NULL);
+    finish(&b, &r);
+    assert_int_equal(r.io.status, IO_UNRECOVERED_READ);
+    assert_non_null(strstr(r.io.reason, "uncorrectable page"));
+    io_release(&r.io);
+    int64_t usual = one(&b, IO_READ, 0, UNIT);
+    for (uint16_t die = 0; die < 4; die++)
+        assert_int_equal(nand_hold(nand, die, 9000000, NULL), 0);
+    assert_int_equal(one(&b, IO_READ, 0, UNIT), usual + 9000000);
+    bed_close(&b);
+}
+
+static void test_drive_measures_latencies_when_asked(void **state) {
+    struct bed b =
+        bed_open("none", NULL, ARGS("drive.kind=nossd", "nossd.read_latency=10us", "nossd.write_latency=1ms"));
+    json_t *stats = drive_stats(b.drive);
+    one(&b, IO_READ, 0, UNIT);
+    assert_null(json_object_get(stats, "latency_ns"));
+    json_decref(stats);
+    for (unsigned again = 0; again < 2; again++) {
+        assert_int_equal(drive_measure(b.drive), 0);
+        one(&b, IO_READ, 0, UNIT);
+        one(&b, IO_READ, 0, UNIT);
+        one(&b, IO_WRITE, 0, UNIT);
+        stats = drive_stats(b.drive);
+        json_int_t reads, read_max, writes, write_max;
+        assert_int_equal(json_unpack(stats, "{s:{s:{s:I,s:I},s:{s:I,s:I}}}", "latency_ns", "read", "count", &reads,
+                                     "max", &read_max, "write", "count", &writes, "max", &write_max),
+                         0);
+        assert_int_equal(reads, 2);
+        assert_int_equal(read_max, 10000);
+        assert_int_equal(writes, 1);
+        assert_int_equal(write_max, 1000000);
+        json_decref(stats);
+    }
+    assert_null(drive_nand(b.drive));
+    assert_true(drive_reads_section(b.drive, "nossd"));
+    assert_true(drive_reads_section(b.drive, "drive"));
+    assert_false(drive_reads_section(b.drive, "nand"));
+    bed_close(&b);
 }
 
 int main(void) {
@@ -708,6 +796,10 @@ int main(void) {
         cmocka_unit_test(test_drive_killed_while_made_is_made_anew),
         cmocka_unit_test(test_ssd_trims_part_of_a_hole_on_a_full_disk),
         cmocka_unit_test(test_ssd_needs_space_for_the_states_of_its_blocks),
+        cmocka_unit_test(test_nossd_follows_changed_options),
+        cmocka_unit_test(test_ssd_follows_changed_options),
+        cmocka_unit_test(test_ssd_faults_of_the_flash_reach_the_request),
+        cmocka_unit_test(test_drive_measures_latencies_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

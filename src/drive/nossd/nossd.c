@@ -104,6 +104,12 @@ static void nossd_submit(struct drive *drive, struct io *io) {
         nossd_written(n, io);
 }
 
+static void nossd_reconfigured(struct drive *drive) {
+    struct nossd *n = nossd_of(drive);
+    io_link_set(&n->read_link, drive->config.nossd.read_bandwidth);
+    io_link_set(&n->write_link, drive->config.nossd.write_bandwidth);
+}
+
 static void nossd_limits(const struct drive *drive, struct drive_limits *limits) {
     limits->granularity = limits->trim_granularity = 512;
     limits->optimal_write_bytes = 4096;
@@ -152,4 +158,5 @@ const struct drive_ops nossd_ops = {
     .mapped = nossd_mapped,
     .stats = nossd_stats,
     .check_state = nossd_check_state,
+    .reconfigured = nossd_reconfigured,
 };

@@ -27,7 +27,7 @@ const struct opt_row ssd_opts[] = {
         .help = "read of a unit that is in the write buffer"),
     ROW(unmapped_read, .type = OPT_TIME, .max = 1e9, .def = "1us", .unit = "ns", .runtime = true,
         .help = "read of a unit that was never written or was deallocated"),
-    ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s",
+    ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s", .runtime = true,
         .help = "host link, each direction; 0 = unlimited"),
     ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
     ROW(gc_start_percent, .type = OPT_DOUBLE, .max = 100, .def = "5", .unit = "%",

@@ -198,6 +198,17 @@ static void ssd_submit(struct drive *drive, struct io *io) {
     }
 }
 
+static void ssd_reconfigured(struct drive *drive) {
+    struct ssd *s = ssd_of(drive);
+    io_link_set(&s->link_in, drive->config.ssd.host_bandwidth);
+    io_link_set(&s->link_out, drive->config.ssd.host_bandwidth);
+    nand_reconfigure(s->ftl.nand, &drive->config.nand);
+}
+
+static struct nand *ssd_nand(struct drive *drive) {
+    return ssd_of(drive)->ftl.nand;
+}
+
 static void ssd_limits(const struct drive *drive, struct drive_limits *limits) {
     const struct ssd *s = ssd_of(drive);
     limits->granularity = limits->trim_granularity = FTL_UNIT_BYTES;
@@ -248,4 +259,6 @@ const struct drive_ops ssd_ops = {
     .mapped = ssd_mapped,
     .stats = ssd_stats,
     .check_state = ssd_check_state,
+    .reconfigured = ssd_reconfigured,
+    .nand = ssd_nand,
 };
