@@ -683,6 +683,8 @@ static int open_large(const char *dir) {
 
 static void test_ssd_needs_space_for_the_states_of_its_blocks(void **state) {
     SKIP_OR_0(on_small_disk(open_large, "8m"));
+}
+
 /* --- options that change, faults --- */
 
 static void reconfigure(struct bed *b, const char *const *args) {
