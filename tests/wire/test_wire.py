@@ -438,6 +438,39 @@ def many_writes_by_r2t_interleaved(t):
 
 
 @test
+def data_in_capsules_counts_against_the_memory(_):
+    with Target("tcp.write_memory=64KiB", "nossd.write_latency=20ms") as u, u.io(entries=64) as c:
+        blocks = [os.urandom(16384) for _ in range(60)]
+        for i, block in enumerate(blocks):
+            c.send(c.write_in_capsule(i * 32, block))
+        most = 0
+        for i in range(60):
+            most = max(most, u.stats()["write_buffer_bytes"])
+            expect_status(c, 0)
+        assert 0 < most <= 65536, "%d bytes at once" % most
+        for i, block in enumerate(blocks):
+            assert c.read_data(i * 32, 32) == block
+        assert u.stats()["write_buffer_bytes"] == 0 and u.stats()["pauses"] > 0
+
+
+@test
+def capsules_do_not_wait_for_data_behind_them(_):
+    with Target("tcp.write_memory=64KiB") as u, u.io() as c:
+        block = os.urandom(32768)
+        for lba in (64, 128):  # takes all the memory
+            c.send(c.write_by_r2t(lba, 32768))
+        grants = [c.recv(), c.recv()]
+        assert [g.kind for g in grants] == [R2T, R2T]
+        for i in range(8):
+            c.send(c.write_in_capsule(1024 + i, block[:512]))
+        for g in grants:
+            c.send(c.h2c(g.cid, g.ttag, 0, block))
+        for i in range(10):
+            expect_status(c, 0)
+        assert c.read_data(64, 64) == block and u.stats()["write_buffer_bytes"] == 0
+
+
+@test
 def more_sgl_than_data_is_fine(t):
     """Linux describes a whole page for one range of a deallocation."""
     with t.io() as c:
@@ -743,7 +776,7 @@ def abrupt_close_with_commands_in_flight(t):
 
 @test
 def power_cut_with_commands_in_flight(_):
-    with Target("nossd.read_latency=300ms", "nossd.write_latency=300ms", "tcp.write_memory=64KiB") as t:
+    with Target("nossd.read_latency=300ms", "nossd.write_latency=300ms", "tcp.write_memory=96KiB") as t:
         c, bystander = t.io(entries=64), t.raw()
         for i in range(8):
             c.send(c.read(i * 8, 8))

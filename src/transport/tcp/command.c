@@ -33,6 +33,17 @@ struct tcp_cmd *tcp_cmd_get(struct tcp_conn *conn) {
     return tc;
 }
 
+/*
+ * Capsules bring their data unasked, so the only way to refuse it is not to
+ * read on. But what was asked for comes behind: only buffers that come back by
+ * themselves may be waited for, and without such a capsule goes over the limit.
+ */
+bool tcp_cmd_room(const struct tcp_conn *conn, uint32_t bytes) {
+    if (!conn->free && conn->slot_used == TCP_BOOT_SLOTS + conn->slot_count)
+        return false;
+    return bytes == 0 || conn->whole_bytes == 0 || conn->write_bytes + bytes <= conn->tcp->config.write_memory;
+}
+
 struct tcp_cmd *tcp_cmd_by_tag(struct tcp_conn *conn, uint16_t tag) {
     if (tag >= conn->slot_used)
         return NULL;
@@ -56,7 +67,17 @@ static bool buffer_take(struct tcp_cmd *tc, uint32_t bytes) {
     tc->filled = 0;
     tc->in.iov_base = tc->buffer;
     tc->in.iov_len = bytes;
-    return tc->buffer != NULL;
+    if (!tc->buffer)
+        return false;
+    tc->conn->write_bytes += bytes;
+    return true;
+}
+
+static void buffer_whole(struct tcp_cmd *tc) {
+    tc->whole = true;
+    tc->conn->whole_bytes += tc->buffer_bytes;
+    tc->cmd.in = &tc->in;
+    tc->cmd.in_count = 1;
 }
 
 /* Ask the host for the data of a command, as far as the connection's memory goes; the others wait their turn. */
@@ -72,8 +93,6 @@ static void request_data(struct tcp_conn *conn) {
             nvme_cmd_reject(&tc->cmd, NVME_SC_INTERNAL_ERROR, "No memory for %u bytes of write data", bytes);
             continue;
         }
-        conn->write_bytes += bytes;
-        tc->charged = true;
         tc->state = TCP_CMD_R2T;
         conn->tcp->stats.r2ts++;
         tcp_send_queue(conn, tc);
@@ -86,11 +105,10 @@ static void buffer_give(struct tcp_cmd *tc) {
         return;
     buffer_put(&conn->tcp->pool, tc->buffer, tc->buffer_bytes);
     tc->buffer = NULL;
-    if (tc->charged) {
-        tc->charged = false;
-        conn->write_bytes -= tc->buffer_bytes;
-        request_data(conn);
-    }
+    conn->write_bytes -= tc->buffer_bytes;
+    conn->whole_bytes -= tc->whole ? tc->buffer_bytes : 0;
+    tc->whole = false;
+    request_data(conn);
 }
 
 static void wait_for_buffer(struct tcp_cmd *tc) {
@@ -130,8 +148,7 @@ static void take_in_capsule(struct tcp_cmd *tc, const struct nvme_sgl *sgl, cons
     if (!buffer_take(tc, want))
         return reject(tc, NVME_SC_INTERNAL_ERROR, "No memory for the capsule's data");
     memcpy(tc->buffer, data + offset, want);
-    tc->cmd.in = &tc->in;
-    tc->cmd.in_count = 1;
+    buffer_whole(tc);
     execute(tc);
 }
 
@@ -167,10 +184,9 @@ void tcp_cmd_accept(struct tcp_conn *conn, struct tcp_cmd *tc, const struct nvme
 }
 
 void tcp_cmd_data_complete(struct tcp_cmd *tc) {
+    buffer_whole(tc);
     if (tc->digest_failed)
         return reject(tc, NVME_SC_TRANSIENT_TRANSPORT_ERROR, "Data digest error in an H2CData PDU");
-    tc->cmd.in = &tc->in;
-    tc->cmd.in_count = 1;
     execute(tc);
 }
 

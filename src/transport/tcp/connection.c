@@ -255,6 +255,6 @@ bool tcp_conn_needs_service(const struct tcp_conn *conn) {
     if (conn->state == TCP_DEAD)
         return false;
     bool output = conn->out_head || conn->control_bytes > 0 || conn->spill_bytes > 0;
-    return (conn->readable && !conn->paused) || (conn->paused && conn->free) || (output && !conn->blocked) ||
-           (conn->doomed[0] && conn->state <= TCP_READY);
+    return (conn->readable && !conn->paused) || (conn->paused && tcp_cmd_room(conn, conn->paused_for)) ||
+           (output && !conn->blocked) || (conn->doomed[0] && conn->state <= TCP_READY);
 }

@@ -32,7 +32,7 @@ const struct opt_row tcp_opts[] = {
     ROW("cpda", OPT_U32, cpda, 0, PDU_PDA_MAX, "0", "dwords - 1",
         "Alignment of data asked of hosts (CPDA); Linux connects only to 0"),
     ROW("write_memory", OPT_SIZE, write_memory, 65536, 1073741824, "8MiB", "bytes",
-        "Memory that requested write data of one connection may take; more writes wait"),
+        "Memory that write data of one connection may take, asked for or in capsules; more writes wait"),
     ROW("receive_batch", OPT_SIZE, receive_batch, 65536, 16777216, "256KiB", "bytes",
         "Bytes taken from a connection at once; at least four times in_capsule is used"),
     ROW("send_batch", OPT_SIZE, send_batch, 4096, 67108864, "1MiB", "bytes", "Bytes given to a connection at once"),

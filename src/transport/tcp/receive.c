@@ -226,9 +226,10 @@ static uint32_t receive_capsule(struct tcp_conn *conn, struct pdu_view *v) {
         fatal(conn, v, FES_SEQUENCE, 0, "more commands than the queue has entries");
         return 0;
     }
-    struct tcp_cmd *tc = tcp_cmd_get(conn);
+    struct tcp_cmd *tc = tcp_cmd_room(conn, v->data) ? tcp_cmd_get(conn) : NULL;
     if (!tc) {
         conn->paused = true;
+        conn->paused_for = v->data;
         conn->tcp->stats.pauses++;
         return 0;
     }

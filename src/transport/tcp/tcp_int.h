@@ -72,7 +72,7 @@ struct tcp_cmd {
     uint16_t tag;
     uint8_t state; /* enum tcp_cmd_state */
     bool digest_failed;
-    bool charged; /* the buffer counts against write_memory */
+    bool whole; /* all its data has come: the drive's time is all it takes to get the buffer back */
 };
 
 enum tcp_conn_state { TCP_WAIT_IC, TCP_READY, TCP_TERM, TCP_DEAD };
@@ -93,7 +93,7 @@ struct tcp_conn {
     bool blocked;     /* the socket took no more */
     bool readable;    /* the socket may have more */
     bool ending;      /* the end of the stream comes after what is to be read */
-    bool paused;      /* reading stopped: no slot free */
+    bool paused;      /* reading stopped: no slot or no memory for the next capsule */
     bool term_queued; /* close our side once the output is sent */
     bool hdgst, ddgst;
     uint8_t hpda_bytes;
@@ -121,7 +121,8 @@ struct tcp_conn {
     struct tcp_cmd *free;
     uint32_t visible; /* commands the host has sent and has no answer to */
     struct tcp_cmd *wait_head, *wait_tail;
-    uint64_t write_bytes;
+    uint64_t write_bytes, whole_bytes; /* of buffers: all, those whose data has come */
+    uint32_t paused_for;               /* data bytes of the capsule that waits */
     struct log_limit log;
 };
 
@@ -172,6 +173,7 @@ extern const struct nvme_queue_ops tcp_queue_ops;
 
 /* command.c: slots */
 struct tcp_cmd *tcp_cmd_get(struct tcp_conn *conn);
+bool tcp_cmd_room(const struct tcp_conn *conn, uint32_t bytes);      /* a slot, and memory for so much data with it? */
 struct tcp_cmd *tcp_cmd_by_tag(struct tcp_conn *conn, uint16_t tag); /* NULL: no such tag */
 /* Take a capsule: start the command and execute it, or ask for its data. `data` is what followed the entry. */
 void tcp_cmd_accept(struct tcp_conn *conn, struct tcp_cmd *tc, const struct nvme_sqe *sqe, const uint8_t *data,
