@@ -132,11 +132,12 @@ static uint32_t queues_default(const struct nvme_ctrl *ctrl) {
 
 static struct nvme_status events_set(struct nvme_cmd *cmd, uint32_t v) {
     struct nvme_ctrl *ctrl = nvme_cmd_ctrl(cmd);
-    uint32_t known = ctrl->subsystem ? 0x1f | NVME_AEC_NS_ATTRIBUTE : NVME_AEC_DISCOVERY;
-    if (v & ~known)
-        return bad_field(cmd, v,
-                         ctrl->subsystem ? "bits 4:0 and 8 are supported (OAES)" : "bit 31 is supported (OAES)");
-    return NVME_OK;
+    if (!ctrl->subsystem)
+        return v & ~NVME_AEC_DISCOVERY ? bad_field(cmd, v, "bit 31 is supported (OAES)") : NVME_OK;
+    uint32_t known = 0x1f | NVME_AEC_NS_ATTRIBUTE;
+    if (ctrl->subsystem->zoned)
+        return v & ~(known | NVME_AEC_ZONES) ? bad_field(cmd, v, "bits 4:0, 8 and 27 are supported (OAES)") : NVME_OK;
+    return v & ~known ? bad_field(cmd, v, "bits 4:0 and 8 are supported (OAES)") : NVME_OK;
 }
 
 static struct nvme_status timestamp_set(struct nvme_cmd *cmd, uint32_t v) {
@@ -192,7 +193,7 @@ static uint32_t behavior_get(struct nvme_cmd *cmd, uint32_t v) {
 static struct nvme_status profile_set(struct nvme_cmd *cmd, uint32_t v) {
     if (v & 0x1ff)
         return nvme_fail(cmd, NVME_SC_IOCS_COMBINATION_REJECTED, NVME_LOC(cdw11),
-                         "I/O command set combination %u; 0 (NVM) is the only one", v & 0x1ff);
+                         "I/O command set combination %u; 0 (all there are) is the only one", v & 0x1ff);
     return NVME_OK;
 }
 

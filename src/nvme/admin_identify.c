@@ -6,8 +6,7 @@
 
 #include "nvme/nvme_int.h"
 
-#define LBAF_COUNT 2
-#define NVMSET_ID  1 /* the whole drive; in endurance group 1 */
+#define NVMSET_ID 1 /* the whole drive; in endurance group 1 */
 
 static void pad(char *field, size_t size, const char *text) {
     size_t len = strnlen(text, size);
@@ -47,7 +46,7 @@ static void ctrl_io(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id) {
     id->rab = 6;
     id->ieee[2] = 0x52; /* locally administered, as in the identifiers */
     id->cmic = 1u << 1; /* several controllers */
-    id->oaes = le32_from(NVME_OAES_NS_ATTRIBUTE);
+    id->oaes = le32_from(NVME_OAES_NS_ATTRIBUTE | (s->zoned ? NVME_OAES_ZONES : 0));
     id->ctratt = le32_from(le32_get(id->ctratt) | NVME_CTRATT_NVM_SETS | NVME_CTRATT_ENDURANCE_GROUP);
     id->cntrltype = NVME_CNTRLTYPE_IO;
     id->oacs = le16_from(NVME_OACS_FORMAT);
@@ -110,7 +109,7 @@ static void ns_capabilities(const struct nvme_ns *ns, struct nvme_id_ns *id) {
     id->mssrl = le16_from((uint16_t)nvme_copy_range_lbas(ns));
     id->mcl = le32_from(nvme_copy_total_lbas(ns));
     id->msrc = NVME_COPY_RANGES - 1;
-    id->nlbaf = LBAF_COUNT - 1;
+    id->nlbaf = NVME_LBA_FORMATS - 1;
     id->lbaf[0] = (struct nvme_lbaf){.lbads = 9, .rp = fine ? 0 : 2};
     id->lbaf[1] = (struct nvme_lbaf){.lbads = 12, .rp = 0};
 }
@@ -141,32 +140,42 @@ static struct nvme_status fill_independent_ns(struct nvme_cmd *cmd, void *page) 
     return NVME_OK;
 }
 
-static struct nvme_status need_nvm(struct nvme_cmd *cmd) {
-    uint32_t csi = nvme_cdw(cmd, 11) >> 24;
-    if (csi != NVME_CSI_NVM)
-        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11) + 3,
-                         "command set %02xh; 00h (NVM) is the only one", csi);
-    return NVME_OK;
+static uint32_t csi_of(const struct nvme_cmd *cmd) {
+    return nvme_cdw(cmd, 11) >> 24;
 }
 
-/* The NVM command set has nothing to add: no protection information, no storage tags. */
+static struct nvme_status need_csi(struct nvme_cmd *cmd) {
+    const struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
+    if (nvme_csi_supported(s, csi_of(cmd)))
+        return NVME_OK;
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11) + 3, "command set %02xh; %s", csi_of(cmd),
+                     nvme_csi_choice(s));
+}
+
+/*
+ * The NVM command set has nothing to add: no protection information, no storage
+ * tags. Zoned namespaces have its data too (ZNS 1.1, section 4.1.5).
+ */
 static struct nvme_status fill_cs_ns(struct nvme_cmd *cmd, void *page) {
-    return need_nvm(cmd);
+    struct nvme_status st = need_csi(cmd);
+    if (!st.v && csi_of(cmd) == NVME_CSI_ZNS)
+        nvme_zns_id_ns(cmd->ns, page);
+    return st;
 }
 
 /* The format index of 09h and 0Ah: no namespace, only what one of that format could do. */
 static struct nvme_status need_format(struct nvme_cmd *cmd, uint32_t *index) {
     *index = nvme_cdw(cmd, 11) & 0xffff;
-    if (*index >= LBAF_COUNT)
+    if (*index >= NVME_LBA_FORMATS)
         return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11), "format index %u; 0 to %u exist", *index,
-                         LBAF_COUNT - 1);
-    return need_nvm(cmd);
+                         NVME_LBA_FORMATS - 1);
+    return need_csi(cmd);
 }
 
 static struct nvme_status fill_ns_format(struct nvme_cmd *cmd, void *page) {
     uint32_t index;
     struct nvme_status st = need_format(cmd, &index);
-    struct nvme_ns any = {.subsystem = nvme_cmd_subsystem(cmd), .lba_shift = index ? 12 : 9};
+    struct nvme_ns any = {.subsystem = nvme_cmd_subsystem(cmd), .lba_shift = nvme_format_shift(index)};
     if (!st.v)
         ns_capabilities(&any, page);
     return st;
@@ -174,13 +183,21 @@ static struct nvme_status fill_ns_format(struct nvme_cmd *cmd, void *page) {
 
 static struct nvme_status fill_cs_ns_format(struct nvme_cmd *cmd, void *page) {
     uint32_t index;
-    return need_format(cmd, &index);
+    struct nvme_status st = need_format(cmd, &index);
+    const struct nvme_ns any = {.subsystem = nvme_cmd_subsystem(cmd), .lba_shift = nvme_format_shift(index)};
+    if (!st.v && csi_of(cmd) == NVME_CSI_ZNS)
+        nvme_zns_id_ns(&any, page);
+    return st;
 }
 
 static struct nvme_status fill_cs_ctrl(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_ctrl_nvm *id = page;
-    id->vsl = id->wzsl = id->wusl = NVME_RANGE_LIMIT_SHIFT - 12;
-    return need_nvm(cmd);
+    struct nvme_status st = need_csi(cmd);
+    if (!st.v && csi_of(cmd) == NVME_CSI_ZNS)
+        nvme_zns_id_ctrl(nvme_cmd_subsystem(cmd), page);
+    else
+        id->vsl = id->wzsl = id->wusl = NVME_RANGE_LIMIT_SHIFT - 12;
+    return st;
 }
 
 /* ---- Lists ---- */
@@ -195,9 +212,10 @@ static struct nvme_status list_ns(struct nvme_cmd *cmd, void *page) {
     return NVME_OK;
 }
 
+/* All namespaces of a subsystem have the same command set. */
 static struct nvme_status list_cs_ns(struct nvme_cmd *cmd, void *page) {
-    struct nvme_status st = need_nvm(cmd);
-    return st.v ? st : list_ns(cmd, page);
+    struct nvme_status st = need_csi(cmd);
+    return st.v || csi_of(cmd) != nvme_cmd_subsystem(cmd)->ns[0].csi ? st : list_ns(cmd, page);
 }
 
 static uint8_t *describe(uint8_t *at, enum nvme_nidt type, const void *id, uint8_t bytes) {
@@ -209,12 +227,11 @@ static uint8_t *describe(uint8_t *at, enum nvme_nidt type, const void *id, uint8
 
 static struct nvme_status list_descriptors(struct nvme_cmd *cmd, void *page) {
     const struct nvme_ns *ns = cmd->ns;
-    const uint8_t csi = NVME_CSI_NVM;
     uint8_t *at = page;
     at = describe(at, NVME_NIDT_EUI64, ns->eui64, sizeof ns->eui64);
     at = describe(at, NVME_NIDT_NGUID, ns->nguid, sizeof ns->nguid);
     at = describe(at, NVME_NIDT_UUID, ns->uuid, sizeof ns->uuid);
-    describe(at, NVME_NIDT_CSI, &csi, 1);
+    describe(at, NVME_NIDT_CSI, &ns->csi, 1);
     return NVME_OK;
 }
 
@@ -261,7 +278,7 @@ static struct nvme_status list_endurance_groups(struct nvme_cmd *cmd, void *page
 
 static struct nvme_status list_command_sets(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_iocs *iocs = page;
-    iocs->iocsc[0] = le64_from(1u << NVME_CSI_NVM);
+    iocs->iocsc[0] = le64_from(1u << NVME_CSI_NVM | (nvme_cmd_subsystem(cmd)->zoned ? 1u << NVME_CSI_ZNS : 0));
     return NVME_OK;
 }
 
@@ -292,12 +309,12 @@ const struct nvme_cns_row nvme_cnses[] = {
     {NVME_CNS_ACTIVE_NS_LIST, "active namespaces", false, false, list_ns},
     {NVME_CNS_NS_DESC_LIST, "namespace identification descriptors", false, true, list_descriptors},
     {NVME_CNS_NVMSET_LIST, "NVM sets: one, with everything in it", false, false, list_nvm_sets},
-    {NVME_CNS_CS_NS, "namespace, NVM command set", false, true, fill_cs_ns},
-    {NVME_CNS_CS_CTRL, "controller, NVM command set", false, false, fill_cs_ctrl},
+    {NVME_CNS_CS_NS, "namespace, by command set", false, true, fill_cs_ns},
+    {NVME_CNS_CS_CTRL, "controller, by command set", false, false, fill_cs_ctrl},
     {NVME_CNS_CS_ACTIVE_NS_LIST, "active namespaces of a command set", false, false, list_cs_ns},
     {NVME_CNS_INDEPENDENT_NS, "namespace, independent of command set", false, true, fill_independent_ns},
     {NVME_CNS_NS_FORMAT, "namespace of a format index", false, false, fill_ns_format},
-    {NVME_CNS_CS_NS_FORMAT, "namespace of a format index, NVM command set", false, false, fill_cs_ns_format},
+    {NVME_CNS_CS_NS_FORMAT, "namespace of a format index, by command set", false, false, fill_cs_ns_format},
     {NVME_CNS_ALLOCATED_NS_LIST, "allocated namespaces", false, false, list_ns},
     {NVME_CNS_ALLOCATED_NS, "allocated namespace", false, true, fill_ns},
     {NVME_CNS_NS_CTRL_LIST, "controllers of a namespace", false, true, list_ctrls},
@@ -312,7 +329,7 @@ const struct nvme_cns_row nvme_cnses[] = {
     {NVME_CNS_DOMAIN_LIST, "domains: refused, there are none", false, false, no_domains},
     {NVME_CNS_ENDURANCE_GROUP_LIST, "endurance groups", false, false, list_endurance_groups},
     {NVME_CNS_CS_ALLOCATED_NS_LIST, "allocated namespaces of a command set", false, false, list_cs_ns},
-    {NVME_CNS_CS_ALLOCATED_NS, "allocated namespace, NVM command set", false, true, fill_cs_ns},
+    {NVME_CNS_CS_ALLOCATED_NS, "allocated namespace, by command set", false, true, fill_cs_ns},
     {NVME_CNS_IOCS, "I/O command sets", false, false, list_command_sets},
     {.name = NULL},
 };

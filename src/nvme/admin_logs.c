@@ -24,7 +24,10 @@ static uint64_t divide_up(uint64_t n, uint64_t by) {
 /* ---- 00h ---- */
 
 static bool log_present(const struct nvme_ctrl *ctrl, const struct nvme_log_row *row) {
-    return row->ctrl & (ctrl->subsystem ? NVME_LOG_IO : NVME_LOG_DISCOVERY);
+    uint8_t kinds = ctrl->subsystem ? NVME_LOG_IO : NVME_LOG_DISCOVERY;
+    if (ctrl->subsystem && ctrl->subsystem->zoned)
+        kinds |= NVME_LOG_ZONED;
+    return row->ctrl & kinds;
 }
 
 static struct nvme_status fill_supported(struct nvme_cmd *cmd, void *page) {
@@ -137,20 +140,20 @@ static void read_changed(struct nvme_cmd *cmd) {
 
 /* ---- 05h ---- */
 
-static void fill_op_effects(const struct nvme_op_row rows[256], le32 effects[256]) {
+static void fill_op_effects(const struct nvme_op_row rows[256], uint32_t csi, le32 effects[256]) {
     for (unsigned i = 0; i < 256; i++)
-        if (rows[i].name)
+        if (rows[i].name && (csi == NVME_CSI_ZNS || !(rows[i].flags & NVME_OP_ZONED)))
             effects[i] = le32_from(NVME_EFFECT_CSUPP | rows[i].effects);
 }
 
 static struct nvme_status fill_effects(struct nvme_cmd *cmd, void *page) {
     struct nvme_effects_log *log = page;
     uint32_t csi = nvme_cdw(cmd, 14) >> 24;
-    if (csi != NVME_CSI_NVM)
-        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw14) + 3,
-                         "command set %02xh; 00h (NVM) is the only one", csi);
-    fill_op_effects(nvme_admin_ops, log->acs);
-    fill_op_effects(nvme_io_ops, log->iocs);
+    if (!nvme_csi_supported(nvme_cmd_subsystem(cmd), csi))
+        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw14) + 3, "command set %02xh; %s", csi,
+                         nvme_csi_choice(nvme_cmd_subsystem(cmd)));
+    fill_op_effects(nvme_admin_ops, csi, log->acs);
+    fill_op_effects(nvme_io_ops, csi, log->iocs);
     return NVME_OK;
 }
 
@@ -228,6 +231,8 @@ const struct nvme_log_row nvme_logs[] = {
     {NVME_LID_FID_EFFECTS, "Feature Identifiers Supported and Effects", NVME_LOG_IO, size_feature_effects,
      fill_feature_effects},
     {NVME_LID_DISCOVERY, "Discovery", NVME_LOG_DISCOVERY, nvme_discovery_size, nvme_discovery_fill, read_discovery},
+    {NVME_LID_CHANGED_ZONES, "Changed Zone List", NVME_LOG_ZONED, nvme_changed_zones_size, nvme_changed_zones_fill,
+     nvme_changed_zones_read},
     {NVME_LID_VENDOR_REASONS, "Reasons of the errors in the error information log (ours)", BOTH, size_reasons,
      fill_reasons},
     {.name = NULL},

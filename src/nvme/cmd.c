@@ -197,11 +197,25 @@ static struct nvme_status find_row(struct nvme_queue *queue, struct nvme_cmd *cm
     return NVME_OK;
 }
 
+/* The command and the namespace are of different command sets, or the host has not enabled the namespace's. */
+static struct nvme_status check_command_set(struct nvme_cmd *cmd) {
+    const struct nvme_ctrl *ctrl = nvme_cmd_ctrl(cmd);
+    if (!cmd->ns->zones)
+        return nvme_fail(cmd, NVME_SC_INVALID_OPCODE, 0, "namespace %u has no zones", cmd->ns->nsid);
+    if (cmd->queue->qid && NVME_CC_CSS(ctrl->cc) != NVME_CC_CSS_ALL)
+        return nvme_fail(cmd, NVME_SC_IOCS_NOT_ENABLED, NVME_LOC(nsid),
+                         "namespace %u is zoned; CC.CSS is %u, hosts of zoned namespaces set 6 (CC %08xh)",
+                         cmd->ns->nsid, NVME_CC_CSS(ctrl->cc), ctrl->cc);
+    return NVME_OK;
+}
+
 static struct nvme_status find_ns(struct nvme_cmd *cmd) {
     struct nvme_subsystem *subsystem = nvme_cmd_subsystem(cmd);
     uint32_t nsid = le32_get(cmd->sqe.nsid);
     if (nsid - 1 < subsystem->ns_count) {
         cmd->ns = &subsystem->ns[nsid - 1];
+        if (__builtin_expect(cmd->ns->zones || (cmd->row->flags & NVME_OP_ZONED), 0))
+            return check_command_set(cmd);
         return NVME_OK;
     }
     if (nsid == NVME_NSID_ALL && (cmd->row->flags & NVME_OP_NS_ALL))

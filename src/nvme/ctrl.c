@@ -73,6 +73,7 @@ void nvme_ctrl_free(struct nvme_ctrl *ctrl) {
             target->ctrl_count--;
             break;
         }
+    nvme_zone_lists_free(ctrl);
     free(ctrl->errors);
     free(ctrl);
 }
@@ -208,7 +209,7 @@ uint32_t nvme_ctrl_mdts(const struct nvme_ctrl *ctrl) {
 
 uint64_t nvme_ctrl_cap(const struct nvme_ctrl *ctrl) {
     return (nvme_ctrl_max_entries(ctrl) - 1) | NVME_CAP_CQR | (uint64_t)READY_TIMEOUT << NVME_CAP_TO_SHIFT |
-           NVME_CAP_CSS_NVM | NVME_CAP_CSS_IOCS | NVME_CAP_CRMS_RWMS;
+           NVME_CAP_CSS_NVM | NVME_CAP_CSS_IOCS | NVME_CAP_CRMS_RWMS | (ctrl->subsystem ? NVME_CAP_NSSRS : 0);
 }
 
 static bool cc_possible(uint32_t cc) {
@@ -248,6 +249,7 @@ static void ctrl_disable(struct nvme_ctrl *ctrl) {
     nvme_ctrl_disconnect(ctrl, false, "controller reset");
     admin_cancel(ctrl, "the controller was reset");
     ctrl->events = ctrl->masked = 0;
+    ctrl->zones_pending = ctrl->zones_masked = 0;
     ctrl->warnings = 0;
     nvme_features_init(ctrl);
     association_set(ctrl);
@@ -278,6 +280,7 @@ static void shutdown_done(struct io *io) {
     else if (NVME_CSTS_SHST(ctrl->csts) == 1) {
         ctrl->csts = (ctrl->csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_DONE;
         open_set(ctrl, false);
+        nvme_zones_shutdown(ctrl->subsystem);
     }
     nvme_ctrl_put(ctrl);
 }

@@ -13,7 +13,7 @@
 
 struct event_row {
     uint8_t type, info, lid;
-    uint32_t group; /* masked together */
+    uint32_t group; /* masked together; zones: by namespace, see zns.c */
 };
 
 #define BIT(event)  (1u << (event))
@@ -26,23 +26,35 @@ static const struct event_row event_rows[NVME_EVENTS] = {
     [NVME_EVENT_SPARE] = {NVME_ASYNC_SMART, NVME_ASYNC_SMART_SPARE, NVME_LID_SMART, SMART_GROUP},
     [NVME_EVENT_NS_ATTRIBUTE] = {NVME_ASYNC_NOTICE, NVME_ASYNC_NOTICE_NS_ATTRIBUTE, NVME_LID_CHANGED_NS,
                                  BIT(NVME_EVENT_NS_ATTRIBUTE)},
+    [NVME_EVENT_ZONES] = {NVME_ASYNC_NOTICE, NVME_ASYNC_NOTICE_ZONES, NVME_LID_CHANGED_ZONES, 0},
     [NVME_EVENT_DISCOVERY] = {NVME_ASYNC_NOTICE, NVME_ASYNC_NOTICE_DISCOVERY, NVME_LID_DISCOVERY,
                               BIT(NVME_EVENT_DISCOVERY)},
 };
 
+static bool event_due(struct nvme_ctrl *ctrl, unsigned event) {
+    if (event == NVME_EVENT_ZONES)
+        return (ctrl->events & BIT(event)) && nvme_zones_event(ctrl, false);
+    return ctrl->events & ~ctrl->masked & BIT(event);
+}
+
+static void event_deliver(struct nvme_ctrl *ctrl, unsigned event) {
+    const struct event_row *row = &event_rows[event];
+    struct nvme_cmd *cmd = ctrl->aer[0];
+    uint32_t info = event == NVME_EVENT_ERROR ? ctrl->error_info : row->info;
+    nvme_events_forget(ctrl, cmd);
+    ctrl->masked |= row->group;
+    nvme_cmd_result(cmd, (uint32_t)row->lid << 16 | info << 8 | row->type);
+    if (event == NVME_EVENT_ZONES)
+        cmd->cqe.cdw1 = le32_from(nvme_zones_event(ctrl, true));
+    if (event != NVME_EVENT_ZONES || !ctrl->zones_pending)
+        ctrl->events &= ~BIT(event);
+    nvme_cmd_finish(cmd, NVME_OK);
+}
+
 static void events_deliver(struct nvme_ctrl *ctrl) {
-    for (unsigned i = 0; i < NVME_EVENTS && ctrl->aer_count; i++) {
-        const struct event_row *row = &event_rows[i];
-        if (!(ctrl->events & BIT(i)) || (ctrl->masked & BIT(i)))
-            continue;
-        struct nvme_cmd *cmd = ctrl->aer[0];
-        uint32_t info = i == NVME_EVENT_ERROR ? ctrl->error_info : row->info;
-        nvme_events_forget(ctrl, cmd);
-        ctrl->events &= ~BIT(i);
-        ctrl->masked |= row->group;
-        nvme_cmd_result(cmd, (uint32_t)row->lid << 16 | info << 8 | row->type);
-        nvme_cmd_finish(cmd, NVME_OK);
-    }
+    for (unsigned i = 0; i < NVME_EVENTS; i++)
+        while (ctrl->aer_count && event_due(ctrl, i))
+            event_deliver(ctrl, i);
 }
 
 /* Feature 0Bh. */
@@ -50,6 +62,8 @@ static bool event_wanted(const struct nvme_ctrl *ctrl, enum nvme_event event) {
     uint32_t config = nvme_feature(ctrl, NVME_FID_ASYNC_EVENT_CONFIG);
     if (event == NVME_EVENT_NS_ATTRIBUTE)
         return config & NVME_AEC_NS_ATTRIBUTE;
+    if (event == NVME_EVENT_ZONES)
+        return config & NVME_AEC_ZONES;
     if (event == NVME_EVENT_DISCOVERY)
         return config & NVME_AEC_DISCOVERY;
     return true; /* health: nvme_health_look() looks at each warning's bit */

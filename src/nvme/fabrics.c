@@ -186,6 +186,9 @@ static bool property_read(const struct nvme_ctrl *ctrl, uint32_t offset, uint64_
     case NVME_PROP_CSTS:
         *value = ctrl->csts;
         return true;
+    case NVME_PROP_NSSR: /* reads as 0 */
+        *value = 0;
+        return ctrl->subsystem != NULL;
     case NVME_PROP_CRTO:
         *value = NVME_CAP_TO(nvme_ctrl_cap(ctrl));
         return true;
@@ -221,6 +224,11 @@ struct nvme_status nvme_property_set(struct nvme_cmd *cmd) {
     struct nvme_status st = property_admin_only(cmd);
     if (st.v)
         return st;
+    if (le32_get(p->ofst) == NVME_PROP_NSSR && nvme_cmd_subsystem(cmd) && !(p->attrib & 7)) {
+        if ((uint32_t)le64_get(p->value) == NVME_NSSR_MAGIC)
+            nvme_subsystem_reset(nvme_cmd_subsystem(cmd));
+        return NVME_OK;
+    }
     if (le32_get(p->ofst) != NVME_PROP_CC)
         return nvme_fail(cmd, NVME_SC_INVALID_FIELD, PROP_LOC(ofst), "the property at offset %xh cannot be set",
                          le32_get(p->ofst));

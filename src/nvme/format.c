@@ -4,29 +4,29 @@
  *
  *   begin (busy, durable: formatting = new block size)
  *     -> wait until no I/O command of the namespace is in the drive
- *     -> deallocate it step by step -> flush
+ *     -> deallocate it step by step (zones: reset them) -> flush
  *     -> new block size, marks gone, durable: formatting = 0 -> tell the hosts
  *
  * Faithful: data is erased whatever SES says (0 or 1); progress in FPI;
  * commands meanwhile fail with Format In Progress; Namespace Attribute Changed.
+ * On a zoned namespace every zone that is not Offline becomes Empty, for which
+ * the drive takes the time of resetting them.
  * Not modelled: cryptographic erase, metadata, protection information.
  */
 #include <inttypes.h>
 
 #include "nvme/nvme_int.h"
 
-#define FORMAT_LBAFS 2
-
 static void format_step(struct nvme_ns *ns);
 
-static uint32_t lbaf_shift(uint32_t index) {
+uint32_t nvme_format_shift(uint32_t index) {
     return index ? 12 : 9;
 }
 
 struct nvme_status nvme_format_prepare(struct nvme_cmd *cmd) {
     uint32_t cdw10 = nvme_cdw(cmd, 10);
     uint32_t lbaf = (cdw10 & 15) | (cdw10 >> 12 & 3) << 4, ses = cdw10 >> 9 & 7;
-    if (lbaf >= FORMAT_LBAFS)
+    if (lbaf >= NVME_LBA_FORMATS)
         return nvme_fail(cmd, NVME_SC_INVALID_FORMAT, NVME_LOC(cdw10),
                          "LBA format %u; 0 (512 bytes) and 1 (4096 bytes) exist", lbaf);
     if (cdw10 & 0x1f0)
@@ -82,9 +82,16 @@ static void format_end(struct nvme_ns *ns, bool ok) {
     ns->durable->formatting = 0;
     ns->busy = false;
     format->cmd = NULL;
+    nvme_zones_settle(ns->subsystem);
     if (ok)
         format_tell(ns);
     format_answer(cmd, st);
+}
+
+/* The reset left what cannot be reset: Read Only zones are formatted all the same. */
+static void zones_empty(struct nvme_ns *ns) {
+    struct nvme_subsystem *s = ns->subsystem;
+    s->zoned->format(s->drive, ns->zone_first, ns->zones);
 }
 
 static void format_flushed(struct io *io) {
@@ -92,24 +99,44 @@ static void format_flushed(struct io *io) {
     format_end(format->ns, io->status == IO_OK);
 }
 
-static void format_trimmed(struct io *io) {
+static void format_erased(struct io *io) {
     struct nvme_format *format = NVME_CONTAINER(io, struct nvme_format, io);
     if (io->status) {
         format_end(format->ns, false);
         return;
     }
     format->cursor += io->bytes;
+    if (format->ns->zones)
+        zones_empty(format->ns);
     format_step(format->ns);
+}
+
+static void fill_trim(struct nvme_ns *ns, struct io *io) {
+    uint64_t left = ns->bytes - ns->format.cursor;
+    io->op = IO_TRIM;
+    io->offset = ns->base + ns->format.cursor;
+    io->bytes = left < NVME_STEP_BYTES ? left : NVME_STEP_BYTES;
+}
+
+static void fill_zone_reset(struct nvme_ns *ns, struct io *io) {
+    io->op = IO_ZONE;
+    io->action = ZONE_RESET;
+    io->flags = IO_ZONE_ALL;
+    io->offset = ns->base;
+    io->bytes = ns->bytes;
 }
 
 static void format_step(struct nvme_ns *ns) {
     struct io *io = &ns->format.io;
-    uint64_t left = ns->bytes - ns->format.cursor;
+    bool left = ns->bytes > ns->format.cursor;
     io_init(io);
-    io->op = left ? IO_TRIM : IO_FLUSH;
-    io->offset = left ? ns->base + ns->format.cursor : 0;
-    io->bytes = left < NVME_STEP_BYTES ? left : NVME_STEP_BYTES;
-    io->done = left ? format_trimmed : format_flushed;
+    io->done = left ? format_erased : format_flushed;
+    if (!left)
+        io->op = IO_FLUSH;
+    else if (ns->zones)
+        fill_zone_reset(ns, io);
+    else
+        fill_trim(ns, io);
     drive_submit(ns->subsystem->drive, io);
 }
 
@@ -134,7 +161,7 @@ void nvme_format_resume(struct nvme_ns *ns) {
 
 struct nvme_status nvme_format(struct nvme_cmd *cmd) {
     struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
-    uint32_t cdw10 = nvme_cdw(cmd, 10), shift = lbaf_shift(cdw10 & 15);
+    uint32_t cdw10 = nvme_cdw(cmd, 10), shift = nvme_format_shift(cdw10 & 15);
     uint32_t first = cmd->ns ? cmd->ns->nsid - 1 : 0, last = cmd->ns ? first : s->ns_count - 1;
     for (uint32_t i = first; i <= last; i++)
         if (s->ns[i].busy)

@@ -167,7 +167,7 @@ static struct nvme_status copy_places(struct nvme_cmd *cmd, const struct copy *c
             st = nvme_fail(cmd, NVME_SC_OVERLAPPING_IO_RANGE, NVME_LOC_NONE,
                            "source range %u at block %" PRIu64 " overlaps the destination at %" PRIu64, i, from, to);
     }
-    return st;
+    return !st.v && cmd->ns->zones ? nvme_zone_copy_check(cmd) : st;
 }
 
 static void copy_read(struct nvme_cmd *cmd);

@@ -66,8 +66,10 @@ void nvme_io_begin(struct nvme_cmd *cmd) {
 void nvme_io_end(struct nvme_cmd *cmd) {
     struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
     struct nvme_ns *ns = cmd->ns;
-    if (!--s->inflight)
+    if (!--s->inflight) {
         s->durable->busy_ns += (uint64_t)(sim_now(s->target->sim) - s->busy_since_ns);
+        nvme_zones_settle(s);
+    }
     if (!--ns->inflight && UNLIKELY(ns->busy))
         nvme_format_go(ns);
 }
@@ -75,14 +77,19 @@ void nvme_io_end(struct nvme_cmd *cmd) {
 /* ---- Between command and io ---- */
 
 /* The namespace as it is now, not as it was when the command came. */
-struct nvme_status nvme_still_possible(struct nvme_cmd *cmd) {
-    struct nvme_ns *ns = cmd->ns;
+struct nvme_status nvme_data_still_fits(struct nvme_cmd *cmd) {
+    const struct nvme_ns *ns = cmd->ns;
     if (UNLIKELY(ns->busy))
         return nvme_fail(cmd, NVME_SC_FORMAT_IN_PROGRESS, NVME_LOC_NONE, "namespace %u is being formatted", ns->nsid);
     if (UNLIKELY(cmd->xfer_bytes && cmd->xfer_bytes != (uint64_t)cmd->nlb << ns->lba_shift))
         return nvme_fail(cmd, NVME_SC_INVALID_NS, NVME_LOC_NONE, "the block size changed to %u while data was coming",
                          nvme_lba_bytes(ns));
-    return nvme_range_check(cmd, cmd->slba, cmd->nlb, NVME_LOC(cdw10));
+    return NVME_OK;
+}
+
+struct nvme_status nvme_still_possible(struct nvme_cmd *cmd) {
+    struct nvme_status st = nvme_data_still_fits(cmd);
+    return UNLIKELY(st.v) ? st : nvme_range_check(cmd, cmd->slba, cmd->nlb, NVME_LOC(cdw10));
 }
 
 static void rw_submit(struct nvme_cmd *cmd, enum io_op op, uint32_t flags, void (*done)(struct io *)) {
@@ -214,6 +221,8 @@ struct nvme_status nvme_write_uncorrectable(struct nvme_cmd *cmd) {
     struct nvme_status st = nvme_still_possible(cmd);
     if (st.v)
         return st;
+    if (cmd->ns->zones)
+        return nvme_zone_uncorrectable(cmd);
     if (nvme_marks_add(cmd->ns, cmd->slba, cmd->nlb))
         return nvme_fail(cmd, NVME_SC_INTERNAL_ERROR, NVME_LOC_NONE,
                          "all %u ranges for uncorrectable blocks are in use; write some of them first", NVME_MARKS);

@@ -52,6 +52,7 @@ enum nvme_op_flag {
     NVME_OP_NS_ALL = 1u << 1,    /* also takes NSID FFFFFFFFh, ns is NULL then */
     NVME_OP_DISCOVERY = 1u << 2, /* also on a discovery controller */
     NVME_OP_NO_ABORT = 1u << 3,  /* runs to its end */
+    NVME_OP_ZONED = 1u << 4,     /* of the Zoned Namespace command set */
 };
 
 struct nvme_op_row {
@@ -92,12 +93,12 @@ extern const struct nvme_feat_row nvme_feats[];
 struct nvme_log_row {
     uint8_t lid;
     const char *name; /* NULL ends the table */
-    uint8_t ctrl;     /* which controllers have it: NVME_LOG_IO | NVME_LOG_DISCOVERY */
+    uint8_t ctrl;     /* which controllers have it: NVME_LOG_IO, _DISCOVERY, _ZONED */
     uint64_t (*size)(const struct nvme_ctrl *);
     struct nvme_status (*fill)(struct nvme_cmd *, void *page); /* zeroed, size() bytes */
     void (*read)(struct nvme_cmd *);                           /* after a read with RAE clear */
 };
-enum { NVME_LOG_IO = 1, NVME_LOG_DISCOVERY = 2 };
+enum { NVME_LOG_IO = 1, NVME_LOG_DISCOVERY = 2, NVME_LOG_ZONED = 4 };
 extern const struct nvme_log_row nvme_logs[];
 
 struct nvme_cns_row {
@@ -147,9 +148,11 @@ struct nvme_ns {
     uint64_t nsze;        /* in logical blocks */
     uint32_t nsid;
     uint32_t lba_shift;
-    uint32_t marks;    /* in use */
-    uint32_t inflight; /* I/O commands in the drive; a format waits for 0 */
-    bool busy;         /* being formatted */
+    uint8_t csi;                /* enum nvme_csi */
+    uint32_t zone_first, zones; /* of the drive's; zones 0: not zoned */
+    uint32_t marks;             /* in use */
+    uint32_t inflight;          /* I/O commands in the drive; a format waits for 0 */
+    bool busy;                  /* being formatted */
     uint8_t uuid[16], nguid[16], eui64[8];
     struct nvme_format format;
 };
@@ -160,6 +163,11 @@ struct nvme_subsystem {
     struct nvme_config config;
     struct drive *drive;
     struct drive_limits limits;
+    const struct drive_zoned_ops *zoned; /* NULL: none of the namespaces has zones; else all have */
+    struct drive_zoned_limits zones;
+    struct drive_zone_watch zone_watch;
+    bool zones_close;       /* once the last command is back: all controllers are shut down */
+    struct sim_event reset; /* of the whole subsystem, asked for by NSSR */
     struct nvme_durable *durable;
     void *zeros; /* mdts bytes to read from when the store keeps no payload */
     uint32_t ns_count;
@@ -182,9 +190,12 @@ enum nvme_event {
     NVME_EVENT_TEMPERATURE,
     NVME_EVENT_SPARE,
     NVME_EVENT_NS_ATTRIBUTE,
+    NVME_EVENT_ZONES,
     NVME_EVENT_DISCOVERY,
     NVME_EVENTS
 };
+
+struct nvme_zone_list;
 
 struct nvme_ctrl {
     struct nvme_target *target;
@@ -226,6 +237,9 @@ struct nvme_ctrl {
     uint8_t warnings;        /* those already reported */
     int64_t health_ns;       /* when the health was last polled */
     uint64_t changed_ns;     /* bit per NSID - 1 */
+    uint64_t zones_pending;  /* bit per NSID - 1: changed zones to tell of */
+    uint64_t zones_masked;   /* told, and not read since */
+    struct nvme_zone_list *zone_lists[NVME_NS_MAX];
 
     uint64_t error_count;
     struct nvme_error *errors; /* ring of NVME_ERRORS */
@@ -327,6 +341,8 @@ struct nvme_status nvme_format(struct nvme_cmd *cmd);
 void nvme_format_resume(struct nvme_ns *ns); /* finish what a killed process began */
 void nvme_format_go(struct nvme_ns *ns);     /* the last I/O command has left the drive */
 void nvme_ns_set_shift(struct nvme_ns *ns, uint32_t shift);
+#define NVME_LBA_FORMATS 2
+uint32_t nvme_format_shift(uint32_t index); /* block size of an LBA format, as a power of two */
 
 /* io_rw.c, io_misc.c */
 struct nvme_status nvme_rw_prepare(struct nvme_cmd *cmd);    /* data in blocks: Read, Write, Compare */
@@ -346,7 +362,8 @@ struct nvme_status nvme_copy(struct nvme_cmd *cmd);
 void nvme_io_begin(struct nvme_cmd *cmd); /* around each stay in the drive of a command with a namespace */
 void nvme_io_end(struct nvme_cmd *cmd);
 uint32_t nvme_fua(const struct nvme_cmd *cmd);
-struct nvme_status nvme_still_possible(struct nvme_cmd *cmd); /* the namespace as it is now */
+struct nvme_status nvme_still_possible(struct nvme_cmd *cmd);  /* the namespace as it is now */
+struct nvme_status nvme_data_still_fits(struct nvme_cmd *cmd); /* the same, but for the range */
 /* A read has come back for blocks [slba, slba + nlb): false with *status if they are not to be had. */
 bool nvme_read_ok(struct nvme_cmd *cmd, uint64_t slba, uint64_t nlb, struct nvme_status *status);
 uint32_t nvme_limit_lbas(const struct nvme_ns *ns); /* Verify, Write Zeroes, Write Uncorrectable at most */
@@ -361,6 +378,40 @@ bool nvme_marks_hit(const struct nvme_ns *ns, uint64_t slba, uint64_t nlb, uint6
 int nvme_marks_add(struct nvme_ns *ns, uint64_t slba, uint64_t nlb); /* -ENOSPC: table full */
 void nvme_marks_clear(struct nvme_ns *ns, uint64_t slba, uint64_t nlb);
 void nvme_marks_count(struct nvme_ns *ns);
+
+/* zns.c: zones of a subsystem and its namespaces */
+int nvme_zones_init(struct nvme_subsystem *s, uint64_t *ns_bytes, struct err *e); /* no zones: nothing to do */
+void nvme_zones_ns_init(struct nvme_ns *ns);
+uint64_t nvme_zone_lbas(const struct nvme_ns *ns); /* blocks from the start of a zone to the next */
+void nvme_zone_get(const struct nvme_ns *ns, uint32_t zone, struct drive_zone *z);
+void nvme_zones_forget_marks(struct nvme_ns *ns);   /* of blocks in Empty zones */
+void nvme_zones_shutdown(struct nvme_subsystem *s); /* a controller was shut down: was it the last? */
+void nvme_zones_reset(struct nvme_subsystem *s);    /* the subsystem was reset */
+void nvme_zones_settle(struct nvme_subsystem *s);   /* the drive may have become idle */
+/* NSID of a namespace whose changed zones are to be told of, 0: none. `take`: it is told. */
+uint32_t nvme_zones_event(struct nvme_ctrl *ctrl, bool take);
+void nvme_zone_lists_free(struct nvme_ctrl *ctrl);
+uint64_t nvme_changed_zones_size(const struct nvme_ctrl *ctrl);
+struct nvme_status nvme_changed_zones_fill(struct nvme_cmd *cmd, void *page);
+void nvme_changed_zones_read(struct nvme_cmd *cmd);
+
+/* zns_identify.c */
+bool nvme_csi_supported(const struct nvme_subsystem *s, uint32_t csi); /* enum nvme_csi */
+const char *nvme_csi_choice(const struct nvme_subsystem *s);           /* which there are, for messages */
+void nvme_zns_id_ns(const struct nvme_ns *ns, struct nvme_id_ns_zns *id);
+void nvme_zns_id_ctrl(const struct nvme_subsystem *s, struct nvme_id_ctrl_zns *id);
+
+/* zns_mgmt.c, zns_io.c */
+struct nvme_status nvme_zone_start_check(struct nvme_cmd *cmd); /* cmd->slba must be where a zone starts */
+struct nvme_status nvme_zone_send_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_zone_send(struct nvme_cmd *cmd);
+struct nvme_status nvme_zone_receive_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_zone_receive(struct nvme_cmd *cmd);
+uint64_t nvme_append_limit(const struct nvme_subsystem *s); /* bytes */
+struct nvme_status nvme_append_prepare(struct nvme_cmd *cmd);
+struct nvme_status nvme_append(struct nvme_cmd *cmd);
+struct nvme_status nvme_zone_uncorrectable(struct nvme_cmd *cmd);
+struct nvme_status nvme_zone_copy_check(struct nvme_cmd *cmd);
 
 /* fabrics.c */
 struct nvme_status nvme_connect_prepare(struct nvme_cmd *cmd);
@@ -392,6 +443,8 @@ struct nvme_subsystem *nvme_subsystem_find(const struct nvme_target *target, con
 bool nvme_subsystem_allows(const struct nvme_subsystem *subsystem, const char *hostnqn);
 void nvme_subsystem_power_on(struct nvme_subsystem *subsystem); /* bring the counters up to now */
 void nvme_ns_power_on(struct nvme_ns *ns);                      /* what does not survive without power */
+void nvme_subsystem_reset(struct nvme_subsystem *subsystem);    /* soon: NSSR was written */
+void nvme_subsystem_reset_fire(struct sim_event *ev);
 
 /* discovery.c */
 uint64_t nvme_discovery_size(const struct nvme_ctrl *ctrl);

@@ -110,13 +110,34 @@ const struct nvme_op_row nvme_io_ops[256] = {
                       .prepare = nvme_copy_prepare,
                       .handler = nvme_copy,
                       .help = "source range descriptors of format 0, inside one namespace"},
+    [NVME_IO_ZONE_SEND] = {.name = "Zone Management Send",
+                           .flags = NVME_OP_NS | NVME_OP_ZONED,
+                           .xfer = NVME_XFER_TO_CTRL,
+                           .effects = LBCC,
+                           .prepare = nvme_zone_send_prepare,
+                           .handler = nvme_zone_send,
+                           .help = "close, finish, open, reset, offline, set descriptor extension, flush ZRWA; data "
+                                   "for the extension only"},
+    [NVME_IO_ZONE_RECEIVE] = {.name = "Zone Management Receive",
+                              .flags = NVME_OP_NS | NVME_OP_ZONED,
+                              .xfer = NVME_XFER_TO_HOST,
+                              .prepare = nvme_zone_receive_prepare,
+                              .handler = nvme_zone_receive,
+                              .help = "report and extended report, filters 0 to 7 and 9, partial or whole count"},
+    [NVME_IO_ZONE_APPEND] = {.name = "Zone Append",
+                             .flags = NVME_OP_NS | NVME_OP_ZONED,
+                             .xfer = NVME_XFER_TO_CTRL,
+                             .effects = LBCC,
+                             .prepare = nvme_append_prepare,
+                             .handler = nvme_append,
+                             .help = "up to ZASL; the LBA is in the completion, FUA honoured"},
 };
 
 const struct nvme_op_row nvme_fabrics_ops[256] = {
     [NVME_FCTYPE_PROPERTY_SET] = {.name = "Property Set",
                                   .flags = NVME_OP_DISCOVERY,
                                   .handler = nvme_property_set,
-                                  .help = "CC: enable, reset, shut down"},
+                                  .help = "CC: enable, reset, shut down; NSSR: reset the subsystem"},
     [NVME_FCTYPE_CONNECT] = {.name = "Connect",
                              .flags = NVME_OP_DISCOVERY,
                              .xfer = NVME_XFER_TO_CTRL,
@@ -147,12 +168,12 @@ static void doc_effects(FILE *out, uint32_t effects) {
         }
 }
 
-static void doc_ops(FILE *out, const char *title, const struct nvme_op_row rows[256]) {
+static void doc_ops(FILE *out, const char *title, const struct nvme_op_row rows[256], uint32_t zoned) {
     static const char *const ways[] = {"none", "to the controller", "to the host"};
     fprintf(out, "## %s\n\n| opcode | command | data | effects | notes |\n|---|---|---|---|---|\n", title);
     for (unsigned i = 0; i < 256; i++) {
         const struct nvme_op_row *row = &rows[i];
-        if (!row->name)
+        if (!row->name || (row->flags & NVME_OP_ZONED) != zoned)
             continue;
         fprintf(out, "| %02xh | %s | %s | ", i, row->name, ways[row->xfer]);
         doc_effects(out, row->effects);
@@ -163,9 +184,10 @@ static void doc_ops(FILE *out, const char *title, const struct nvme_op_row rows[
 
 void nvme_opcodes_doc(FILE *out) {
     fprintf(out, "# NVMe commands\n\nMade from the controller's own tables; a test compares.\n\n");
-    doc_ops(out, "Admin commands", nvme_admin_ops);
-    doc_ops(out, "I/O commands, NVM command set", nvme_io_ops);
-    doc_ops(out, "Fabrics commands (opcode 7Fh; by FCTYPE)", nvme_fabrics_ops);
+    doc_ops(out, "Admin commands", nvme_admin_ops, 0);
+    doc_ops(out, "I/O commands, NVM command set", nvme_io_ops, 0);
+    doc_ops(out, "I/O commands, Zoned Namespace command set: these besides", nvme_io_ops, NVME_OP_ZONED);
+    doc_ops(out, "Fabrics commands (opcode 7Fh; by FCTYPE)", nvme_fabrics_ops, 0);
     fprintf(out, "## Identify\n\n| CNS | what |\n|---|---|\n");
     for (const struct nvme_cns_row *row = nvme_cnses; row->name; row++)
         fprintf(out, "| %02xh | %s |\n", row->cns, row->name);

@@ -7,8 +7,13 @@
  * shut down since (Base 2.0, section 5.16.1.3); features fall back to what was
  * saved; a format that was under way is done again to its end.
  * Simplified: the power is back in the same instant.
+ *
+ * And NVM Subsystem Reset (section 3.7.1): controllers and connections are gone,
+ * the drive finishes what it has and loses nothing.
  */
 #include "nvme/nvme_int.h"
+
+#define RESET_DELAY_NS 1000000
 
 static void ctrl_power_cut(struct nvme_ctrl *ctrl) {
     ctrl->refs++;
@@ -52,10 +57,12 @@ static void count(struct nvme_subsystem *s) {
     d->power_cycles++;
     d->unsafe_shutdowns += s->open_ctrls > 0;
     s->inflight = s->open_ctrls = 0;
+    s->zones_close = false; /* the drive has done that */
 }
 
 void nvme_subsystem_power_cut(struct nvme_subsystem *s) {
     log_warn(LOG_NVME, "%s: the power is cut", s->config.nqn);
+    sim_cancel(s->target->sim, &s->reset);
     drive_power_cut(s->drive); /* from here on nothing comes back from it */
     count(s);
     for (uint32_t i = 0; i < s->ns_count; i++)
@@ -65,4 +72,26 @@ void nvme_subsystem_power_cut(struct nvme_subsystem *s) {
         nvme_ns_power_on(&s->ns[i]);
         nvme_format_resume(&s->ns[i]);
     }
+}
+
+/* ---- NVM Subsystem Reset ---- */
+
+/* As if all connections had ended; ending one may end others, so begin again after each. */
+void nvme_subsystem_reset_fire(struct sim_event *ev) {
+    struct nvme_subsystem *s = NVME_CONTAINER(ev, struct nvme_subsystem, reset);
+    struct nvme_ctrl *ctrl;
+    log_limited(&s->target->limit, LOG_NVME, LOG_LEVEL_INFO, "%s: NVM subsystem reset", s->config.nqn);
+    do {
+        for (ctrl = s->target->ctrls; ctrl && (ctrl->subsystem != s || ctrl->dying); ctrl = ctrl->next) {
+        }
+        if (ctrl)
+            nvme_ctrl_disconnect(ctrl, true, "NVM subsystem reset");
+    } while (ctrl);
+    nvme_zones_reset(s);
+}
+
+/* The host gets its answer first. */
+void nvme_subsystem_reset(struct nvme_subsystem *s) {
+    sim_cancel(s->target->sim, &s->reset);
+    sim_schedule(s->target->sim, &s->reset, sim_clock(s->target->sim) + RESET_DELAY_NS);
 }

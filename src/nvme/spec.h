@@ -1,6 +1,7 @@
 /*
  * NVM Express wire structures and constants: Base 2.0, NVM Command Set 1.0,
- * NVMe over Fabrics parts of Base 2.0. Field names are the specification's.
+ * Zoned Namespace Command Set 1.1 with TP4076 (ZRWA), NVMe over Fabrics parts
+ * of Base 2.0. Field names are the specification's.
  *
  * Status values are SCT << 8 | SC; the bits above (More, DNR) are NVME_MORE
  * and NVME_DNR, all as in cqe.status >> 1. Sizes are asserted here, offsets of
@@ -123,6 +124,9 @@ enum nvme_io_opcode {
     NVME_IO_RESERVATION_ACQUIRE = 0x11,
     NVME_IO_RESERVATION_RELEASE = 0x15,
     NVME_IO_COPY = 0x19,
+    NVME_IO_ZONE_SEND = 0x79,
+    NVME_IO_ZONE_RECEIVE = 0x7a,
+    NVME_IO_ZONE_APPEND = 0x7d,
 };
 
 #define NVME_OPC_FABRICS 0x7f
@@ -192,6 +196,8 @@ enum nvme_status_value {
     NVME_SC_SIZE_LIMIT_EXCEEDED = 0x183,
     NVME_SC_OVERLAPPING_IO_RANGE = 0x187,
 
+    /* Those of zoned namespaces are enum io_status: IO_ZONE_... */
+
     NVME_SC_CONNECT_INCOMPATIBLE_FORMAT = 0x180,
     NVME_SC_CONNECT_BUSY = 0x181,
     NVME_SC_CONNECT_INVALID_PARAMETERS = 0x182,
@@ -222,6 +228,7 @@ enum nvme_property {
 #define NVME_CAP_CQR         (1ull << 16)
 #define NVME_CAP_TO_SHIFT    24 /* 500 ms */
 #define NVME_CAP_TO(cap)     ((cap) >> 24 & 0xff)
+#define NVME_CAP_NSSRS       (1ull << 36)
 #define NVME_CAP_CSS_NVM     (1ull << 37)
 #define NVME_CAP_CSS_IOCS    (1ull << 43)
 #define NVME_CAP_CRMS_RWMS   (1ull << 59)
@@ -233,6 +240,8 @@ enum nvme_property {
 #define NVME_CC_SHN_MASK     (3u << 14)
 #define NVME_CC_IOSQES(cc)   ((cc) >> 16 & 15)
 #define NVME_CC_IOCQES(cc)   ((cc) >> 20 & 15)
+#define NVME_CC_CSS_ALL      6u
+#define NVME_NSSR_MAGIC      0x4e564d65u /* "NVMe": what resets the subsystem */
 #define NVME_CSTS_RDY        (1u << 0)
 #define NVME_CSTS_CFS        (1u << 1)
 #define NVME_CSTS_SHST(csts) ((csts) >> 2 & 3) /* 2 complete */
@@ -425,6 +434,7 @@ _Static_assert(offsetof(struct nvme_id_ctrl, psd) == 2048, "identify controller"
 #define NVME_SGLS_TRANSPORT         (1u << 21) /* transport SGL data block descriptor */
 #define NVME_OAES_NS_ATTRIBUTE      (1u << 8)
 #define NVME_OAES_FIRMWARE          (1u << 9)
+#define NVME_OAES_ZONES             (1u << 27)
 #define NVME_OAES_DISCOVERY         (1u << 31)
 
 struct nvme_lbaf {
@@ -481,6 +491,38 @@ struct nvme_id_ctrl_nvm {
     uint8_t rsvd16[4080];
 };
 _Static_assert(sizeof(struct nvme_id_ctrl_nvm) == 4096, "identify controller, NVM command set");
+
+/* CNS 05h, Zoned Namespace command set; figure 48, and TP4076 from NUMZRWA on. */
+struct nvme_id_ns_zns {
+    le16 zoc, ozcs;
+    le32 mar, mor; /* 0's based, ffffffffh: no limit */
+    le32 rrl, frl; /* seconds, 0: not reported */
+    le32 rrl1, rrl2, rrl3, frl1, frl2, frl3;
+    le32 numzrwa;
+    le16 zrwafg, zrwasz; /* blocks */
+    uint8_t zrwacap, rsvd53[2763];
+    struct {
+        le64 zsze;    /* blocks */
+        uint8_t zdes; /* 64 bytes */
+        uint8_t rsvd9[7];
+    } lbafe[64];
+    uint8_t vs[256];
+};
+_Static_assert(sizeof(struct nvme_id_ns_zns) == 4096, "identify namespace, Zoned Namespace command set");
+_Static_assert(offsetof(struct nvme_id_ns_zns, numzrwa) == 44, "identify namespace, Zoned Namespace command set");
+_Static_assert(offsetof(struct nvme_id_ns_zns, lbafe) == 2816, "identify namespace, Zoned Namespace command set");
+#define NVME_ZOC_VZC          (1u << 0)
+#define NVME_ZOC_ZAE          (1u << 1)
+#define NVME_OZCS_RAZB        (1u << 0)
+#define NVME_OZCS_ZRWASUP     (1u << 1)
+#define NVME_ZRWACAP_EXPLICIT (1u << 0)
+
+/* CNS 06h, Zoned Namespace command set. */
+struct nvme_id_ctrl_zns {
+    uint8_t zasl; /* power of two of the minimum page size; 0: as MDTS */
+    uint8_t rsvd1[4095];
+};
+_Static_assert(sizeof(struct nvme_id_ctrl_zns) == 4096, "identify controller, Zoned Namespace command set");
 
 /* CNS 08h. */
 struct nvme_id_independent_ns {
@@ -552,6 +594,7 @@ enum nvme_lid {
     NVME_LID_ANA = 0x0c,
     NVME_LID_FID_EFFECTS = 0x12,
     NVME_LID_DISCOVERY = 0x70,
+    NVME_LID_CHANGED_ZONES = 0xbf,
     NVME_LID_VENDOR_REASONS = 0xc0, /* ours: texts beside the error information */
 };
 
@@ -738,11 +781,13 @@ enum nvme_async_smart {
 enum nvme_async_notice {
     NVME_ASYNC_NOTICE_NS_ATTRIBUTE = 0x00,
     NVME_ASYNC_NOTICE_FIRMWARE = 0x01,
+    NVME_ASYNC_NOTICE_ZONES = 0xef, /* completion dword 1: NSID */
     NVME_ASYNC_NOTICE_DISCOVERY = 0xf0,
 };
 /* Feature 0Bh. */
 #define NVME_AEC_SMART(warning) ((warning)&0xffu)
 #define NVME_AEC_NS_ATTRIBUTE   (1u << 8)
+#define NVME_AEC_ZONES          (1u << 27)
 #define NVME_AEC_DISCOVERY      (1u << 31)
 
 /* ---- NVM command set data ---- */
@@ -773,5 +818,61 @@ struct nvme_copy_range_0 {
     le16 elbat, elbatm;
 };
 _Static_assert(sizeof(struct nvme_copy_range_0) == 32, "Copy source range entry, format 0");
+
+/* ---- Zoned Namespace command set data; ZNS 1.1 ---- */
+
+/* Log page BFh: zones whose descriptors the controller changed by itself. */
+#define NVME_CHANGED_ZONES     511
+#define NVME_CHANGED_ZONES_ALL 0xffffu /* more than that: no identifiers follow */
+struct nvme_changed_zones {
+    le16 count;
+    uint8_t rsvd2[6];
+    le64 zslba[NVME_CHANGED_ZONES];
+};
+_Static_assert(sizeof(struct nvme_changed_zones) == 4096, "changed zone list");
+
+/* Zone Management Send: command dword 13. */
+#define NVME_ZSEND_ACTION(cdw13) ((cdw13)&0xffu) /* enum io_zone_action */
+#define NVME_ZSEND_ALL           (1u << 8)
+#define NVME_ZSEND_ZRWAA         (1u << 9) /* Open, Set Zone Descriptor Extension: allocate a ZRWA */
+#define NVME_ZRESET_CAPACITY     (1u << 0) /* completion dword 0: a capacity changed */
+
+/* Zone Management Receive: command dword 13. */
+#define NVME_ZRECV_ACTION(cdw13) ((cdw13)&0xffu)
+#define NVME_ZRECV_FILTER(cdw13) ((cdw13) >> 8 & 0xffu)
+#define NVME_ZRECV_PARTIAL       (1u << 16)
+enum nvme_zone_receive_action { NVME_ZRA_REPORT = 0, NVME_ZRA_EXTENDED_REPORT = 1 };
+enum nvme_zone_filter {
+    NVME_ZRASF_ALL = 0,
+    NVME_ZRASF_EMPTY = 1,
+    NVME_ZRASF_IMPLICIT_OPEN = 2,
+    NVME_ZRASF_EXPLICIT_OPEN = 3,
+    NVME_ZRASF_CLOSED = 4,
+    NVME_ZRASF_FULL = 5,
+    NVME_ZRASF_READ_ONLY = 6,
+    NVME_ZRASF_OFFLINE = 7,
+    NVME_ZRASF_ATTRIBUTES = 9, /* any of RZR, FZR, ZFC */
+};
+
+struct nvme_zone_report {
+    le64 nr_zones;
+    uint8_t rsvd8[56];
+    /* descriptors follow, each with its extension in an extended report */
+};
+_Static_assert(sizeof(struct nvme_zone_report) == 64, "zone report");
+
+struct nvme_zone_desc {
+    uint8_t zt; /* 3:0 */
+    uint8_t zs; /* 7:4 enum zone_state */
+    uint8_t za; /* enum zone_attribute */
+    uint8_t zai, rsvd4[4];
+    le64 zcap, zslba, wp;
+    uint8_t rsvd32[32];
+};
+_Static_assert(sizeof(struct nvme_zone_desc) == 64, "zone descriptor");
+#define NVME_ZT_SEQWRITE_REQ 2u
+
+/* Zone Append: command dword 12. */
+#define NVME_APPEND_PIREMAP (1u << 25)
 
 #endif

@@ -101,6 +101,8 @@ void nvme_ns_set_shift(struct nvme_ns *ns, uint32_t shift) {
 
 void nvme_ns_power_on(struct nvme_ns *ns) {
     ns->durable->error_recovery = ns->durable->error_recovery_saved;
+    if (ns->zones)
+        nvme_zones_forget_marks(ns);
 }
 
 static void ns_init(struct nvme_subsystem *s, uint32_t index, uint64_t bytes, bool fresh) {
@@ -115,6 +117,7 @@ static void ns_init(struct nvme_subsystem *s, uint32_t index, uint64_t bytes, bo
     nvme_ns_power_on(ns);
     nvme_ns_set_shift(ns, ns->durable->lba_shift);
     nvme_marks_count(ns);
+    nvme_zones_ns_init(ns);
     ns_identify(ns);
 }
 
@@ -153,16 +156,22 @@ static int durable_open(struct nvme_subsystem *s, bool *fresh, struct err *e) {
     return 0;
 }
 
-static int subsystem_init(struct nvme_subsystem *s, struct err *e) {
+static uint64_t ns_bytes(const struct nvme_subsystem *s) {
     uint64_t bytes = s->drive->capacity / s->config.namespaces;
-    bool fresh = false;
     if (s->config.namespaces > 1)
         bytes -= bytes % NS_ALIGN;
-    bytes -= bytes % 4096;
+    return bytes - bytes % 4096;
+}
+
+static int subsystem_init(struct nvme_subsystem *s, struct err *e) {
+    uint64_t bytes = ns_bytes(s);
+    bool fresh = false;
     if (!bytes)
         return err_set(e, EINVAL, "%u namespaces do not fit into %" PRIu64 " bytes", s->config.namespaces,
                        s->drive->capacity);
-    int rc = durable_open(s, &fresh, e);
+    int rc = nvme_zones_init(s, &bytes, e);
+    if (!rc)
+        rc = durable_open(s, &fresh, e);
     if (rc)
         return rc;
     s->zeros = mmap(NULL, s->config.mdts, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -188,6 +197,7 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
     s->target = target;
     s->config = *config;
     s->drive = drive;
+    sim_event_init(&s->reset, nvme_subsystem_reset_fire);
     default_names(s);
     drive_limits(drive, &s->limits);
     s->power_on_since_ns = sim_now(target->sim);
@@ -218,6 +228,7 @@ void nvme_subsystem_free(struct nvme_subsystem *s) {
     if (!s)
         return;
     nvme_subsystem_power_on(s);
+    sim_cancel(s->target->sim, &s->reset);
     for (struct nvme_subsystem **at = &s->target->subsystems; *at; at = &(*at)->next)
         if (*at == s) {
             *at = s->next;
