@@ -667,6 +667,34 @@ wrong_transfer("H2CData with data inside its header",
 
 
 @test
+def data_is_asked_for_by_the_largest_pdu(_):
+    with Target("tcp.max_h2c_data=4096") as u:
+        for dgst in (0, 3):
+            with u.io(dgst=dgst) as c:
+                blocks = {lba: os.urandom(13 * 1024) for lba in (0, 100, 200)}
+                for lba in blocks:
+                    c.send(c.write_by_r2t(lba, 13 * 1024, cid=lba + 1))
+                done, at = 0, dict.fromkeys(blocks, 0)
+                while done < 3:
+                    pdu = c.recv()
+                    if pdu.kind == RESP:
+                        assert pdu.status == 0 and at[pdu.cid - 1] == 13 * 1024
+                        done += 1
+                        continue
+                    lba = pdu.cid - 1
+                    assert pdu.offset == at[lba] and pdu.length == min(4096, 13 * 1024 - at[lba]), pdu
+                    half, end = pdu.offset + 1024, pdu.offset + pdu.length
+                    if pdu.length > 1024:
+                        c.send(c.h2c(pdu.cid, pdu.ttag, pdu.offset, blocks[lba][pdu.offset:half], last=False))
+                    else:
+                        half = pdu.offset
+                    c.send(c.h2c(pdu.cid, pdu.ttag, half, blocks[lba][half:end]))
+                    at[lba] = end
+                for lba in blocks:
+                    assert c.read_data(lba, 26) == blocks[lba]
+
+
+@test
 def h2cdata_larger_than_maxh2cdata(t):
     with Target("tcp.max_h2c_data=4096") as u, u.io() as c:
         assert c.maxh2c == 4096

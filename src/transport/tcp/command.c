@@ -4,8 +4,8 @@
  *
  * Source: NVMe/TCP Transport Specification 1.0, sections 3.2 (data transfer)
  * and 3.6.2.4; Base 2.0, section 4.1.2 (SGLs).
- * Simplified: one R2T per command, for all of its data (a host's MAXR2T is
- * always respected).
+ * Simplified: one R2T of a command at a time (a host's MAXR2T is always
+ * respected).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +80,12 @@ static void buffer_whole(struct tcp_cmd *tc) {
     tc->cmd.in_count = 1;
 }
 
+static void ask(struct tcp_cmd *tc) {
+    tc->state = TCP_CMD_R2T;
+    tc->conn->tcp->stats.r2ts++;
+    tcp_send_queue(tc->conn, tc);
+}
+
 /* Ask the host for the data of a command, as far as the connection's memory goes; the others wait their turn. */
 static void request_data(struct tcp_conn *conn) {
     struct tcp_cmd *tc;
@@ -93,9 +99,7 @@ static void request_data(struct tcp_conn *conn) {
             nvme_cmd_reject(&tc->cmd, NVME_SC_INTERNAL_ERROR, "No memory for %u bytes of write data", bytes);
             continue;
         }
-        tc->state = TCP_CMD_R2T;
-        conn->tcp->stats.r2ts++;
-        tcp_send_queue(conn, tc);
+        ask(tc);
     }
 }
 
@@ -183,7 +187,9 @@ void tcp_cmd_accept(struct tcp_conn *conn, struct tcp_cmd *tc, const struct nvme
     find_data(tc, data, bytes);
 }
 
-void tcp_cmd_data_complete(struct tcp_cmd *tc) {
+void tcp_cmd_data_came(struct tcp_cmd *tc) {
+    if (tc->filled < tc->buffer_bytes)
+        return ask(tc);
     buffer_whole(tc);
     if (tc->digest_failed)
         return reject(tc, NVME_SC_TRANSIENT_TRANSPORT_ERROR, "Data digest error in an H2CData PDU");

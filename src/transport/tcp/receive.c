@@ -252,9 +252,9 @@ static bool check_transfer(struct tcp_conn *conn, const struct pdu_view *v, cons
         fatal(conn, v, FES_INVALID_HEADER, FIELD(pdu_data, datal), "data length does not match the PDU's");
     else if (datao != tc->filled)
         fatal(conn, v, FES_OUT_OF_RANGE, 0, "data offset is not where the last PDU ended");
-    else if (datal == 0 || datal > tc->buffer_bytes - tc->filled)
+    else if (datal == 0 || datal > tc->asked - tc->filled)
         fatal(conn, v, FES_OUT_OF_RANGE, 0, "no data, or more than was asked for");
-    else if (last != (datal == tc->buffer_bytes - tc->filled))
+    else if (last != (datal == tc->asked - tc->filled))
         fatal(conn, v, FES_INVALID_HEADER, FIELD(pdu_header, flags), "LAST_PDU not on exactly the last PDU");
     else
         return true;
@@ -296,8 +296,8 @@ static bool receive_into(struct tcp_conn *conn) {
         conn->rx_head += PDU_DIGEST_BYTES;
     }
     conn->into = NULL;
-    if (tc->filled == tc->buffer_bytes)
-        tcp_cmd_data_complete(tc);
+    if (tc->filled == tc->asked)
+        tcp_cmd_data_came(tc);
     return true;
 }
 

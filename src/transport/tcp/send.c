@@ -79,13 +79,17 @@ static inline void finish(const struct tcp_conn *conn, uint8_t *header, uint32_t
         put_digest(header + hlen, header, hlen);
 }
 
-static void add_r2t(struct batch *b, struct tcp_conn *conn, const struct tcp_cmd *tc) {
-    uint32_t digest = conn->hdgst ? PDU_DIGEST_BYTES : 0;
+/* No more than one H2CData PDU may carry: older Linux answers with a single one whatever MAXH2CDATA says. */
+static void add_r2t(struct batch *b, struct tcp_conn *conn, struct tcp_cmd *tc) {
+    uint32_t digest = conn->hdgst ? PDU_DIGEST_BYTES : 0, left = tc->buffer_bytes - tc->filled;
+    uint32_t n = left < b->tcp->config.max_h2c_data ? left : (uint32_t)b->tcp->config.max_h2c_data;
+    tc->asked = tc->filled + n;
     struct pdu_data h = {
         .ch = {.type = PDU_R2T, .flags = conn->hdgst ? PDU_HDGSTF : 0, .hlen = sizeof(h)},
         .cccid = tc->cmd.sqe.cid,
         .ttag = le16_from(tc->tag),
-        .datal = le32_from(tc->buffer_bytes),
+        .datao = le32_from(tc->filled),
+        .datal = le32_from(n),
     };
     h.ch.plen = le32_from(sizeof(h) + digest);
     uint8_t *p = begin(b, conn, sizeof(h), 0);

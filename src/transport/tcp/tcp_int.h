@@ -16,7 +16,7 @@
  *
  *   FREE -> STARTED -> EXECUTING -> ANSWER -> RELEASED -> FREE
  *              |            ^
- *              +-> WAIT_BUFFER -> R2T -> WAIT_DATA (then EXECUTING)
+ *              +-> WAIT_BUFFER -> R2T <-> WAIT_DATA (then EXECUTING)
  *
  * Invariants:
  *   1. A slot is in at most one list: free, waiting for a buffer, output.
@@ -68,6 +68,7 @@ struct tcp_cmd {
     struct iovec in;       /* what cmd.in points to */
     uint32_t buffer_bytes; /* as asked of the pool */
     uint32_t filled;       /* bytes of it received */
+    uint32_t asked;        /* where the data of the last R2T sent ends */
     uint32_t wire_bytes;   /* of the output being sent */
     uint16_t tag;
     uint8_t state; /* enum tcp_cmd_state */
@@ -178,8 +179,8 @@ struct tcp_cmd *tcp_cmd_by_tag(struct tcp_conn *conn, uint16_t tag); /* NULL: no
 /* Take a capsule: start the command and execute it, or ask for its data. `data` is what followed the entry. */
 void tcp_cmd_accept(struct tcp_conn *conn, struct tcp_cmd *tc, const struct nvme_sqe *sqe, const uint8_t *data,
                     uint32_t bytes, bool data_digest_failed);
-void tcp_cmd_data_complete(struct tcp_cmd *tc); /* all data asked for has come */
-void tcp_cmd_answered(struct tcp_cmd *tc);      /* its answer is with the kernel */
+void tcp_cmd_data_came(struct tcp_cmd *tc); /* all that was asked for: ask for more, or execute */
+void tcp_cmd_answered(struct tcp_cmd *tc);  /* its answer is with the kernel */
 
 /* receive.c */
 void tcp_receive(struct tcp_conn *conn); /* take what the socket has, and act on it */
