@@ -96,6 +96,8 @@ static void cmd_forget(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     if (cmd->state == NVME_CMD_STARTED || cmd->state == NVME_CMD_RUNNING)
         queue->completed++;
     cid_give(cmd);
+    if (__builtin_expect(cmd->held, 0))
+        nvme_unhold(cmd);
     if (queue->ctrl)
         nvme_events_forget(queue->ctrl, cmd);
     cmd->state = NVME_CMD_RELEASED;
@@ -147,6 +149,7 @@ struct nvme_status nvme_fail(struct nvme_cmd *cmd, uint16_t status, uint16_t loc
         status |= NVME_MORE;
         error_record(ctrl, cmd, status, reason);
     }
+    nvme_failure_record(cmd, status, reason);
     log_limited(ctrl ? &ctrl->limit : &queue->target->limit, LOG_NVME, LOG_LEVEL_INFO,
                 "%s qid %u cid %u: %s (opcode %02xh) fails with %s (0x%x): %s", queue->peer, queue->qid,
                 le16_get(cmd->sqe.cid), op_name(cmd), cmd->sqe.opc, row ? row->name : "unknown status", status, reason);
@@ -285,6 +288,7 @@ static void cmd_reset(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cmd->nlb = 0;
     cmd->io_busy = false;
     cmd->cid_held = false;
+    cmd->held = false;
     cmd->status = 0;
     cmd->error_location = NVME_LOC_NONE;
     cmd->due_ns = 0;
@@ -323,6 +327,8 @@ static void count(struct nvme_cmd *cmd) {
 }
 
 void nvme_cmd_execute(struct nvme_cmd *cmd) {
+    if (__builtin_expect(cmd->queue->target->armed, 0) && nvme_hold_start(cmd))
+        return;
     if (!cmd_move(cmd, NVME_CMD_STARTED, NVME_CMD_RUNNING))
         return;
     struct nvme_status st;
@@ -363,6 +369,8 @@ static void cmd_complete(struct nvme_cmd *cmd, struct nvme_status status) {
         cmd->due_ns = sim_now(queue->target->sim);
     queue->completed++;
     PROBE4(nvme_complete, queue->qid, le16_get(cmd->sqe.cid), cmd->sqe.opc, status.v);
+    if (__builtin_expect(queue->target->armed, 0) && nvme_hold_completion(cmd))
+        return;
     queue->ops->complete(cmd);
 }
 
@@ -527,7 +535,7 @@ static int check_queue(const struct nvme_queue *queue, struct err *e) {
 int nvme_check(const struct nvme_target *target, struct err *e) {
     if (target->violations)
         return err_set(e, EINVAL, "%" PRIu64 " steps of commands out of order", target->violations);
-    int rc = 0;
+    int rc = nvme_check_held(target, e);
     for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next) {
         for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX && !rc; q++)
             if (ctrl->queues[q])

@@ -81,9 +81,11 @@ struct nvme_cmd {
     uint32_t nlb;
     uint32_t step, steps_left;
     uint64_t cursor;
-    uint8_t state;           /* enum nvme_cmd_state */
-    bool io_busy;            /* the drive (or a job) still refers to the command */
-    bool cid_held;           /* its bit in queue->cids is set */
+    uint8_t state; /* enum nvme_cmd_state */
+    bool io_busy;  /* the drive (or a job) still refers to the command */
+    bool cid_held; /* its bit in queue->cids is set */
+    bool held;     /* waits for nvme_resume() */
+    struct nvme_cmd *held_next, *held_prev;
     uint16_t status;         /* SCT<<8|SC plus DNR in bit 14 as in cqe.status >> 1 */
     uint16_t error_location; /* parameter error location: byte | bit << 8 */
     int64_t due_ns;          /* modelled completion time, for measuring lateness */
@@ -176,6 +178,78 @@ void nvme_cmd_release(struct nvme_cmd *cmd);
 
 /* Fail a started command from the transport's side (e.g. SGL invalid, data transfer error) instead of executing it. */
 void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- Faults from outside; they cost nothing while there are none ---- */
+
+#define NVME_FAULTS    32 /* at once */
+#define NVME_FAULT_ANY (-1)
+
+/* Lose the completion of the nth command from now on that fits. */
+struct nvme_fault {
+    uint32_t id; /* the caller's name for it */
+    int opcode;  /* or NVME_FAULT_ANY: all but fabrics commands */
+    int qid;     /* 0: admin; NVME_FAULT_ANY: I/O queues */
+    int cntlid;  /* or NVME_FAULT_ANY */
+    uint64_t nth;
+};
+
+/* 0; -EINVAL, -ENOSPC with `e`. */
+int nvme_lose_completion(struct nvme_target *target, const struct nvme_fault *fault, struct err *e);
+
+/* Copy the faults that still wait, oldest first; returns how many. `faults` has room for NVME_FAULTS. */
+unsigned nvme_faults(const struct nvme_target *target, struct nvme_fault *faults);
+bool nvme_fault_clear(struct nvme_target *target, uint32_t id); /* false: there is none */
+uint64_t nvme_lost_completions(const struct nvme_target *target);
+
+/*
+ * Take I/O commands but begin none, and report no end of one, until resumed;
+ * admin and fabrics commands go on. Nothing is lost. Resuming calls complete()
+ * and the drive from inside; not from a callback of a command.
+ */
+void nvme_pause(struct nvme_target *target);
+void nvme_resume(struct nvme_target *target);
+bool nvme_paused(const struct nvme_target *target);
+uint64_t nvme_held(const struct nvme_target *target); /* commands that wait */
+
+/* ---- The last failures of all controllers, also of those that are gone ---- */
+
+#define NVME_FAILURES   256
+#define NVME_REASON_MAX 184
+
+struct nvme_failure {
+    uint64_t number; /* from 1 */
+    int64_t at_ns;
+    uint64_t slba;
+    uint32_t nsid;
+    uint16_t cntlid; /* 0: there was no controller yet */
+    uint16_t qid, cid;
+    uint16_t status;   /* SCT << 8 | SC with NVME_MORE and NVME_DNR */
+    uint16_t location; /* byte | bit << 8 of the command, FFFFh: not one field */
+    uint8_t kind;      /* enum nvme_opcode_kind */
+    uint8_t opcode;    /* FCTYPE for fabrics commands */
+    bool has_slba;
+    char peer[128], host[256];
+    char reason[NVME_REASON_MAX];
+};
+
+uint64_t nvme_failures(const struct nvme_target *target); /* so far */
+/* NULL: forgotten, or not yet. Valid until the next failure. */
+const struct nvme_failure *nvme_failure(const struct nvme_target *target, uint64_t number);
+
+/* ---- What there is ---- */
+
+struct nvme_namespace {
+    uint32_t nsid, lba_bytes;
+    uint64_t base, blocks; /* first byte of the drive; size in logical blocks */
+    bool formatting;
+};
+
+uint32_t nvme_subsystem_namespaces(const struct nvme_subsystem *subsystem);
+bool nvme_subsystem_namespace(const struct nvme_subsystem *subsystem, uint32_t nsid, struct nvme_namespace *ns);
+const char *nvme_subsystem_serial(const struct nvme_subsystem *subsystem);
+
+/* Take over the runtime options of `config`. */
+void nvme_subsystem_reconfigure(struct nvme_subsystem *subsystem, const struct nvme_config *config);
 
 /*
  * Self-check of every queue's state machine: no command completed twice or

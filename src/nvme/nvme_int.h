@@ -13,7 +13,8 @@
  *   2. complete() happens on RUNNING -> DONE (or STARTED -> DONE by reject) only;
  *   3. an identifier's bit is set exactly while its command is STARTED or RUNNING;
  *   4. a queue that is gone holds only commands in RELEASED;
- *   5. started - completed - forgotten = commands STARTED or RUNNING.
+ *   5. started - completed - forgotten = commands STARTED or RUNNING;
+ *   6. what is held is STARTED or DONE, and only while the target is paused.
  */
 #ifndef DRIVELAB_NVME_INT_H
 #define DRIVELAB_NVME_INT_H
@@ -28,7 +29,6 @@
 #define NVME_CTRLS_MAX         256 /* per target */
 #define NVME_AER_MAX           8
 #define NVME_ERRORS            64 /* entries of the error information log */
-#define NVME_REASON_MAX        184
 #define NVME_KAS_MS            100
 #define NVME_TEMPERATURE_K     313 /* nothing heats up in here: 40 degrees Celsius */
 #define NVME_WARN_K            343
@@ -261,6 +261,15 @@ struct nvme_target {
     uint32_t port_count;
     struct nvme_port ports[NVME_PORTS_MAX];
     uint64_t violations; /* of the state machine; stays 0 */
+
+    bool armed, paused; /* armed: something to look at when a command begins or ends */
+    unsigned fault_count;
+    struct nvme_fault faults[NVME_FAULTS];
+    struct nvme_cmd *held_head, *held_tail;
+    uint64_t held_count, lost_completions;
+
+    uint64_t failure_count;
+    struct nvme_failure *failures; /* ring of NVME_FAILURES */
     struct log_limit limit;
 };
 
@@ -309,6 +318,16 @@ void nvme_queue_power_cut(struct nvme_queue *queue);
 
 /* Finish a command from outside its own progress: Abort, reset. Its io may run on. */
 void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why);
+
+/* fault.c */
+void nvme_faults_arm(struct nvme_target *target);
+bool nvme_hold_start(struct nvme_cmd *cmd);      /* true: it begins later */
+bool nvme_hold_completion(struct nvme_cmd *cmd); /* true: its end is reported later, or never */
+void nvme_unhold(struct nvme_cmd *cmd);
+int nvme_check_held(const struct nvme_target *target, struct err *e);
+
+/* failures.c */
+void nvme_failure_record(const struct nvme_cmd *cmd, uint16_t status, const char *reason);
 
 /* admin_*.c */
 struct nvme_status nvme_identify(struct nvme_cmd *cmd);

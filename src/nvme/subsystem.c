@@ -36,7 +36,7 @@ const struct opt_row nvme_opts[] = {
      .help = "I/O queues of one controller"},
     {ROW("queue_entries", OPT_U32, queue_entries), .min = 2, .max = 4096, .def = "1024", .unit = "entries",
      .help = "entries of one queue"},
-    {ROW("allow_hosts", OPT_STRING, allow_hosts), .def = "",
+    {ROW("allow_hosts", OPT_STRING, allow_hosts), .def = "", .runtime = true,
      .help = "comma-separated NQNs of the hosts that may connect; empty: any"},
     {.key = NULL},
 #undef ROW
@@ -236,6 +236,32 @@ void nvme_subsystem_free(struct nvme_subsystem *s) {
         }
     munmap(s->zeros, s->config.mdts);
     free(s);
+}
+
+const char *nvme_subsystem_serial(const struct nvme_subsystem *s) {
+    return s->config.serial;
+}
+
+uint32_t nvme_subsystem_namespaces(const struct nvme_subsystem *s) {
+    return s->ns_count;
+}
+
+bool nvme_subsystem_namespace(const struct nvme_subsystem *s, uint32_t nsid, struct nvme_namespace *to) {
+    if (nsid - 1 >= s->ns_count)
+        return false;
+    const struct nvme_ns *ns = &s->ns[nsid - 1];
+    *to = (struct nvme_namespace){
+        .nsid = nsid,
+        .lba_bytes = nvme_lba_bytes(ns),
+        .base = ns->base,
+        .blocks = ns->nsze,
+        .formatting = ns->busy,
+    };
+    return true;
+}
+
+void nvme_subsystem_reconfigure(struct nvme_subsystem *s, const struct nvme_config *config) {
+    opt_copy_runtime(nvme_opts, &s->config, config);
 }
 
 const char *nvme_subsystem_nqn(const struct nvme_subsystem *s) {

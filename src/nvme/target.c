@@ -9,7 +9,10 @@
 
 struct nvme_target *nvme_target_new(struct sim *sim, struct err *e) {
     struct nvme_target *target = calloc(1, sizeof *target);
-    if (!target) {
+    if (target)
+        target->failures = calloc(NVME_FAILURES, sizeof *target->failures);
+    if (!target || !target->failures) {
+        free(target);
         err_set(e, ENOMEM, "no memory for an NVMe target");
         return NULL;
     }
@@ -25,6 +28,7 @@ void nvme_target_free(struct nvme_target *target) {
         nvme_ctrl_free(target->ctrls);
     while (target->subsystems)
         nvme_subsystem_free(target->subsystems);
+    free(target->failures);
     free(target);
 }
 
