@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/outfile.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "load/runner.h"
@@ -82,6 +83,7 @@ struct session {
     struct drive *drive;
     struct run_result result;
     int64_t wall_ns;
+    struct outfile json; /* open from the start: a long run is not to end at a wrong path */
 };
 
 static int session_run(struct session *s, const char *drive, const struct arguments *a, struct err *e) {
@@ -92,6 +94,8 @@ static int session_run(struct session *s, const char *drive, const struct argume
     memmove(overrides.text + 1, overrides.text, overrides.count * sizeof(overrides.text[0]));
     overrides.text[0] = seed; /* first, so that -o drive.seed still wins */
     overrides.count++;
+    if (a->json && outfile_open(&s->json, a->json, e))
+        return err_prefix(e, "--json ");
     if (job_file_read(&s->jobs, a->job, e) || config_load(&s->config, drive, &overrides, e))
         return e->code;
     s->sim = sim_new(&virtual_time, e);
@@ -134,22 +138,17 @@ static void describe(const struct job *job, struct report_job_option *option) {
     option[n].name = NULL;
 }
 
-static int write_json(const struct report *report, const char *path) {
-    bool to_stdout = !strcmp(path, "-");
-    FILE *out = to_stdout ? stdout : fopen(path, "w");
-    if (!out) {
-        fprintf(stderr, "drivelab: --json %s: %s\n", path, strerror(errno));
-        return CLI_USAGE;
-    }
-    int ret = report_find("json")->write(report, out);
-    if (!to_stdout && fclose(out))
-        ret = -EIO;
-    if (ret)
-        fprintf(stderr, "drivelab: --json %s: %s\n", path, strerror(EIO));
-    return ret ? CLI_FAILED : CLI_OK;
+static int write_json(const struct report *report, struct outfile *out) {
+    struct err e = {0};
+    (void)report_find("json")->write(report, out->stream); /* the stream remembers */
+    if (outfile_commit(out, &e) == 0)
+        return CLI_OK;
+    err_prefix(&e, "--json ");
+    cli_bad_input(&e);
+    return CLI_FAILED;
 }
 
-static int print_report(const struct session *s, const struct arguments *a) {
+static int print_report(struct session *s, const struct arguments *a) {
     const struct run_result *result = &s->result;
     struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count, sizeof(*options));
     unsigned *iodepth = calloc(result->count, sizeof(*iodepth));
@@ -178,7 +177,7 @@ static int print_report(const struct session *s, const struct arguments *a) {
     if (!a->json || strcmp(a->json, "-"))
         ret = report_find("text")->write(&report, stdout) ? CLI_FAILED : CLI_OK;
     if (a->json && ret == CLI_OK)
-        ret = write_json(&report, a->json);
+        ret = write_json(&report, &s->json);
     for (unsigned i = 0; i < result->count && ret == CLI_OK; i++)
         if (result->stat[i]->first_error)
             ret = CLI_FAILED;
@@ -200,6 +199,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv) {
     if (!s)
         return CLI_FAILED;
     ret = session_run(s, argv[optind], &a, &e) ? cli_bad_input(&e) : print_report(s, &a);
+    outfile_abandon(&s->json);
     run_result_release(&s->result);
     if (s->drive)
         drive_close(s->drive);

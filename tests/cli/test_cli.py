@@ -355,6 +355,30 @@ def test_run_says_when_output_cannot_be_written(folder):
         check("--json /dev/full: " in done.stderr, done.stderr)
 
 
+def test_run_knows_at_once_where_it_cannot_write(folder):
+    forever = write_job(folder, "[a]\nrw=randread\nruntime=100h\ntime_based\nsize=1m\n")
+    for path, why in (("/nonexistent/x", "No such file"), (folder, "Is a directory"), ("", "No such file")):
+        done = run("run", "nossd", *FAST, "--job", forever, "--json", path, code=2)
+        check("--json %s: %s" % (path, why) in done.stderr, done.stderr)
+
+
+def test_run_replaces_results_by_whole_ones_only(folder):
+    place = pathlib.Path(folder, "results")
+    place.mkdir()
+    out, link = place / "out.json", place / "link.json"
+    out.write_text("precious")
+    out.chmod(0o640)
+    link.symlink_to(out)
+    run("run", "nossd", *FAST, "--job", write_job(folder, "[a]\nrw=nonsense\n"), "--json", out, code=2)
+    check(out.read_text() == "precious", out.read_text())
+    run("run", "nossd", *FAST, "--job", write_job(folder, MIX), "--json", link, code=0)
+    check(link.is_symlink() and "jobs" in json.loads(out.read_text()))
+    check(out.stat().st_mode & 0o777 == 0o640, oct(out.stat().st_mode))
+    check(sorted(p.name for p in place.iterdir()) == ["link.json", "out.json"], list(place.iterdir()))
+    run("run", "nossd", *FAST, "--job", write_job(folder, MIX), "--json", "/dev/null", code=0)
+    check(pathlib.Path("/dev/null").is_char_device())
+
+
 # ---- serve ----
 
 def stop_word(image):
