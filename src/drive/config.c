@@ -7,11 +7,12 @@
 #include "drive/drive_int.h"
 #include "drive/nossd/nossd.h"
 #include "drive/ssd/ssd.h"
+#include "drive/zns/zns.h"
 
-const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, NULL};
+const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, &zns_ops, NULL};
 
 /* The same names as rows for the option; in the order of drive_kinds[]. */
-static const char *const kind_names[] = {"nossd", "ssd", NULL};
+static const char *const kind_names[] = {"nossd", "ssd", "zns", NULL};
 
 #define ROW(field, ...)                                                                                                \
     { "drive", #field, .offset = offsetof(struct drive_common_config, field), __VA_ARGS__ }
@@ -36,10 +37,9 @@ static const struct {
     const struct opt_row *rows;
     size_t offset; /* of its part of struct drive_config */
 } tables[] = {
-    {drive_opts, offsetof(struct drive_config, drive)},
-    {nossd_opts, offsetof(struct drive_config, nossd)},
-    {nand_opts, offsetof(struct drive_config, nand)},
-    {ssd_opts, offsetof(struct drive_config, ssd)},
+    {drive_opts, offsetof(struct drive_config, drive)}, {nossd_opts, offsetof(struct drive_config, nossd)},
+    {nand_opts, offsetof(struct drive_config, nand)},   {ssd_opts, offsetof(struct drive_config, ssd)},
+    {zns_opts, offsetof(struct drive_config, zns)},     {zns_media_opts, offsetof(struct drive_config, zns_media)},
 };
 #define TABLES (sizeof tables / sizeof *tables)
 

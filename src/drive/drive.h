@@ -61,7 +61,7 @@ struct ssd_config {
 /* Section "zns": the zones as hosts see them. */
 struct zns_config {
     uint64_t zone_size;            /* bytes, distance of zone starts */
-    uint64_t zone_capacity;        /* bytes that can be written; 0: what the zone's blocks hold, at most zone_size */
+    uint64_t zone_capacity;        /* bytes that can be written where no blocks are bad; at most zone_size */
     uint32_t max_active, max_open; /* per namespace; 0 = no limit */
     bool auto_close;               /* close an implicitly opened zone when another needs its place */
     uint64_t append_limit;         /* bytes; 0: as the largest transfer */

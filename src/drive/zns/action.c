@@ -90,8 +90,8 @@ static bool do_extension(struct zns *s, uint32_t zone, struct io *io) {
 }
 
 static bool (*const actions[ZNS_EVENTS])(struct zns *, uint32_t, struct io *) = {
-    [ZNS_EVENT_CLOSE] = do_close,     [ZNS_EVENT_FINISH] = do_finish,      [ZNS_EVENT_OPEN] = do_open,
-    [ZNS_EVENT_RESET] = do_reset,     [ZNS_EVENT_TO_OFFLINE] = do_offline, [ZNS_EVENT_SET_EXTENSION] = do_extension,
+    [ZNS_EVENT_CLOSE] = do_close, [ZNS_EVENT_FINISH] = do_finish,      [ZNS_EVENT_OPEN] = do_open,
+    [ZNS_EVENT_RESET] = do_reset, [ZNS_EVENT_TO_OFFLINE] = do_offline, [ZNS_EVENT_SET_EXTENSION] = do_extension,
 };
 
 /* --- all zones --- */
@@ -167,7 +167,7 @@ static bool one_allowed(struct zns *s, enum zns_event event, uint32_t zone, stru
         return true;
     zns_fail(s, io, zone, to, "a zone in the state %s can't take %s%s", zone_state_name(z->mark.state),
              zns_rules[event].name,
-             event == ZNS_EVENT_SET_EXTENSION ? ": it must be Empty"
+             event == ZNS_EVENT_SET_EXTENSION                              ? ": it must be Empty"
              : event == ZNS_EVENT_OPEN && z->mark.state == ZONE_STATE_FULL ? ": was the zone not reset?"
                                                                            : "");
     return false;

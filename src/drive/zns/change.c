@@ -34,7 +34,7 @@ static const uint8_t attribute_of[ZNS_TIMERS] = {
 static enum zns_timer timer_for(const struct zns *s, struct zns_mark m) {
     if (m.state == ZONE_STATE_FULL)
         return s->alarm[ZNS_RECOMMEND_RESET].delay_ns && !(m.attributes & ZONE_RESET_RECOMMENDED) ? ZNS_RECOMMEND_RESET
-                                                                                                 : ZNS_TIMERS;
+                                                                                                  : ZNS_TIMERS;
     if (!zns_is_active(m.state))
         return ZNS_TIMERS;
     if (s->alarm[ZNS_RECOMMEND_FINISH].delay_ns && !(m.attributes & ZONE_FINISH_RECOMMENDED))

@@ -32,6 +32,9 @@ struct zns_media_owner {
     void (*zone_failed)(struct zns_media_owner *, uint32_t zone, uint64_t capacity);
 };
 
+/* Options of section "zns" that fill struct zns_media_config. */
+extern const struct opt_row zns_media_opts[];
+
 /* Whole check of the options that shape the flash: 0 or -EINVAL naming option, rule and the nearest allowed values. */
 int zns_media_check(const struct drive_config *config, struct err *e);
 
@@ -62,6 +65,7 @@ void zns_media_read(struct zns_media *media, uint32_t zone, uint64_t at, uint64_
                     struct io *io);
 
 void zns_media_open(struct zns_media *media, uint32_t zone, struct io *io);
+/* Close and finish: `io` NULL where the drive does it by itself. */
 void zns_media_close(struct zns_media *media, uint32_t zone, uint64_t written, struct io *io);
 /* Fill [written, capacity) with padding. `opened`: the zone held open resources. */
 void zns_media_finish(struct zns_media *media, uint32_t zone, uint64_t written, bool opened, struct io *io);

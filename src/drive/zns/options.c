@@ -18,7 +18,7 @@ const struct opt_row zns_opts[] = {
         .help = "active zones (open or Closed) a namespace may have; 0 = no limit"),
     ROW(max_open, .type = OPT_U32, .max = 0x1p31, .def = "14", .unit = "zones",
         .help = "open zones a namespace may have, at most max_active; 0 = as many as may be active"),
-    ROW(auto_close, .type = OPT_BOOL, .def = "yes",
+    ROW(auto_close, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "close the zone that was implicitly opened first when another needs its place"),
     ROW(append_limit, .type = OPT_SIZE, .max = 0x1p50, .def = "0", .unit = "bytes",
         .help = "largest Zone Append: 4 KiB times a power of two; 0 = as the largest transfer"),
@@ -58,7 +58,8 @@ static struct nearest nearest(uint64_t value, uint64_t unit) {
 static int check_sizes(const struct drive_config *c, struct err *e) {
     uint64_t size = c->zns.zone_size, capacity = c->zns.zone_capacity, drive = c->drive.capacity;
     if (!size || size % PAGE)
-        return err_set(e, EINVAL, "zns.zone_size = %" PRIu64 ": must be a multiple of 4096; nearest are %" PRIu64 " and %" PRIu64,
+        return err_set(e, EINVAL,
+                       "zns.zone_size = %" PRIu64 ": must be a multiple of 4096; nearest are %" PRIu64 " and %" PRIu64,
                        size, nearest(size, PAGE).below, nearest(size, PAGE).above);
     if (drive % size)
         return err_set(e, EINVAL,
@@ -66,25 +67,29 @@ static int check_sizes(const struct drive_config *c, struct err *e) {
                        "; nearest are %" PRIu64 " and %" PRIu64,
                        drive, size, nearest(drive, size).below, nearest(drive, size).above);
     if (drive / size > UINT32_MAX - 1)
-        return err_set(e, EINVAL, "zns.zone_size = %" PRIu64 ": gives %" PRIu64 " zones; at most %u can be counted", size,
-                       drive / size, UINT32_MAX - 1);
+        return err_set(e, EINVAL, "zns.zone_size = %" PRIu64 ": gives %" PRIu64 " zones; at most %u can be counted",
+                       size, drive / size, UINT32_MAX - 1);
     if (!capacity || capacity > size)
         return err_set(e, EINVAL,
-                       "zns.zone_capacity = %" PRIu64 ": a zone's capacity is at least 4096 and at most zns.zone_size = "
+                       "zns.zone_capacity = %" PRIu64
+                       ": a zone's capacity is at least 4096 and at most zns.zone_size = "
                        "%" PRIu64 "; nearest is %" PRIu64,
                        capacity, size, capacity ? size : PAGE);
     if (capacity % PAGE)
-        return err_set(e, EINVAL, "zns.zone_capacity = %" PRIu64 ": must be a multiple of 4096; nearest are %" PRIu64 " and %" PRIu64,
+        return err_set(e, EINVAL,
+                       "zns.zone_capacity = %" PRIu64 ": must be a multiple of 4096; nearest are %" PRIu64
+                       " and %" PRIu64,
                        capacity, nearest(capacity, PAGE).below, nearest(capacity, PAGE).above);
     return 0;
 }
 
 static int check_limits(const struct zns_config *z, struct err *e) {
     if (z->max_active && z->max_open > z->max_active)
-        return err_set(e, EINVAL,
-                       "zns.max_open = %u: every open zone is active, so it is at most zns.max_active = %u; nearest are "
-                       "max_open = %u or max_active = %u",
-                       z->max_open, z->max_active, z->max_active, z->max_open);
+        return err_set(
+            e, EINVAL,
+            "zns.max_open = %u: every open zone is active, so it is at most zns.max_active = %u; nearest are "
+            "max_open = %u or max_active = %u",
+            z->max_open, z->max_active, z->max_active, z->max_open);
     uint64_t pages = z->append_limit / PAGE, low = PAGE;
     while (low * 2 <= z->append_limit)
         low *= 2;
@@ -108,7 +113,8 @@ static int check_windows(const struct zns_config *z, struct err *e) {
     uint64_t step = z->zrwa_granularity, bytes = z->zrwa_bytes;
     if (!step || step % ZNS_WINDOW_UNIT)
         return err_set(e, EINVAL,
-                       "zns.zrwa_granularity = %" PRIu64 ": must be a multiple of 512; nearest are %" PRIu64 " and %" PRIu64,
+                       "zns.zrwa_granularity = %" PRIu64 ": must be a multiple of 512; nearest are %" PRIu64
+                       " and %" PRIu64,
                        step, nearest(step, ZNS_WINDOW_UNIT).below, nearest(step, ZNS_WINDOW_UNIT).above);
     if (!bytes || bytes % step)
         return err_set(e, EINVAL,
@@ -132,7 +138,8 @@ static int check_times(const struct zns_config *z, struct err *e) {
                        z->finish_after);
     if (z->finish_after && z->finish_after <= z->finish_recommend_after)
         return err_set(e, EINVAL,
-                       "zns.finish_after = %" PRId64 " ns: must be more than zns.finish_recommend_after = %" PRId64 " ns",
+                       "zns.finish_after = %" PRId64 " ns: must be more than zns.finish_recommend_after = %" PRId64
+                       " ns",
                        z->finish_after, z->finish_recommend_after);
     return 0;
 }

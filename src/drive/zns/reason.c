@@ -32,7 +32,8 @@ bool zns_one_block(const struct io *io, uint64_t bytes) {
 }
 
 static const char *asked(const struct zns *s, const struct io *io, char buf[ZONE_MAX]) {
-    static const char *const names[IO_OPS] = {"Read", "Write", "Flush", "Deallocate", "Write Zeroes", "Zone Append", ""};
+    static const char *const names[IO_OPS] = {"Read",         "Write",       "Flush", "Deallocate",
+                                              "Write Zeroes", "Zone Append", ""};
     char amount[ZNS_WORD_MAX], place[ZNS_WORD_MAX];
     zns_place(io, io->offset, place);
     if (io->op == IO_ZONE) {
@@ -49,8 +50,8 @@ static const char *zone_words(const struct zns *s, const struct io *io, uint32_t
     char start[ZNS_WORD_MAX], wp[ZNS_WORD_MAX], capacity[ZNS_WORD_MAX];
     uint64_t base = io->view ? io->view->base : 0;
     bool pointer = z->mark.state == ZONE_STATE_EMPTY || zns_is_active(z->mark.state);
-    snprintf(buf, ZONE_MAX, "zone %" PRIu64 " at %s is %s, write pointer %s, capacity %s",
-             zone - base / s->zone_bytes, zns_place(io, zns_start(s, zone), start), zone_state_name(z->mark.state),
+    snprintf(buf, ZONE_MAX, "zone %" PRIu64 " at %s is %s, write pointer %s, capacity %s", zone - base / s->zone_bytes,
+             zns_place(io, zns_start(s, zone), start), zone_state_name(z->mark.state),
              pointer ? zns_place(io, zns_start(s, zone) + z->wp, wp) : "none", zns_amount(io, z->capacity, capacity));
     return buf;
 }

@@ -1,14 +1,14 @@
 /* The table of zone states and events; see rules.h. */
 #include "drive/zns/rules.h"
 
-#define E  ZONE_STATE_EMPTY
-#define IO ZONE_STATE_IMPLICIT_OPEN
-#define EO ZONE_STATE_EXPLICIT_OPEN
-#define C  ZONE_STATE_CLOSED
-#define RO ZONE_STATE_READ_ONLY
-#define F  ZONE_STATE_FULL
-#define O  ZONE_STATE_OFFLINE
-#define BF IO_ZONE_INVALID_TRANSITION
+#define E          ZONE_STATE_EMPTY
+#define IO         ZONE_STATE_IMPLICIT_OPEN
+#define EO         ZONE_STATE_EXPLICIT_OPEN
+#define C          ZONE_STATE_CLOSED
+#define RO         ZONE_STATE_READ_ONLY
+#define F          ZONE_STATE_FULL
+#define O          ZONE_STATE_OFFLINE
+#define BF         IO_ZONE_INVALID_TRANSITION
 
 #define BIT(state) (1u << (state))
 #define ROW(e, io, eo, c, ro, f, o)                                                                                    \

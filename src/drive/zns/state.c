@@ -134,7 +134,7 @@ static void fit(struct zns *s, struct zns_part *p) {
         bool over = s->max_active && p->active > s->max_active;
         if (!zns_is_active(mark.state) || (!over && !takes_window_too_many(s, p, mark)))
             continue;
-        log_warning(LOG_DRIVE, "zone %u becomes Full: more zones are active than the configured limits allow", i);
+        log_warn(LOG_DRIVE, "zone %u becomes Full: more zones are active than the configured limits allow", i);
         zns_window_keep(s, i);
         zns_enter(s, i, ZONE_STATE_FULL);
     }
@@ -170,8 +170,7 @@ int zns_divide(struct zns *s, uint32_t namespaces) {
 static void settle(struct zns *s, uint32_t zone) {
     struct zns_zone *z = &s->zones[zone];
     uint8_t to = (uint8_t)zns_rules[ZNS_EVENT_SHUTDOWN].to[z->mark.state];
-    if (to == ZONE_STATE_CLOSED && !z->wp && !(z->mark.attributes & ZONE_EXTENSION_VALID) &&
-        !zns_window_used(s, zone))
+    if (to == ZONE_STATE_CLOSED && !z->wp && !(z->mark.attributes & ZONE_EXTENSION_VALID) && !zns_window_used(s, zone))
         to = ZONE_STATE_EMPTY;
     if (to != z->mark.state)
         zns_enter(s, zone, to);
@@ -287,7 +286,8 @@ static void fall_back(struct zns *s, uint32_t zone) {
     if (durable >= z->wp || (zns_has_window(z) && durable >= z->window_from))
         return; /* random write areas are protected */
     if (zns_has_window(z)) {
-        top = z->wp + s->drive.config.zns.zrwa_bytes < z->capacity ? z->wp + s->drive.config.zns.zrwa_bytes : z->capacity;
+        top =
+            z->wp + s->drive.config.zns.zrwa_bytes < z->capacity ? z->wp + s->drive.config.zns.zrwa_bytes : z->capacity;
         zns_enter_with(s, zone, z->mark.state, z->mark.attributes & (uint8_t)~ZONE_ZRWA_VALID);
     }
     zns_stale_mark(s, zone, durable, top);

@@ -20,8 +20,8 @@
 static void zns_identity(const struct drive_config *c, char *text, unsigned size) {
     const struct nand_config *n = &c->nand;
     snprintf(text, size,
-             "capacity=%" PRIu64 " zone_size=%" PRIu64 " zone_capacity=%" PRIu64
-             " extension=%u zrwa=%u*%" PRIu64 " dies_per_zone=%u channels=%u luns=%u planes=%u blocks=%u pages=%u "
+             "capacity=%" PRIu64 " zone_size=%" PRIu64 " zone_capacity=%" PRIu64 " extension=%u zrwa=%u*%" PRIu64
+             " dies_per_zone=%u channels=%u luns=%u planes=%u blocks=%u pages=%u "
              "page_bytes=%u",
              c->drive.capacity, c->zns.zone_size, c->zns.zone_capacity, c->zns.extension_bytes, c->zns.zrwa_zones > 0,
              c->zns.zrwa_zones ? c->zns.zrwa_bytes : 0, c->zns_media.dies_per_zone, n->channels, n->luns, n->planes,
@@ -137,19 +137,22 @@ static json_t *zone_stats(const struct zns *s) {
         const char *name;
         uint8_t state;
     } states[] = {
-        {"empty", ZONE_STATE_EMPTY},   {"implicit_open", ZONE_STATE_IMPLICIT_OPEN},
-        {"explicit_open", ZONE_STATE_EXPLICIT_OPEN}, {"closed", ZONE_STATE_CLOSED},
-        {"full", ZONE_STATE_FULL},     {"read_only", ZONE_STATE_READ_ONLY},
+        {"empty", ZONE_STATE_EMPTY},
+        {"implicit_open", ZONE_STATE_IMPLICIT_OPEN},
+        {"explicit_open", ZONE_STATE_EXPLICIT_OPEN},
+        {"closed", ZONE_STATE_CLOSED},
+        {"full", ZONE_STATE_FULL},
+        {"read_only", ZONE_STATE_READ_ONLY},
         {"offline", ZONE_STATE_OFFLINE},
     };
     for (unsigned i = 0; i < sizeof states / sizeof *states; i++)
         json_object_set_new(zones, states[i].name, json_integer(n[states[i].state]));
     const struct zns_counters *c = &s->stat;
-    json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "auto_closed", (json_int_t)c->auto_closed, "excursions",
-                               (json_int_t)c->excursions, "refused", (json_int_t)c->refused, "filled",
-                               (json_int_t)c->filled, "random_write_areas_given", (json_int_t)c->windows_given,
-                               "committed_bytes", (json_int_t)c->committed_bytes, "changed_by_drive",
-                               (json_int_t)c->changed);
+    json_t *counts =
+        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "auto_closed", (json_int_t)c->auto_closed, "excursions",
+                  (json_int_t)c->excursions, "refused", (json_int_t)c->refused, "filled", (json_int_t)c->filled,
+                  "random_write_areas_given", (json_int_t)c->windows_given, "committed_bytes",
+                  (json_int_t)c->committed_bytes, "changed_by_drive", (json_int_t)c->changed);
     json_object_update(zones, counts);
     json_decref(counts);
     return zones;
