@@ -161,8 +161,8 @@ struct nvme_status nvme_io_failed(struct nvme_cmd *cmd) {
     uint16_t status = cmd->io.status;
     if (status >> 8 == 2)
         ctrl->subsystem->durable->media_errors++;
-    struct nvme_status st =
-        nvme_fail(cmd, status, NVME_LOC_NONE, "%s", cmd->io.reason ? cmd->io.reason : "the drive gave no reason");
+    struct nvme_status st = nvme_fail(cmd, status, nvme_zone_location(cmd, status), "%s",
+                                      cmd->io.reason ? cmd->io.reason : "the drive gave no reason");
     if (status == NVME_SC_INTERNAL_ERROR) {
         ctrl->error_info = NVME_ASYNC_ERROR_TRANSIENT_INTERNAL;
         nvme_event_raise(ctrl, NVME_EVENT_ERROR);
@@ -393,6 +393,13 @@ void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...
     cmd_complete(cmd, st);
 }
 
+void nvme_cmd_reject_short(struct nvme_cmd *cmd, uint32_t bytes) {
+    uint32_t want = cmd->xfer_bytes, more = want - bytes;
+    bool slip = bytes && cmd->nlb > 1 && more == want / cmd->nlb;
+    nvme_cmd_reject(cmd, NVME_SC_SGL_INVALID_DATA_LENGTH, "the SGL holds %u bytes, the command moves %u%s", bytes, want,
+                    slip ? ", one block more: the number of blocks is zero-based, was it sent one too large?" : "");
+}
+
 void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why) {
     if (cmd->state != NVME_CMD_RUNNING)
         return;
@@ -421,6 +428,7 @@ bool nvme_cmd_returned(struct nvme_cmd *cmd) {
 void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *)) {
     cmd->io.done = done;
     cmd->io.owner = cmd->queue->qid;
+    cmd->io.view = cmd->ns ? &cmd->ns->view : NULL;
     cmd->io_busy = true;
     drive_submit(nvme_cmd_subsystem(cmd)->drive, &cmd->io);
 }

@@ -178,6 +178,8 @@ void nvme_cmd_release(struct nvme_cmd *cmd);
 
 /* Fail a started command from the transport's side (e.g. SGL invalid, data transfer error) instead of executing it. */
 void nvme_cmd_reject(struct nvme_cmd *cmd, uint16_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same for an SGL of `bytes`, fewer than xfer_bytes. */
+void nvme_cmd_reject_short(struct nvme_cmd *cmd, uint32_t bytes);
 
 /* ---- Faults from outside; they cost nothing while there are none ---- */
 
@@ -214,7 +216,7 @@ uint64_t nvme_held(const struct nvme_target *target); /* commands that wait */
 /* ---- The last failures of all controllers, also of those that are gone ---- */
 
 #define NVME_FAILURES   256
-#define NVME_REASON_MAX 184
+#define NVME_REASON_MAX 248
 
 struct nvme_failure {
     uint64_t number; /* from 1 */

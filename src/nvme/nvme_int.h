@@ -148,6 +148,7 @@ struct nvme_ns {
     uint64_t nsze;        /* in logical blocks */
     uint32_t nsid;
     uint32_t lba_shift;
+    struct io_view view;        /* of this namespace's blocks */
     uint8_t csi;                /* enum nvme_csi */
     uint32_t zone_first, zones; /* of the drive's; zones 0: not zoned */
     uint32_t marks;             /* in use */
@@ -401,6 +402,8 @@ void nvme_marks_count(struct nvme_ns *ns);
 /* zns.c: zones of a subsystem and its namespaces */
 int nvme_zones_init(struct nvme_subsystem *s, uint64_t *ns_bytes, struct err *e); /* no zones: nothing to do */
 void nvme_zones_ns_init(struct nvme_ns *ns);
+/* The field of the entry that a refusal by a zone is about. */
+uint16_t nvme_zone_location(const struct nvme_cmd *cmd, uint16_t status);
 uint64_t nvme_zone_lbas(const struct nvme_ns *ns); /* blocks from the start of a zone to the next */
 void nvme_zone_get(const struct nvme_ns *ns, uint32_t zone, struct drive_zone *z);
 void nvme_zones_forget_marks(struct nvme_ns *ns);   /* of blocks in Empty zones */

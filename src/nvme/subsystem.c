@@ -97,6 +97,7 @@ static void ns_identify(struct nvme_ns *ns) {
 void nvme_ns_set_shift(struct nvme_ns *ns, uint32_t shift) {
     ns->lba_shift = shift;
     ns->nsze = ns->bytes >> shift;
+    ns->view = (struct io_view){.base = ns->base, .block_bytes = 1u << shift};
 }
 
 void nvme_ns_power_on(struct nvme_ns *ns) {

@@ -37,6 +37,21 @@ void nvme_zone_get(const struct nvme_ns *ns, uint32_t zone, struct drive_zone *z
     s->zoned->zone(s->drive, ns->zone_first + zone, z);
 }
 
+uint16_t nvme_zone_location(const struct nvme_cmd *cmd, uint16_t status) {
+    bool send = cmd->sqe.opc == NVME_IO_ZONE_SEND;
+    if (status < IO_ZONE_INVALID_OPERATION || status > IO_ZONE_INVALID_TRANSITION)
+        return NVME_LOC_NONE;
+    if (cmd->sqe.opc == NVME_IO_COPY && cmd->io.op == IO_READ)
+        return NVME_LOC_NONE; /* a source range: in the data */
+    if (status == IO_ZONE_NO_ZRWA)
+        return (NVME_LOC(cdw13) + 1) | 1 << 8;
+    if (send && (status == IO_ZONE_INVALID_TRANSITION || status == IO_ZONE_INVALID_OPERATION))
+        return NVME_LOC(cdw13);
+    if (status == IO_ZONE_BOUNDARY && !send && cmd->sqe.opc != NVME_IO_COPY)
+        return NVME_LOC(cdw12);
+    return NVME_LOC(cdw10);
+}
+
 /* ---- Setting up ---- */
 
 static int limits_check(const struct nvme_subsystem *s, struct err *e) {

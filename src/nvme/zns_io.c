@@ -103,7 +103,7 @@ static void uncorrectable_done(struct io *io) {
         st = nvme_io_failed(cmd);
     else if (full)
         st = nvme_fail(cmd, NVME_SC_INTERNAL_ERROR, NVME_LOC_NONE,
-                       "all %u ranges for uncorrectable blocks are in use; blocks %" PRIx64 "h on became zeros",
+                       "all %u ranges for uncorrectable blocks are in use; blocks 0x%" PRIx64 " on became zeros",
                        NVME_MARKS, cmd->slba);
     nvme_cmd_finish(cmd, st);
 }
@@ -139,8 +139,8 @@ struct nvme_status nvme_zone_copy_check(struct nvme_cmd *cmd) {
     if (z.write_pointer != to || to + bytes <= z.start + z.capacity)
         return NVME_OK;
     return nvme_fail(cmd, IO_ZONE_BOUNDARY, NVME_LOC(cdw10),
-                     "copy of %u blocks to %" PRIx64 "h: zone %" PRIu64 " (%s) starts at %" PRIx64
-                     "h and takes %" PRIx64 "h blocks, of which %" PRIx64 "h are left",
+                     "copy of %u blocks to 0x%" PRIx64 ": zone %" PRIu64 " (%s) starts at 0x%" PRIx64
+                     " and takes 0x%" PRIx64 " blocks, of which 0x%" PRIx64 " are left",
                      cmd->nlb, cmd->slba, zone, zone_state_name(z.state), zone * lbas, z.capacity >> ns->lba_shift,
                      (z.start + z.capacity - to) >> ns->lba_shift);
 }

@@ -27,7 +27,7 @@ static struct nvme_status slba_check(struct nvme_cmd *cmd) {
     if (cmd->slba < cmd->ns->nsze)
         return NVME_OK;
     return nvme_fail(cmd, NVME_SC_LBA_OUT_OF_RANGE, NVME_LOC(cdw10),
-                     "SLBA %" PRIx64 "h, namespace %u has %" PRIx64 "h blocks", cmd->slba, cmd->ns->nsid,
+                     "SLBA 0x%" PRIx64 ", namespace %u has 0x%" PRIx64 " blocks", cmd->slba, cmd->ns->nsid,
                      cmd->ns->nsze);
 }
 
@@ -39,12 +39,12 @@ struct nvme_status nvme_zone_start_check(struct nvme_cmd *cmd) {
         return st;
     if (cmd->slba < ns->zones)
         return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10),
-                         "SLBA %" PRIx64 "h is not the start of a zone; if zone number %" PRIu64
-                         " is meant: it starts at LBA %" PRIx64 "h",
+                         "SLBA 0x%" PRIx64 " is not the start of a zone; if zone number %" PRIu64
+                         " is meant: it starts at LBA 0x%" PRIx64,
                          cmd->slba, cmd->slba, cmd->slba * lbas);
     return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw10),
-                     "SLBA %" PRIx64 "h is not the start of a zone; zone %" PRIu64 " starts at %" PRIx64
-                     "h, the next at %" PRIx64 "h",
+                     "SLBA 0x%" PRIx64 " is not the start of a zone; zone %" PRIu64 " starts at 0x%" PRIx64
+                     ", the next at 0x%" PRIx64,
                      cmd->slba, zone, zone * lbas, (zone + 1) * lbas);
 }
 

@@ -134,6 +134,11 @@ static void execute(struct tcp_cmd *tc) {
     nvme_cmd_execute(&tc->cmd);
 }
 
+static void reject_short(struct tcp_cmd *tc, uint32_t bytes) {
+    tc->state = TCP_CMD_EXECUTING;
+    nvme_cmd_reject_short(&tc->cmd, bytes);
+}
+
 static void reject(struct tcp_cmd *tc, uint16_t status, const char *why) {
     tc->state = TCP_CMD_EXECUTING;
     nvme_cmd_reject(&tc->cmd, status, "%s", why);
@@ -148,7 +153,7 @@ static void take_in_capsule(struct tcp_cmd *tc, const struct nvme_sgl *sgl, cons
     if (length > bytes - offset)
         return reject(tc, NVME_SC_SGL_INVALID_DATA_LENGTH, "The SGL is longer than the capsule's data");
     if (length < want)
-        return reject(tc, NVME_SC_SGL_INVALID_DATA_LENGTH, "The SGL is shorter than the command's data");
+        return reject_short(tc, length);
     if (!buffer_take(tc, want))
         return reject(tc, NVME_SC_INTERNAL_ERROR, "No memory for the capsule's data");
     memcpy(tc->buffer, data + offset, want);
@@ -164,7 +169,7 @@ static void find_data(struct tcp_cmd *tc, const uint8_t *data, uint32_t bytes) {
         return reject(tc, NVME_SC_SGL_INVALID_TYPE,
                       "Only in-capsule (01h, for data to the controller) and transport data block (5Ah) descriptors");
     if (le32_get(sgl->len) < tc->cmd.xfer_bytes)
-        return reject(tc, NVME_SC_SGL_INVALID_DATA_LENGTH, "The SGL is shorter than the command's data");
+        return reject_short(tc, le32_get(sgl->len));
     if (tc->cmd.xfer == NVME_XFER_TO_CTRL)
         return wait_for_buffer(tc);
     execute(tc);
