@@ -772,7 +772,8 @@ static void test_nand_power_cut(void **state) {
             c[i] = call(&w, NAND_PROGRAM, 0, (uint8_t)(i % 2), 0, i / 2);
             c[12 + i] = call(&w, NAND_ERASE, (uint16_t)(1 + i % 3), 0, i % 8, 0);
         }
-        memset(w.blocks, 0, sizeof *w.blocks * nand_block_count(&w.config));
+        for (uint64_t i = 0; i < nand_block_count(&w.config); i++)
+            w.blocks[i].next_page = 0;
         for (unsigned i = 0; i < 24; i++)
             nand_submit(w.nand, &c[i].op);
         sim_run(w.sim, sim_now(w.sim) + cut);
@@ -845,6 +846,8 @@ static void test_nand_stats(void **state) {
     struct call x = call(&w, NAND_ERASE, 2, 0, 0, 0);
     nand_submit(w.nand, &x.op);
     run(&w);
+    assert_int_equal(nand_wear(w.nand)->erases, 1);
+    assert_int_equal(nand_wear(w.nand)->bad, 0);
     json_t *s = nand_stats_json(w.nand);
     assert_non_null(s);
     int reads, busiest_die, busiest_channel, erases_max;

@@ -6,24 +6,18 @@
 
 enum { SPARE_THRESHOLD_PERCENT = 10 };
 
-struct wear {
-    uint32_t least, most;
-    double mean;
-    uint64_t bad;
-};
+static double mean_erases(const struct ssd *s) {
+    return (double)nand_wear(s->ftl.nand)->erases / (double)s->ftl.total_blocks;
+}
 
-static struct wear wear_of(const struct ftl *f) {
-    struct wear w = {.least = UINT32_MAX};
-    uint64_t sum = 0;
+static void erases_range(const struct ftl *f, uint32_t *least, uint32_t *most) {
+    *least = UINT32_MAX;
+    *most = 0;
     for (uint64_t i = 0; i < f->total_blocks; i++) {
         uint32_t erases = f->state[i].erases;
-        w.bad += f->state[i].bad != 0;
-        sum += erases;
-        w.least = erases < w.least ? erases : w.least;
-        w.most = erases > w.most ? erases : w.most;
+        *least = erases < *least ? erases : *least;
+        *most = erases > *most ? erases : *most;
     }
-    w.mean = (double)sum / (double)f->total_blocks;
-    return w;
 }
 
 static uint8_t spare_percent(const struct ftl *f) {
@@ -38,7 +32,7 @@ static uint8_t spare_percent(const struct ftl *f) {
 void ssd_health(const struct drive *drive, struct drive_health *health) {
     const struct ssd *s = ssd_of(drive);
     uint32_t endurance = s->drive.config.nand.endurance;
-    double used = endurance ? wear_of(&s->ftl).mean * 100 / endurance : 0;
+    double used = endurance ? mean_erases(s) * 100 / endurance : 0;
     health->percent_used = used > 255 ? 255 : (uint8_t)used;
     health->spare_percent = spare_percent(&s->ftl);
     health->spare_threshold = SPARE_THRESHOLD_PERCENT;
@@ -90,12 +84,13 @@ static json_t *buffer_stats(const struct ssd *s) {
 static json_t *health_stats(const struct ssd *s) {
     struct drive_health h = {0};
     ssd_health(&s->drive, &h);
-    struct wear w = wear_of(&s->ftl);
+    uint32_t least, most;
+    erases_range(&s->ftl, &least, &most);
     return json_pack("{s:i,s:i,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:f}", "percent_used", h.percent_used, "spare_percent",
                      h.spare_percent, "read_only", h.read_only, "media_errors", (json_int_t)h.media_errors,
                      "media_bytes_written", (json_int_t)h.media_bytes_written, "media_bytes_read",
-                     (json_int_t)h.media_bytes_read, "bad_blocks", (json_int_t)w.bad, "erases_least", (int)w.least,
-                     "erases_most", (int)w.most, "erases_mean", w.mean);
+                     (json_int_t)h.media_bytes_read, "bad_blocks", (json_int_t)nand_wear(s->ftl.nand)->bad,
+                     "erases_least", (int)least, "erases_most", (int)most, "erases_mean", mean_erases(s));
 }
 
 json_t *ssd_stats(const struct drive *drive) {

@@ -70,6 +70,15 @@ static void draw_factory_bad(struct nand *n, uint64_t seed) {
             n->blocks[i].bad = 1;
 }
 
+struct nand_wear nand_wear_sum(const struct nand *n) {
+    struct nand_wear sum = {0};
+    for (uint64_t i = 0, count = nand_block_count(&n->config); i < count; i++) {
+        sum.erases += n->blocks[i].erases;
+        sum.bad += n->blocks[i].bad != 0;
+    }
+    return sum;
+}
+
 int nand_check_blocks(const struct nand *n, struct err *e) {
     uint64_t count = nand_block_count(&n->config);
     for (uint64_t i = 0; i < count; i++)
@@ -108,6 +117,7 @@ struct nand *nand_new(const struct nand_config *config, struct sim *sim, struct 
         draw_factory_bad(n, seed);
     else if (nand_check_blocks(n, e))
         goto fail;
+    n->wear = nand_wear_sum(n);
     return n;
 no_memory:
     err_set(e, ENOMEM, "no memory for the NAND's %u dies", dies);
@@ -220,6 +230,11 @@ static uint8_t apply_read(struct nand *n, struct nand_op *op, const struct nand_
     return NAND_FAILED;
 }
 
+static void grow_bad(struct nand *n, struct nand_block *b) {
+    b->bad = 2;
+    n->wear.bad++;
+}
+
 static uint8_t apply_program(struct nand *n, struct nand_op *op, struct nand_block *b) {
     if (b->bad)
         return NAND_FAILED;
@@ -230,7 +245,7 @@ static uint8_t apply_program(struct nand *n, struct nand_op *op, struct nand_blo
     b->next_page++;
     if (!fails(n, op))
         return NAND_DONE;
-    b->bad = 2;
+    grow_bad(n, b);
     return NAND_FAILED;
 }
 
@@ -251,8 +266,9 @@ static uint8_t apply_erase(struct nand *n, const struct nand_op *op, struct nand
     if (b->bad)
         return NAND_FAILED;
     b->erases++;
+    n->wear.erases++;
     if (fails(n, op) || worn(n, b)) {
-        b->bad = 2;
+        grow_bad(n, b);
         return NAND_FAILED;
     }
     b->next_page = 0;
@@ -278,6 +294,16 @@ uint32_t nand_die_load(const struct nand *n, uint32_t die) {
 
 const struct nand_counters *nand_counters(const struct nand *n) {
     return &n->counters;
+}
+
+const struct nand_wear *nand_wear(const struct nand *n) {
+    return &n->wear;
+}
+
+void nand_erased(struct nand *n, uint64_t block_index) {
+    n->blocks[block_index].next_page = 0;
+    n->blocks[block_index].erases++;
+    n->wear.erases++;
 }
 
 void nand_observe(struct nand *n, struct nand_observer *observer) {

@@ -150,6 +150,15 @@ struct nand_counters {
 };
 const struct nand_counters *nand_counters(const struct nand *nand);
 
+/* Sums over all blocks, kept while they change. */
+struct nand_wear {
+    uint64_t erases, bad;
+};
+const struct nand_wear *nand_wear(const struct nand *nand);
+
+/* A good block was erased with time standing still: by a recovery, before anything runs. */
+void nand_erased(struct nand *nand, uint64_t block_index);
+
 /* New JSON object: counters, utilisation per channel and die, erase distribution. Caller owns it. */
 struct json_t *nand_stats_json(const struct nand *nand);
 

@@ -120,6 +120,7 @@ struct nand {
     struct nand_counters counters;
     struct nand_config config;
     struct nand_block *blocks;
+    struct nand_wear wear;
     uint64_t wear_slope; /* chance of an erase failure per cycle beyond endurance, of 2^64 */
     int64_t created_ns;
     struct sim_event reject_ev; /* fails operations that address nothing */
@@ -224,6 +225,9 @@ bool nand_fails(struct nand *n, const struct nand_op *op);
 /* --- nand.c --- */
 
 /* Every block's state is possible: 0, or -EINVAL with `e` naming the first that is not. */
+/* The sums, the slow way. */
+struct nand_wear nand_wear_sum(const struct nand *n);
+
 int nand_check_blocks(const struct nand *n, struct err *e);
 
 /* Count and hand back a finished operation. */

@@ -196,5 +196,10 @@ int nand_check(const struct nand *n, struct err *e) {
     for (uint32_t i = 0; i < nand_die_count(&n->config); i++)
         if (check_die(n, &n->dies[i], e))
             return -EFAULT;
+    struct nand_wear sum = nand_wear_sum(n);
+    if (sum.erases != n->wear.erases || sum.bad != n->wear.bad)
+        return err_set(e, EFAULT, "blocks: %llu erases and %llu bad, counted %llu and %llu",
+                       (unsigned long long)sum.erases, (unsigned long long)sum.bad, (unsigned long long)n->wear.erases,
+                       (unsigned long long)n->wear.bad);
     return nand_check_blocks(n, e) ? -EFAULT : 0;
 }

@@ -157,7 +157,7 @@ void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream 
         retire(f, p, page->block, s);
     close_if_done(f, p, page->block);
     if (!ok)
-        ftl_health_update(f);
+        ftl_health_update(f, p);
 }
 
 /* --- the host stream's walk over the planes --- */
@@ -248,13 +248,17 @@ int64_t ftl_spare_blocks(const struct ftl *f) {
     return room - (int64_t)((f->units + (uint64_t)f->block_units - 1) / f->block_units);
 }
 
-void ftl_health_update(struct ftl *f) {
-    for (uint32_t i = 0; i < f->planes; i++) {
-        struct ftl_plane *p = &f->plane[i];
-        p->good = 0;
-        for (uint32_t b = 0; b < f->geometry->blocks; b++)
-            p->good += !f->state[p->first_block + b].bad;
-    }
+static void count_good(struct ftl *f, struct ftl_plane *p) {
+    p->good = 0;
+    for (uint32_t b = 0; b < f->geometry->blocks; b++)
+        p->good += !f->state[p->first_block + b].bad;
+}
+
+void ftl_health_update(struct ftl *f, struct ftl_plane *changed) {
+    for (uint32_t i = 0; !changed && i < f->planes; i++)
+        count_good(f, &f->plane[i]);
+    if (changed)
+        count_good(f, changed);
     if (ftl_spare_blocks(f) < 0)
         f->read_only = true;
 }

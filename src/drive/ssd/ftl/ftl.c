@@ -158,7 +158,7 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
         return rc;
     order_init(f);
     thresholds_init(f);
-    ftl_health_update(f);
+    ftl_health_update(f, NULL);
     f->spare_blocks_start = ftl_spare_blocks(f);
     if (fresh_state && f->read_only)
         return err_set(e, EINVAL,

@@ -233,8 +233,8 @@ void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block);
 /* True while collection of the plane should go on. */
 bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p);
 
-/* Decide again whether the blocks left can carry the capacity. */
-void ftl_health_update(struct ftl *f);
+/* Decide again whether the blocks left can carry the capacity, after a change in one plane (NULL: in any). */
+void ftl_health_update(struct ftl *f, struct ftl_plane *changed);
 
 /* Good blocks beyond those that the capacity and the streams need; negative: the capacity can't be kept. */
 int64_t ftl_spare_blocks(const struct ftl *f);

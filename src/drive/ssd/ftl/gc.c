@@ -108,7 +108,7 @@ static void erase_done(struct nand_op *nand) {
         ftl_block_free(f, p, op->block);
     } else {
         ftl_block_dead(f, p, op->block);
-        ftl_health_update(f);
+        ftl_health_update(f, p);
     }
     op_free(op);
     ftl_collect(f, p);
@@ -333,7 +333,7 @@ static void give_up_if_stuck(struct ftl *f, struct ftl_plane *p) {
     if (p->open[FTL_STREAM_GC].block == FTL_NONE && !p->open[FTL_STREAM_GC].programs && !p->free_count && !p->erasing &&
         !p->stuck) {
         p->stuck = true;
-        ftl_health_update(f);
+        ftl_health_update(f, p);
     }
 }
 

@@ -235,9 +235,7 @@ static void make_room(struct ftl *f, struct ftl_plane *p) {
         for (uint32_t u = 0; u < f->block_units; u++)
             if (ftl_valid(f, first + u) && ++f->homeless)
                 set_entry(f, *ftl_owner(f, first + u), FTL_BUFFERED);
-        struct nand_block *nb = &f->state[p->first_block + block];
-        nb->next_page = 0;
-        nb->erases++;
+        nand_erased(f->nand, p->first_block + block);
         ftl_block_free(f, p, block);
     }
 }
