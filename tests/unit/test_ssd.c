@@ -400,6 +400,79 @@ static void test_ssd_end_of_life_is_read_only(void **state) {
     }
 }
 
+/* --- long deallocations --- */
+
+struct watch {
+    struct sim_event event; /* first */
+    struct oracle *o;
+    uint64_t mapped, most; /* units; most unmapped since the last look */
+};
+
+static uint64_t mapped_units(const struct oracle *o) {
+    return ((const struct ssd *)o->drive)->ftl.mapped;
+}
+
+static void look(struct sim_event *event) {
+    struct watch *w = (struct watch *)event;
+    uint64_t now = mapped_units(w->o);
+    w->most = w->mapped - now > w->most ? w->mapped - now : w->most;
+    w->mapped = now;
+    if (now)
+        sim_schedule(w->o->sim, event, sim_now(w->o->sim) + 1);
+}
+
+/* Submit a deallocation of the whole drive. */
+static void trim_all(struct oracle *o, struct req *r) {
+    memset(r, 0, sizeof *r);
+    r->io.op = IO_TRIM;
+    r->io.bytes = o->config.drive.capacity;
+    r->io.done = req_done;
+    drive_submit(o->drive, &r->io);
+}
+
+/* Others get a turn while a whole drive is deallocated. */
+static void test_ssd_long_trim_goes_in_steps(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    struct req r;
+    oracle_config(&config, ARGS("ssd.precondition=sequential"));
+    oracle_open(&o, &config, "memory", NULL, 71);
+    struct watch w = {.o = &o, .mapped = mapped_units(&o)};
+    assert_int_equal(w.mapped, o.units);
+    sim_event_init(&w.event, look);
+    sim_schedule(o.sim, &w.event, sim_now(o.sim));
+    trim_all(&o, &r);
+    sim_run(o.sim, SIM_NEVER);
+    assert_true(r.done);
+    assert_int_equal(r.io.status, IO_OK);
+    assert_int_equal(mapped_units(&o), 0);
+    assert_in_range(w.most, 1, 1024);
+    oracle_check(&o);
+    oracle_close(&o);
+}
+
+/* Whole drives deallocated between random requests, and a power cut in between. */
+static void test_ssd_long_trims_read_back(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, NULL);
+    oracle_open(&o, &config, "memory", NULL, 72);
+    for (unsigned i = 0; i < 6; i++) {
+        oracle_run(&o, 1500, false);
+        assert_int_equal(oracle_one(&o, IO_TRIM, i % 3, o.units - i, 0), IO_OK);
+        oracle_check(&o);
+        oracle_verify(&o);
+    }
+    oracle_run(&o, 3000, false);
+    struct req r;
+    trim_all(&o, &r);
+    drive_power_cut(o.drive);
+    sim_run(o.sim, sim_now(o.sim) + 1000000);
+    assert_false(r.done);
+    oracle_check(&o);
+    oracle_close(&o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ssd_random_requests_read_back),
@@ -423,6 +496,8 @@ int main(void) {
         cmocka_unit_test(test_ssd_failing_programs_and_erases_lose_nothing),
         cmocka_unit_test(test_ssd_failing_reads_are_reported),
         cmocka_unit_test(test_ssd_end_of_life_is_read_only),
+        cmocka_unit_test(test_ssd_long_trim_goes_in_steps),
+        cmocka_unit_test(test_ssd_long_trims_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

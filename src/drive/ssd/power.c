@@ -52,6 +52,7 @@ void ssd_power_cut(struct drive *drive) {
     nand_power_cut(s->ftl.nand);
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
         io_line_clear(lines[i]);
+    ssd_trim_reset(s);
     s->link_in.free_ns = s->link_out.free_ns = 0;
     s->wait_head = s->flush_head = NULL;
     if (s->drive.config.ssd.volatile_cache || s->write_through)

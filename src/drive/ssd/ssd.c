@@ -126,6 +126,7 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     ssd_read_lines_init(s);
     io_line_init(&s->writes, s->sim, answered, s);
     io_line_init(&s->rest, s->sim, answered, s);
+    ssd_trim_init(s);
     s->life = store_state(s->store, "ssd.life", 1, sizeof *s->life, &fresh_life, e);
     if (!s->life)
         return -EIO; /* the store said why */
@@ -146,6 +147,8 @@ static void ssd_destroy(struct drive *drive) {
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
         if (lines[i]->sim)
             io_line_clear(lines[i]);
+    if (s->trim_event.fire)
+        ssd_trim_reset(s);
     ftl_release(&s->ftl);
     wbuf_release(&s->buffer);
     while (s->slabs) {

@@ -1,5 +1,5 @@
 /*
- * A block SSD: requests (ssd.c, read.c, write.c), write buffer (buffer.c),
+ * A block SSD: requests (ssd.c, read.c, write.c, trim.c), write buffer (buffer.c),
  * translation layer (ftl/) on NAND.
  *
  *   write: link in -> room in the buffer -> answer ... page by page to flash
@@ -57,6 +57,8 @@ struct ssd {
 
     struct io *wait_head, *wait_tail;   /* writes that wait for room */
     struct io *flush_head, *flush_tail; /* flushes that wait for older writes */
+    struct io *trim_head, *trim_tail;   /* long deallocations under way */
+    struct sim_event trim_event;
 
     struct ssd_op *op_free;
     struct ssd_op_slab *slabs;
@@ -86,14 +88,26 @@ bool ssd_fill(struct ssd *s, struct io *io, uint32_t slot, uint32_t ppu);
 
 void ssd_write(struct ssd *s, struct io *io);
 void ssd_flush(struct ssd *s, struct io *io);
-void ssd_trim(struct ssd *s, struct io *io);
 
 /* A part of a write ended: the acceptance, a fill, or a version on flash. */
 void ssd_write_part(struct ssd *s, struct io *io);
 void ssd_slot_filled(struct ssd *s, uint32_t slot);
 
+/* Kill a slot whose version was overtaken, and answer who waits for it. */
+void ssd_slot_kill(struct ssd *s, uint32_t slot);
+
+/* Answer a request after the controller's time; the first because the drive is read-only. */
+void ssd_refuse(struct ssd *s, struct io *io);
+void ssd_answer(struct drive *drive, struct io *io);
+
 /* Move on whatever can: buffer to flash, waiting writes to the buffer, flushes to their ends. */
 void ssd_pump(struct ssd *s);
+
+/* --- trim.c --- */
+
+void ssd_trim_init(struct ssd *s);
+void ssd_trim(struct ssd *s, struct io *io);
+void ssd_trim_reset(struct ssd *s); /* forget what is under way */
 
 /* --- power.c --- */
 

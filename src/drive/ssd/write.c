@@ -1,5 +1,5 @@
 /*
- * Writes, Flush and deallocation.
+ * Writes and Flush. (Deallocation: trim.c)
  *
  * A write takes buffer slots unit by unit, in order of arrival; whoever finds
  * the buffer full waits, and everybody behind him. It is answered when its
@@ -12,8 +12,7 @@
  * dies anywhere in between leaves nothing acknowledged unreadable.
  *
  * Simplified: a page may start programming up to one link transfer before its
- * data has crossed the host link; its answer never comes too early. A partial
- * deallocation of a unit writes zeros without cost.
+ * data has crossed the host link; its answer never comes too early.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -54,7 +53,7 @@ static void slot_answer(struct ssd *s, uint32_t slot) {
         ssd_write_part(s, io);
 }
 
-static void slot_kill(struct ssd *s, uint32_t slot) {
+void ssd_slot_kill(struct ssd *s, uint32_t slot) {
     slot_answer(s, slot);
     wbuf_kill(&s->buffer, slot);
 }
@@ -124,7 +123,7 @@ static bool accept(struct ssd *s, struct io *io) {
     return true;
 }
 
-static void refuse(struct ssd *s, struct io *io) {
+void ssd_refuse(struct ssd *s, struct io *io) {
     io_fail(io, IO_NAMESPACE_WRITE_PROTECTED,
             "the drive is read-only: too few good blocks are left for its capacity of %" PRIu64 " bytes",
             s->drive.config.drive.capacity);
@@ -145,7 +144,7 @@ static bool reserve(struct ssd *s, struct io *io) {
 
 void ssd_write(struct ssd *s, struct io *io) {
     if (__builtin_expect(s->ftl.read_only, 0)) {
-        refuse(s, io);
+        ssd_refuse(s, io);
         return;
     }
     if (io->bytes > WRITE_BYTES_MAX)
@@ -179,7 +178,7 @@ static void slot_written(struct ssd *s, uint32_t slot, uint32_t ppu) {
     struct slot *v = &b->slots[slot];
     if (!v->dead) {
         for (uint32_t old; (old = wbuf_older(b, slot)) != SLOT_NONE;)
-            slot_kill(s, old);
+            ssd_slot_kill(s, old);
         s->ftl.ops->commit(&s->ftl, v->lpn, ppu);
         slot_answer(s, slot);
     }
@@ -253,7 +252,7 @@ static void to_flash(struct ssd *s) {
 
 /* --- flush --- */
 
-static void flush_answer(struct drive *drive, struct io *io) {
+void ssd_answer(struct drive *drive, struct io *io) {
     struct ssd *s = ssd_of(drive);
     io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
 }
@@ -262,13 +261,13 @@ static void flushes_done(struct ssd *s) {
     while (s->flush_head && wbuf_flushed(&s->buffer, (uint64_t)s->flush_head->event.at_ns)) {
         struct io *io = s->flush_head;
         s->flush_head = io->next;
-        drive_store_flush(&s->drive, io, flush_answer);
+        drive_store_flush(&s->drive, io, ssd_answer);
     }
 }
 
 void ssd_flush(struct ssd *s, struct io *io) {
     if (!s->drive.config.ssd.volatile_cache && !s->write_through) {
-        drive_store_flush(&s->drive, io, flush_answer); /* the buffer survives power loss */
+        drive_store_flush(&s->drive, io, ssd_answer); /* the buffer survives power loss */
         return;
     }
     io->event.at_ns = (int64_t)wbuf_flush(&s->buffer); /* the age it waits for */
@@ -309,7 +308,7 @@ static void give_up(struct ssd *s) {
         struct io *io = s->flush_head;
         s->flush_head = io->next;
         io_fail(io, IO_WRITE_FAULT, nowhere, s->buffer.used);
-        flush_answer(&s->drive, io);
+        ssd_answer(&s->drive, io);
     }
 }
 
@@ -318,7 +317,7 @@ static void end_of_life(struct ssd *s) {
     while (s->wait_head) {
         struct io *io = s->wait_head;
         s->wait_head = io->next;
-        refuse(s, io);
+        ssd_refuse(s, io);
     }
     if (!s->was_read_only)
         collect_everywhere(s);
@@ -339,70 +338,4 @@ void ssd_pump(struct ssd *s) {
         flushes_done(s);
     if (__builtin_expect(s->ftl.read_only, 0))
         end_of_life(s);
-}
-
-/* --- deallocation --- */
-
-static void forget_buffered(struct ssd *s, uint32_t lpn) {
-    for (uint32_t slot; (slot = wbuf_find(&s->buffer, lpn)) != SLOT_NONE;)
-        slot_kill(s, slot);
-}
-
-static void forget_range(struct ssd *s, uint32_t first, uint32_t end) {
-    struct wbuf *b = &s->buffer;
-    if (end - first <= b->count) {
-        for (uint32_t lpn = first; b->used && lpn < end; lpn++)
-            forget_buffered(s, lpn);
-        return;
-    }
-    for (uint32_t i = 0; i < b->count; i++)
-        if (b->slots[i].state != SLOT_FREE && !b->slots[i].dead && b->slots[i].lpn - first < end - first)
-            slot_kill(s, i);
-}
-
-static void trim_units(struct ssd *s, struct io *io, uint32_t first, uint32_t end) {
-    if (first >= end)
-        return;
-    int rc = store_discard(s->store, (uint64_t)first << FTL_UNIT_SHIFT, (uint64_t)(end - first) << FTL_UNIT_SHIFT);
-    if (rc) {
-        io_fail(io, IO_WRITE_FAULT, "the store could not give back %u units: %s", end - first, strerror(-rc));
-        return;
-    }
-    forget_range(s, first, end);
-    s->ftl.ops->trim(&s->ftl, first, end - first);
-}
-
-/*
- * Bytes of a unit that are cleared while the rest stays. Mapped does not mean
- * that the store has space there: writing zeros into a hole could need some.
- */
-static void zero_part(struct ssd *s, struct io *io, uint64_t offset, uint64_t bytes) {
-    if (!bytes || s->ftl.ops->translate(&s->ftl, (uint32_t)(offset >> FTL_UNIT_SHIFT)) == FTL_UNMAPPED)
-        return;
-    int rc = store_discard(s->store, offset, bytes);
-    if (rc)
-        io_fail(io, IO_WRITE_FAULT, "the store could not clear %" PRIu64 " bytes at %" PRIu64 ": %s", bytes, offset,
-                strerror(-rc));
-}
-
-void ssd_trim(struct ssd *s, struct io *io) {
-    uint64_t mask = FTL_UNIT_BYTES - 1, start = io->offset, end = start + io->bytes;
-    uint64_t first = (start + mask) & ~mask, last = end & ~mask;
-    if (s->ftl.read_only) {
-        refuse(s, io);
-        return;
-    }
-    if (first > last) {
-        zero_part(s, io, start, io->bytes);
-    } else {
-        zero_part(s, io, start, first - start);
-        zero_part(s, io, last, end - last);
-        trim_units(s, io, (uint32_t)(first >> FTL_UNIT_SHIFT), (uint32_t)(last >> FTL_UNIT_SHIFT));
-    }
-    s->ftl.stalled = false;
-    ssd_pump(s);
-    if (io->flags & IO_FUA)
-        drive_store_flush(&s->drive, io, flush_answer);
-    else
-        flush_answer(&s->drive, io);
 }

@@ -169,8 +169,9 @@ struct ftl_ops {
     void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);   /* lpn was programmed at ppu */
     void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry);   /* an entry that is no place on flash */
     void (*trim)(struct ftl *, uint32_t lpn, uint32_t count);
-    void (*collect)(struct ftl *, struct ftl_plane *); /* advance collection as far as it goes now */
-    int (*recover)(struct ftl *, struct err *);        /* rebuild everything volatile from the durable tables */
+    uint32_t (*seek)(const struct ftl *, uint32_t lpn, uint32_t end); /* nothing is mapped from lpn up to there */
+    void (*collect)(struct ftl *, struct ftl_plane *);                /* advance collection as far as it goes now */
+    int (*recover)(struct ftl *, struct err *); /* rebuild everything volatile from the durable tables */
     int (*check)(const struct ftl *, struct err *);
 };
 

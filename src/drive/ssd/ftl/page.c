@@ -18,6 +18,7 @@
 enum {
     MAP_PAGE_SHIFT = 10, /* entries in 4 KiB of map */
     MAP_PAGE_BYTES = sizeof(uint32_t) << MAP_PAGE_SHIFT,
+    SEEK_PAGES = 1 << 16,        /* looked at in one go */
     HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
 };
 
@@ -189,6 +190,14 @@ static void page_trim(struct ftl *f, uint32_t lpn, uint32_t count) {
     }
 }
 
+static uint32_t page_seek(const struct ftl *f, uint32_t lpn, uint32_t end) {
+    uint32_t page = lpn >> MAP_PAGE_SHIFT, last = (end - 1) >> MAP_PAGE_SHIFT, most = page + SEEK_PAGES;
+    while (page <= last && page < most && !f->map_pages[page])
+        page++;
+    uint64_t first = (uint64_t)page << MAP_PAGE_SHIFT;
+    return first <= lpn ? lpn : first < end ? (uint32_t)first : end;
+}
+
 /* An entry that no sound drive would have written: beyond the flash, or in a page that was never programmed. */
 static bool entry_sound(const struct ftl *f, uint32_t entry) {
     if (!ftl_on_flash(entry))
@@ -323,6 +332,7 @@ const struct ftl_ops ftl_page_ops = {
     .commit = page_commit,
     .mark = page_mark,
     .trim = page_trim,
+    .seek = page_seek,
     .collect = ftl_collect,
     .recover = page_recover,
     .check = page_check,
