@@ -181,6 +181,7 @@ static int host_side(const struct server *server, const struct arguments *a, str
         .address = server_address(server, 0, address, sizeof(address)),
         .subnqn = nvme_subsystem_nqn(server->subsystem),
         .nsid = 1,
+        .timeout_ns = HOSTRUN_TIMEOUT_NS,
     };
     struct arguments fitted = *a;
     int ret = hostrun_open(h, &target, DEPTH_MAX + 1, e);

@@ -49,21 +49,14 @@ static int parse_unsigned(const char *text, unsigned long min, unsigned long max
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"nqn", required_argument, 0, 'n'},
-        {"hostnqn", required_argument, 0, 'q'},
-        {"rw", required_argument, 0, 'w'},
-        {"mix", required_argument, 0, 'm'},
-        {"bs", required_argument, 0, 'b'},
-        {"depth", required_argument, 0, 'd'},
-        {"time", required_argument, 0, 't'},
-        {"region", required_argument, 0, 'r'},
-        {"nsid", required_argument, 0, 'N'},
-        {"header-digest", no_argument, 0, 'g'},
-        {"data-digest", no_argument, 0, 'G'},
-        {"verify", no_argument, 0, 'v'},
-        {"spin", no_argument, 0, 'p'},
-        {"help", no_argument, 0, 'h'},
-        {0},
+        {"nqn", required_argument, 0, 'n'},     {"hostnqn", required_argument, 0, 'q'},
+        {"rw", required_argument, 0, 'w'},      {"mix", required_argument, 0, 'm'},
+        {"bs", required_argument, 0, 'b'},      {"depth", required_argument, 0, 'd'},
+        {"time", required_argument, 0, 't'},    {"timeout", required_argument, 0, 'o'},
+        {"region", required_argument, 0, 'r'},  {"nsid", required_argument, 0, 'N'},
+        {"header-digest", no_argument, 0, 'g'}, {"data-digest", no_argument, 0, 'G'},
+        {"verify", no_argument, 0, 'v'},        {"spin", no_argument, 0, 'p'},
+        {"help", no_argument, 0, 'h'},          {0},
     };
     unsigned mix = 70;
     uint64_t bs = 4096;
@@ -93,6 +86,10 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         case 't':
             if (opt_parse_time(optarg, &a->workload.duration_ns) || a->workload.duration_ns < 0)
                 return cli_bad_usage(self, "--time %s: a time such as 500ms, 10s; 0: once over the region", optarg);
+            break;
+        case 'o':
+            if (opt_parse_time(optarg, &a->target.timeout_ns) || a->target.timeout_ns < 0)
+                return cli_bad_usage(self, "--timeout %s: a time such as 500ms, 30s; 0: wait forever", optarg);
             break;
         case 'r':
             if (opt_parse_size(optarg, &a->workload.region))
@@ -167,7 +164,7 @@ static int perf(struct arguments *a) {
 
 static int run_perf(const struct cli_command *self, int argc, char **argv) {
     struct arguments a = {
-        .target = {.nsid = 1, .subnqn = NULL},
+        .target = {.nsid = 1, .subnqn = NULL, .timeout_ns = HOSTRUN_TIMEOUT_NS},
         .workload = {.depth = 32, .duration_ns = 10000000000LL, .seed = 1},
         .pattern = "randread",
     };
@@ -186,6 +183,7 @@ const struct cli_command cmd_perf = {
                "  --bs SIZE              size of one I/O, default 4KiB\n"
                "  --depth N              commands in flight, default 32\n"
                "  --time T               how long, default 10s; 0: once over the region\n"
+               "  --timeout T            give up when nothing was answered for T, default 30s; 0: wait forever\n"
                "  --region SIZE          use only the first SIZE bytes, default all\n"
                "  --nsid N               namespace, default 1\n"
                "  --verify               fill the region first, then check every byte read. DESTROYS DATA\n"

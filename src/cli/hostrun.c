@@ -29,6 +29,7 @@ int hostrun_open(struct hostrun *h, const struct hostrun_target *target, uint16_
     if (!config.subnqn)
         return err_set(e, EINVAL, "--nqn NQN, the subsystem to connect to, is missing");
     h->nsid = target->nsid;
+    h->timeout_ns = target->timeout_ns;
     h->sim = sim_new(&sim, e);
     if (!h->sim)
         return -EIO;
@@ -85,6 +86,7 @@ static void print_result(struct hostrun *h, const char *name, const struct workl
 int hostrun_phase(struct hostrun *h, const char *name, const struct workload *workload, struct err *e) {
     struct workload_result *result = calloc(1, sizeof(*result));
     struct workload w = *workload;
+    w.timeout_ns = h->timeout_ns;
     if (!result)
         return err_set(e, ENOMEM, "no memory");
     if (isatty(STDERR_FILENO)) {
@@ -99,6 +101,8 @@ int hostrun_phase(struct hostrun *h, const char *name, const struct workload *wo
         h->failed += result->failed;
         if (!h->problem[0])
             memcpy(h->problem, result->first_problem, sizeof(h->problem));
+        if (result->stalled) /* no use in waiting for it to shut down */
+            host_queue_abort(h->ctrl.admin, -ETIMEDOUT);
     }
     free(result);
     return ret;

@@ -6,9 +6,12 @@
 
 #include "host/workload.h"
 
+#define HOSTRUN_TIMEOUT_NS 30000000000LL
+
 struct hostrun_target {
     const char *address, *subnqn, *hostnqn; /* hostnqn may be NULL */
     uint32_t nsid;
+    int64_t timeout_ns; /* of a target that answers nothing; 0: none */
     bool header_digest, data_digest, spin;
 };
 
@@ -17,6 +20,7 @@ struct hostrun {
     struct host_ctrl ctrl;
     struct host_queue *queue;
     uint32_t nsid;
+    int64_t timeout_ns;
     uint64_t blocks;
     uint32_t block_bytes;
     uint64_t verified, mismatches, failed; /* of all phases */

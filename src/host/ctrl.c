@@ -34,6 +34,10 @@ uint16_t host_queue_depth(const struct host_queue *queue) {
     return (uint16_t)(queue->entries - 1);
 }
 
+void host_queue_abort(struct host_queue *queue, int error) {
+    queue->ops->fail(queue, error);
+}
+
 void host_queue_close(struct host_queue *queue) {
     if (queue)
         queue->ops->close(queue);

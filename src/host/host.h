@@ -85,6 +85,9 @@ void host_ctrl_disconnect(struct host_ctrl *ctrl);
 /* Open I/O queue `qid`. Waits. NULL with `e` filled. Ask for the number of queues first. */
 struct host_queue *host_ctrl_open_queue(struct host_ctrl *ctrl, uint16_t qid, struct err *e);
 
+/* Give the connection up: commands in flight end with `error`, from an event of their own; new ones with -ENOTCONN. */
+void host_queue_abort(struct host_queue *queue, int error);
+
 /* Close a queue; commands in flight end with -ECANCELED. */
 void host_queue_close(struct host_queue *queue);
 

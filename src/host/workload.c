@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/text.h"
 #include "host/ledger.h"
 
 #define CLAIM_TRIES 64
@@ -37,7 +38,8 @@ struct run {
     unsigned inflight;
     int64_t start_ns, stop_ns;
     bool stopping;
-    struct sim_event progress;
+    struct sim_event progress, stall;
+    int64_t answered_ns; /* last time */
     struct slot *slot;
     struct slot *idle; /* could not be issued; tried again as others complete */
     uint8_t *buffer;
@@ -163,6 +165,7 @@ static void slot_done(struct host_cmd *cmd) {
     struct slot *s = (struct slot *)cmd;
     struct run *r = s->run;
     r->inflight--;
+    r->answered_ns = s->cmd.completed_ns;
     record(r, s);
     if (r->w->ledger)
         ledger_unclaim(r->w->ledger, s->unit, units_of(r));
@@ -183,6 +186,19 @@ static void progress_fire(struct sim_event *ev) {
     r->w->progress(r->w->progress_arg, result->ios[0] + result->ios[1], result->bytes[0] + result->bytes[1],
                    sim_clock(r->sim) - r->start_ns);
     sim_schedule(r->sim, ev, sim_now(r->sim) + PROGRESS_NS);
+}
+
+/* One event for all commands: it looks when the last answer came, and comes again when that is too old. */
+static void stall_fire(struct sim_event *ev) {
+    struct run *r = (struct run *)((char *)ev - offsetof(struct run, stall));
+    int64_t due = r->answered_ns + r->w->timeout_ns;
+    if (due > sim_now(r->sim)) {
+        sim_schedule(r->sim, ev, due);
+        return;
+    }
+    r->stopping = r->result->stalled = true;
+    problem(r, "no answer for %s, with %u commands in flight", text_time(r->w->timeout_ns).s, r->inflight);
+    host_queue_abort(r->queue, -ETIMEDOUT);
 }
 
 static int check(const struct workload *w, const struct host_ctrl *ctrl, const struct host_queue *queue,
@@ -218,7 +234,9 @@ static int run_init(struct run *r) {
     r->chunks = w->region / w->bytes;
     r->start_ns = sim_clock(r->sim);
     r->stop_ns = r->start_ns + w->duration_ns;
+    r->answered_ns = r->start_ns;
     sim_event_init(&r->progress, progress_fire);
+    sim_event_init(&r->stall, stall_fire);
     return 0;
 }
 
@@ -238,11 +256,14 @@ int workload_run(struct host_ctrl *ctrl, struct host_queue *queue, uint32_t nsid
         goto out;
     if (workload->progress)
         sim_schedule(r.sim, &r.progress, r.start_ns + PROGRESS_NS);
+    if (workload->timeout_ns)
+        sim_schedule(r.sim, &r.stall, r.start_ns + workload->timeout_ns);
     for (unsigned i = 0; i < workload->depth && !ended(&r); i++)
         issue(&r, &r.slot[i]);
     while (r.inflight)
         sim_run(r.sim, SIM_NEVER);
     sim_cancel(r.sim, &r.progress);
+    sim_cancel(r.sim, &r.stall);
     result->elapsed_ns = sim_clock(r.sim) - r.start_ns;
 out:
     free(r.slot);

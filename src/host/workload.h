@@ -31,6 +31,7 @@ struct workload {
     unsigned depth;
     uint64_t region;     /* bytes from the start of the namespace */
     int64_t duration_ns; /* 0: once over the region */
+    int64_t timeout_ns;  /* give up when nothing was answered for so long; 0: wait forever */
     uint64_t seed;
     struct ledger *ledger; /* NULL: no verification */
     void (*progress)(void *arg, uint64_t ios, uint64_t bytes,
@@ -42,6 +43,7 @@ struct workload_result {
     uint64_t ios[2], bytes[2]; /* read, write */
     struct hist latency[2];
     int64_t elapsed_ns;
+    bool stalled;        /* ended by timeout_ns */
     uint64_t failed;     /* commands that ended with a status or a lost connection */
     uint64_t mismatches; /* 4 KiB units with wrong contents */
     uint64_t verified;   /* 4 KiB units compared */

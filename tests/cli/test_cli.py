@@ -195,6 +195,7 @@ def test_bad_arguments_of_commands_are_refused(folder):
     for option, value, pattern in [("--depth", "0", "1 to 4095"), ("--depth", "4096", "1 to 4095"),
                                    ("--mix", "101", "0 to 100"), ("--bs", "17MiB", "512 to 16MiB"),
                                    ("--rw", "wipe", "randread"), ("--time", "soon", "500ms"),
+                                   ("--timeout", "-1s", "0: wait forever"),
                                    ("--region", "all", "512MiB"), ("--nsid", "0", "from 1")]:
         refused(f"{option} {value}: .*{pattern}", "perf", "tcp://127.0.0.1:0", "--nqn", "x", option, value)
     refused("one target is to be named", "perf", "--nqn", "x")
@@ -530,6 +531,22 @@ def test_perf_of_what_is_no_target(_):
         peer.close()
     check(process.returncode == 2 and out == "", process.returncode, out, err)
     check(re.fullmatch(r"drivelab: tcp://127.0.0.1:\d+: .*ICResp.*\n", err), err)
+
+
+def test_perf_gives_up_a_target_that_stalls(_):
+    with Server("nossd", *FAST) as server:
+        load = subprocess.Popen([PROGRAM, "perf", server.address, "--nqn", server.nqn, "--time", "100s", "--timeout", "1s"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            time.sleep(0.5)
+            server.process.send_signal(signal.SIGSTOP)
+            out, err = load.communicate(timeout=LIMIT)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+            load.kill()
+        check(load.returncode == 1, load.returncode, out, err)
+        check("PROBLEM: no answer for 1 s, with 32 commands in flight" in out, out, err)
+        server.perf()
 
 
 def test_demo_finds_nothing_wrong(_):

@@ -36,10 +36,12 @@ struct bench {
     struct err e;
 
     /* what the watched drive does to requests */
-    uint64_t asked[IO_OPS], most;
+    uint64_t asked[IO_OPS], submitted, most;
     int failing_op;      /* IO_OPS: none */
     uint64_t failing;    /* which one of them, from 1 */
     uint64_t swallowing; /* the n-th write that says it wrote, and did not */
+    uint64_t holding;    /* the n-th request is not answered before the end */
+    struct io *held;
     bool transport_closed;
     struct sim_event event;
 };
@@ -53,6 +55,10 @@ static void watched_submit(struct drive *drive, struct io *io) {
         b->most = drive->inflight;
     if (io->op == b->failing_op && n == b->failing)
         io_fail(io, io->op == IO_READ ? IO_UNRECOVERED_READ : IO_WRITE_FAULT, "told to fail");
+    if (++b->submitted == b->holding) {
+        b->held = io;
+        return;
+    }
     if (io->op == IO_WRITE && n == b->swallowing)
         io->flags |= IO_NO_DATA;
     b->real->submit(drive, io);
@@ -106,6 +112,8 @@ static int bench_up(void **state) {
 
 static int bench_down(void **state) {
     struct bench *b = *state;
+    if (b->held)
+        b->real->submit(b->drive, b->held);
     host_queue_close(b->queue);
     host_ctrl_disconnect(&b->ctrl);
     if (b->transport)
@@ -160,6 +168,24 @@ static void test_workload_fills_and_reads_back(void **state) {
     assert_int_equal(r->verified, CAPACITY / 4096);
     assert_int_equal(r->mismatches + r->failed, 0);
     assert_string_equal(r->first_problem, "");
+}
+
+static void test_workload_gives_up_a_target_that_stalls(void **state) {
+    struct bench *b = *state;
+    struct workload w = {.bytes = 4096, .depth = 4, .read_percent = 100, .duration_ns = 1000 * LATENCY};
+    w.timeout_ns = LATENCY + 1; /* it looks often, and all is well */
+    const struct workload_result *r = phase(b, w);
+    assert_false(r->stalled);
+    assert_int_equal(r->ios[0], 4000);
+    b->holding = b->submitted + 40; /* the others go on to the end of the phase, then all is quiet */
+    w.timeout_ns = 5000000;
+    r = phase(b, w);
+    assert_true(r->stalled);
+    assert_int_equal(r->failed, 1);
+    assert_string_equal(r->first_problem, "no answer for 5 ms, with 1 commands in flight");
+    assert_int_equal(r->elapsed_ns, 1000 * LATENCY + 5000000);
+    r = phase(b, w); /* the connection is gone */
+    assert_non_null(strstr(r->first_problem, "submission failed"));
 }
 
 static void test_workload_mixes_at_random_for_a_time(void **state) {
@@ -347,19 +373,13 @@ static void test_host_connect_names_what_is_wrong(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_workload_fills_and_reads_back),
-        TEST(test_workload_mixes_at_random_for_a_time),
-        TEST(test_workload_measures_without_a_ledger),
-        TEST(test_workload_finds_corrupted_data),
-        TEST(test_workload_finds_swapped_blocks),
-        TEST(test_workload_finds_a_lost_write),
-        TEST(test_workload_reports_failed_reads),
-        TEST(test_workload_forgets_failed_writes),
-        TEST(test_workload_ends_when_the_connection_is_lost),
-        TEST(test_workload_tells_its_progress),
-        TEST(test_workload_refuses_what_cannot_be),
-        TEST(test_workload_same_seed_same_order),
-        TEST(test_host_connect_names_what_is_wrong),
+        TEST(test_workload_fills_and_reads_back),       TEST(test_workload_gives_up_a_target_that_stalls),
+        TEST(test_workload_mixes_at_random_for_a_time), TEST(test_workload_measures_without_a_ledger),
+        TEST(test_workload_finds_corrupted_data),       TEST(test_workload_finds_swapped_blocks),
+        TEST(test_workload_finds_a_lost_write),         TEST(test_workload_reports_failed_reads),
+        TEST(test_workload_forgets_failed_writes),      TEST(test_workload_ends_when_the_connection_is_lost),
+        TEST(test_workload_tells_its_progress),         TEST(test_workload_refuses_what_cannot_be),
+        TEST(test_workload_same_seed_same_order),       TEST(test_host_connect_names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
