@@ -26,7 +26,7 @@ struct zns_mark {
     uint8_t finished;   /* Full: by Finish Zone or the controller, not by writing */
 } __attribute__((aligned(4)));
 
-/* Durable, one a zone. */
+/* Durable, one a zone; never across two pages, which a machine may write back at different times. */
 struct zns_zone {
     struct zns_mark mark;
     uint32_t resets;
@@ -35,7 +35,7 @@ struct zns_zone {
     uint64_t commit_to;            /* pending ZONE_FLUSH_ZRWA */
     uint64_t window_from;          /* wp when the random write area was given */
     uint64_t stale_from, stale_to; /* the store still holds bytes from before a reset there, above wp */
-};
+} __attribute__((aligned(64)));
 
 struct zns_link {
     uint32_t prev, next;
