@@ -201,7 +201,7 @@ void zns_action(struct zns *s, struct io *io) {
 void zns_reset_done(struct zns *s, struct io *io) {
     uint32_t first = zns_zone_at(s, io->offset);
     uint32_t end = io->flags & IO_ZONE_ALL ? zns_zone_at(s, io->offset + io->bytes) : first + 1;
-    for (uint32_t zone = first; zone < end; zone++) {
+    for (uint32_t zone = first; zone < end && zone < s->count; zone++) {
         if (s->zones[zone].mark.state == ZONE_STATE_EMPTY)
             zns_adopt_capacity(s, zone);
         if (s->live[zone].changed)
