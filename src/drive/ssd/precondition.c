@@ -62,8 +62,11 @@ static uint32_t plane_blocks(const struct ftl *f, const struct ftl_plane *p) {
     return p->free_count > keep ? p->free_count - keep : 0;
 }
 
+enum { BATCH = 64 }; /* units whose map entries are on their way to the cache */
+
 struct filling {
     struct ftl *f;
+    uint32_t lpn[BATCH], ppu[BATCH], waiting;
     struct rng rng;
     struct permutation lpns;
     uint32_t used;       /* lpns given out */
@@ -75,6 +78,21 @@ static uint32_t next_lpn(struct filling *g) {
     permutation_next(&g->lpns, &lpn);
     g->used++;
     return (uint32_t)lpn;
+}
+
+static void settle(struct filling *g) {
+    for (uint32_t i = 0; i < g->waiting; i++)
+        g->f->ops->commit(g->f, g->lpn[i], g->ppu[i]);
+    g->waiting = 0;
+}
+
+/* The map is hit all over, so that nearly each entry is a cache miss: wait for many at a time. */
+static void place(struct filling *g, uint32_t lpn, uint32_t ppu) {
+    g->f->ops->prefetch(g->f, lpn);
+    g->lpn[g->waiting] = lpn;
+    g->ppu[g->waiting] = ppu;
+    if (++g->waiting == BATCH)
+        settle(g);
 }
 
 /* Fill one block with `valid` units in random places. */
@@ -90,7 +108,7 @@ static void fill_block(struct filling *g, struct ftl_plane *p, uint32_t valid) {
             if (!valid || rng_below(&g->rng, left) >= valid)
                 continue;
             valid--;
-            f->ops->commit(f, next_lpn(g), page.ppu + u);
+            place(g, next_lpn(g), page.ppu + u);
         }
     }
 }
@@ -146,6 +164,7 @@ static int random_state(struct ssd *s, uint32_t units, struct err *e) {
             fill_block(&g, p, valid > f->block_units ? f->block_units : valid);
         }
     }
+    settle(&g);
     uint32_t rest[FTL_PAGE_UNITS_MAX];
     while (g.used < units) { /* rounding left a few */
         uint32_t n = 0;
@@ -165,6 +184,7 @@ int ssd_precondition(struct ssd *s, struct err *e) {
     int rc = s->ftl.ops->reserve(&s->ftl, 0, units);
     if (rc)
         return err_set(e, -rc, "ssd.precondition: no space for the map of %u units: %s", units, strerror(-rc));
+    s->ftl.ops->dense(&s->ftl, 0, units);
     if (c->precondition == PRECONDITION_RANDOM)
         return random_state(s, units, e);
     return sequential(s, units, e);

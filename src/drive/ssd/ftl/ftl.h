@@ -165,6 +165,7 @@ struct ftl_ops {
     uint32_t (*translate)(const struct ftl *, uint32_t lpn);    /* an entry, as above */
     void (*prefetch)(const struct ftl *, uint32_t lpn);         /* an entry will be needed soon */
     int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
+    void (*dense)(struct ftl *, uint32_t lpn, uint32_t count);  /* most of these are written soon, in any order */
     bool (*plan)(struct ftl *, struct ftl_page *);              /* next host page; false: none can be written now */
     void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);   /* lpn was programmed at ppu */
     void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry);   /* an entry that is no place on flash */

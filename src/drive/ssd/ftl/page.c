@@ -24,8 +24,13 @@ enum {
 
 static void advise_huge(void *at, size_t bytes) {
     uintptr_t first = ((uintptr_t)at + 4095) & ~(uintptr_t)4095, end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
-    if (bytes <= HUGE_TABLE_BYTES && end > first)
+    if (end > first)
         madvise((void *)first, end - first, MADV_HUGEPAGE); /* advice: works as well without */
+}
+
+static void advise_small(void *at, size_t bytes) {
+    if (bytes <= HUGE_TABLE_BYTES)
+        advise_huge(at, bytes);
 }
 
 static void *sparse_new(size_t bytes) {
@@ -101,8 +106,8 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
     f->valid = sparse_new(valid_bytes(f));
     if (!f->owner || !f->valid)
         return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
-    advise_huge(f->map, (size_t)f->units * sizeof *f->map);
-    advise_huge(f->owner, owner_bytes(f));
+    advise_small(f->map, (size_t)f->units * sizeof *f->map);
+    advise_small(f->owner, owner_bytes(f));
     if (*fresh)
         return 0;
     if (!store_was_clean(store))
@@ -129,6 +134,12 @@ static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
         f->map_pages[page] = 1;
     }
     return 0;
+}
+
+static void page_dense(struct ftl *f, uint32_t lpn, uint32_t count) {
+    advise_huge(f->map + lpn, count * sizeof *f->map);
+    if (count >= f->units / 2)
+        advise_huge(f->owner, owner_bytes(f));
 }
 
 static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
@@ -326,6 +337,7 @@ const struct ftl_ops ftl_page_ops = {
     .init = page_init,
     .release = page_release,
     .reserve = page_reserve,
+    .dense = page_dense,
     .translate = page_translate,
     .prefetch = page_prefetch,
     .plan = ftl_plan_host,
