@@ -17,7 +17,8 @@ KERNEL_TARGET_BYTES = 1 << 30
 
 # Word after "@@ HOST" -> method; power-cut.sh's "synced" is the session's.
 REQUESTS = {"restart-target": "restart_target", "image-kib": "image_kib",
-            "start-two": "start_two"}
+            "start-two": "start_two", "serve": "serve", "kill": "kill_served",
+            "start": "start_served"}
 
 
 class DrivelabHost:
@@ -33,6 +34,7 @@ class DrivelabHost:
         self._options = options
         self._main = target.Target(command, work, "drive", options)
         self._extra = []
+        self._served = {}
         self._main.start()
 
     @property
@@ -55,6 +57,24 @@ class DrivelabHost:
         self._extra.append(two)
         two.start()
         return two.port
+
+    def serve(self, name, drive, *options):
+        """One more target, of another drive; the guest calls it NAME."""
+        self._served[name] = target.Target(
+            (self._command[0], drive), self._work,
+            f"{name}{len(self._extra)}",
+            [word for o in options for word in ("-o", o)])
+        self._extra.append(self._served[name])
+        self._served[name].start()
+        return self._served[name].port
+
+    def kill_served(self, name):
+        self._served[name].kill()
+        return ""
+
+    def start_served(self, name):
+        self._served[name].start()
+        return ""
 
     def revive(self):
         """Before a boot: a target that crashed must not fail what follows."""

@@ -7,7 +7,8 @@ import guest
 import hosts
 import target
 
-NEED_FIO = {"fio", "killed-target"}
+NEED_FIO = {"fio", "killed-target", "zoned-fio", "zoned-killed"}
+ZONED = "zoned-"                # how the names of scenarios with zones begin
 POWER_CUT, VERIFY = "power-cut", "power-cut-verify"
 POWER_CUT_AFTER = 25            # files that were synced
 POWER_CUT_DELAY = 0.15          # seconds from there, in the midst of writes
@@ -60,6 +61,8 @@ class Session:
         archives = [self._made["base"]]
         if NEED_FIO & set(names):
             archives.append(self._made["fio"])
+        if any(name.startswith(ZONED) for name in names):
+            archives.append(self._made["zoned"])
         environment = {"TARGET": self._host.kind, "ADDRESS": self._host.address,
                        "PORT": self._host.port, "SCENARIOS": " ".join(names)}
         with guest.Guest(self._made["kernel"], archives, self._work,
