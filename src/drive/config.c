@@ -23,6 +23,8 @@ const struct opt_row drive_opts[] = {
         .help = "model number reported to hosts, 1 to 40 characters"),
     ROW(capacity, .type = OPT_SIZE, .min = 1 << 20, .max = STORE_BYTES_MAX, .def = "16GiB", .unit = "bytes",
         .help = "bytes a host can address; a multiple of 4 KiB"),
+    ROW(lba_bytes, .type = OPT_U32, .min = 512, .max = 4096, .def = "4096", .unit = "bytes",
+        .help = "logical block size the drive is sold with, 512 or 4096"),
     ROW(seed, .type = OPT_U64, .def = "1", .help = "seed of everything random in the drive"),
     ROW(huge_pages, .type = OPT_BOOL, .def = "no",
         .help = "memory on transparent huge pages: faster, but scattered data takes 2 MiB a piece"),

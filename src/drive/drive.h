@@ -30,6 +30,7 @@ struct drive_common_config {
     int kind;                   /* index into drive_kinds[] */
     char model[OPT_STRING_MAX]; /* model number reported to hosts */
     uint64_t capacity;          /* bytes a host can address */
+    uint32_t lba_bytes;         /* block size of a new namespace, unless the controller is told another */
     uint64_t seed;
     bool huge_pages; /* memory store: back the payload with transparent huge pages */
 };

@@ -49,7 +49,7 @@ struct nvme_config {
     char nqn[OPT_STRING_MAX];         /* empty: derived from the profile's name */
     char serial[OPT_STRING_MAX];      /* empty: derived from the seed */
     uint32_t namespaces;              /* the capacity is divided evenly */
-    uint32_t lba_bytes;               /* 512 or 4096: the format when new */
+    uint32_t lba_bytes;               /* 512 or 4096: the format when new; 0: the drive's */
     uint64_t mdts;                    /* bytes, power of two >= 4096 */
     uint32_t io_queues;               /* per controller, 1..64 */
     uint32_t queue_entries;           /* per queue, 2..4096 */

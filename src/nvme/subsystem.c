@@ -28,8 +28,8 @@ const struct opt_row nvme_opts[] = {
      .help = "serial number, at most 20 characters; empty: from the seed"},
     {ROW("namespaces", OPT_U32, namespaces), .min = 1, .max = NVME_NS_MAX, .def = "1",
      .help = "namespaces; they share the capacity evenly and the same dies"},
-    {ROW("lba_bytes", OPT_U32, lba_bytes), .min = 512, .max = 4096, .def = "4096", .unit = "bytes",
-     .help = "logical block size when new, 512 or 4096; Format NVM changes it"},
+    {ROW("lba_bytes", OPT_U32, lba_bytes), .max = 4096, .def = "0", .unit = "bytes",
+     .help = "logical block size when new, 512 or 4096; 0 = drive.lba_bytes; Format NVM changes it"},
     {ROW("mdts", OPT_SIZE, mdts), .min = 4096, .max = 1 << 24, .def = "1MiB", .unit = "bytes",
      .help = "largest transfer of one command, a power of two"},
     {ROW("io_queues", OPT_U32, io_queues), .min = 1, .max = NVME_IO_QUEUES_MAX, .def = "64", .unit = "queues",
@@ -44,7 +44,8 @@ const struct opt_row nvme_opts[] = {
 
 static int config_check(const struct nvme_config *config, struct err *e) {
     if (config->lba_bytes != 512 && config->lba_bytes != 4096)
-        return err_set(e, EINVAL, "nvme.lba_bytes is %u; 512 and 4096 are possible", config->lba_bytes);
+        return err_set(e, EINVAL, "nvme.lba_bytes (or drive.lba_bytes) is %u; 512 and 4096 are possible",
+                       config->lba_bytes);
     if (config->mdts < 4096 || (config->mdts & (config->mdts - 1)) || config->mdts > 1 << 24)
         return err_set(e, EINVAL, "nvme.mdts is %" PRIu64 "; a power of two from 4096 to 16777216 is needed",
                        config->mdts);
@@ -188,7 +189,10 @@ static int subsystem_init(struct nvme_subsystem *s, struct err *e) {
 
 struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const struct nvme_config *config,
                                           struct drive *drive, struct err *e) {
-    if (config_check(config, e))
+    struct nvme_config own = *config;
+    if (!own.lba_bytes)
+        own.lba_bytes = drive->config.drive.lba_bytes;
+    if (config_check(&own, e))
         return NULL;
     struct nvme_subsystem *s = calloc(1, sizeof *s);
     if (!s) {
@@ -196,7 +200,7 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
         return NULL;
     }
     s->target = target;
-    s->config = *config;
+    s->config = own;
     s->drive = drive;
     sim_event_init(&s->reset, nvme_subsystem_reset_fire);
     default_names(s);
