@@ -82,6 +82,14 @@ int log_set_levels(const char *spec, struct err *e) {
     return 0;
 }
 
+const char *log_category_name(enum log_category cat) {
+    return category_names[cat];
+}
+
+const char *log_level_name(enum log_category cat) {
+    return level_names[atomic_load_explicit(&levels[cat], memory_order_relaxed)];
+}
+
 int log_enabled(enum log_category cat, enum log_level level) {
     return (int)level <= atomic_load_explicit(&levels[cat], memory_order_relaxed);
 }

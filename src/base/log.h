@@ -22,6 +22,10 @@ int log_set_levels(const char *spec, struct err *e);
 /* True if a message of this level and category would be printed. Thread-safe. */
 int log_enabled(enum log_category cat, enum log_level level);
 
+/* Names of a category, and of the level it logs at now. */
+const char *log_category_name(enum log_category cat);
+const char *log_level_name(enum log_category cat);
+
 /* Print one line. Thread-safe; no newline in `fmt`. */
 void log_print(enum log_category cat, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

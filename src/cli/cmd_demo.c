@@ -197,7 +197,7 @@ static int host_side(const struct server *server, const struct arguments *a, str
     return ret;
 }
 
-static int demo(const struct config *config, const struct arguments *a) {
+static int demo(struct config *config, const struct arguments *a) {
     struct server_options options = {.listen = {a->listen}, .listeners = 1, .sim = {.mode = SIM_WALL}};
     struct server server;
     struct hostrun h = {0};

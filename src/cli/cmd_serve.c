@@ -51,10 +51,12 @@ static void stopper_release(struct stopper *s) {
     close(s->watch.fd);
 }
 
-static void announce(const struct server *server, const struct config *config, const char *image) {
+static void announce(const struct server *server, const struct config *config, const struct server_options *o) {
     char address[160], host[128], port[16];
     log_info(LOG_MAIN, "%s, %s, %s", config->drive.name, text_bytes(server->drive->capacity).s,
-             image ? image : "in memory");
+             o->image ? o->image : "in memory");
+    if (o->control)
+        log_info(LOG_MAIN, "control socket: drivelab ctl %s help", o->control);
     for (unsigned i = 0; i < server->listeners; i++) {
         log_info(LOG_MAIN, "listening on %s", server_address(server, i, address, sizeof(address)));
         server_split_address(server, i, host, sizeof(host), port, sizeof(port));
@@ -86,7 +88,7 @@ static void summarize(const struct server *server) {
     }
 }
 
-static int serve(const struct config *config, const struct server_options *options) {
+static int serve(struct config *config, const struct server_options *options) {
     struct server server;
     struct stopper stopper;
     struct err e = {0};
@@ -96,7 +98,7 @@ static int serve(const struct config *config, const struct server_options *optio
     if (stopper_init(&stopper, server.sim, &e)) {
         ret = cli_bad_input(&e);
     } else {
-        announce(&server, config, options->image);
+        announce(&server, config, options);
         sim_run(server.sim, SIM_NEVER);
         summarize(&server);
         stopper_release(&stopper);
@@ -114,15 +116,11 @@ struct arguments {
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"listen", required_argument, 0, 'l'},
-        {"image", required_argument, 0, 'i'},
-        {"time", required_argument, 0, 't'},
-        {"seed", required_argument, 0, 's'},
-        {"spin", no_argument, 0, 'p'},
-        {"sleep", no_argument, 0, 'e'},
-        {"log", required_argument, 0, 'g'},
-        {"help", no_argument, 0, 'h'},
-        {0},
+        {"listen", required_argument, 0, 'l'},  {"image", required_argument, 0, 'i'},
+        {"control", required_argument, 0, 'c'}, {"time", required_argument, 0, 't'},
+        {"seed", required_argument, 0, 's'},    {"spin", no_argument, 0, 'p'},
+        {"sleep", no_argument, 0, 'e'},         {"log", required_argument, 0, 'g'},
+        {"help", no_argument, 0, 'h'},          {0},
     };
     struct err e = {0};
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -138,6 +136,9 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             break;
         case 'i':
             a->server.image = optarg;
+            break;
+        case 'c':
+            a->server.control = optarg;
             break;
         case 't':
             ret = config_parse_time(optarg, &a->server.sim, &e);
@@ -187,13 +188,16 @@ static int run_serve(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_serve = {
     .name = "serve",
-    .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--time wall|scaled:N]",
+    .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--control PATH] [--time "
+                "wall|scaled:N]",
     .summary = "serve a drive to real hosts over NVMe/TCP until interrupted",
     .options =
         "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
         "  --listen tcp://A:P     address to listen on, default tcp://127.0.0.1:4420; port 0: any free one\n"
         "  --image FILE           keep data and the drive's state in a sparse file, created if missing;\n"
         "                         default: in memory\n"
+        "  --control PATH         a Unix socket to look into the drive, change live options and cause faults:\n"
+        "                         drivelab ctl PATH help\n"
         "  --time wall|scaled:N   real time, or one modelled second in N real ones, for slow hosts\n"
         "  --spin, --sleep        how to wait for the next event (loop.wait): spin takes a core, sleep spares it\n"
         "  --seed N               seed of everything random (drive.seed)\n"

@@ -4,6 +4,7 @@
 #include "cli/server.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,12 +31,57 @@ static int listen_all(struct server *server, const struct config *config, const 
     return 0;
 }
 
-int server_open(struct server *server, const struct config *config, const struct server_options *options,
-                struct err *e) {
+/* ---- Control ---- */
+
+/* A live option of one of the layers has a new value in server->config. */
+static int apply_option(void *owner, const struct opt_row *row, struct err *e) {
+    struct server *server = owner;
+    if (!strcmp(row->section, "nvme"))
+        nvme_subsystem_reconfigure(server->subsystem, &server->config->nvme);
+    else if (drive_reads_section(server->drive, row->section))
+        return drive_reconfigure(server->drive, &server->config->drive, e);
+    else
+        return err_set(e, ENOTSUP, "%s.%s cannot change while the drive is served", row->section, row->key);
+    return 0;
+}
+
+static json_t *transports_json(void *owner) {
+    const struct server *server = owner;
+    json_t *list = json_array();
+    for (unsigned i = 0; i < server->listeners; i++)
+        json_array_append_new(list, server->listener[i].ops->stats(server->listener[i].transport));
+    return list;
+}
+
+static int control_open(struct server *server, const struct server_options *options, struct err *e) {
+    const struct ctl_config cc = {
+        .path = options->control,
+        .image = options->image,
+        .sim = server->sim,
+        .drive = server->drive,
+        .target = server->target,
+        .subsystem = server->subsystem,
+        .options = &server->config->set,
+        .apply = apply_option,
+        .transports = transports_json,
+        .owner = server,
+    };
+    if (!options->control)
+        return 0;
+    if (drive_measure(server->drive))
+        return err_set(e, ENOMEM, "no memory to measure latencies");
+    server->ctl = ctl_open(&cc, e);
+    return server->ctl ? 0 : -EIO;
+}
+
+/* ---- Up and down ---- */
+
+int server_open(struct server *server, struct config *config, const struct server_options *options, struct err *e) {
     struct sim_config sim = options->sim;
     sim.spin = config->loop.wait == LOOP_SPIN;
     sim.spin_ns = config->loop.spin_time;
     memset(server, 0, sizeof(*server));
+    server->config = config;
     server->sim = sim_new(&sim, e);
     if (server->sim)
         server->drive = drive_open(&config->drive, options->image ? "file" : "memory", options->image, server->sim, e);
@@ -43,7 +89,7 @@ int server_open(struct server *server, const struct config *config, const struct
         server->target = nvme_target_new(server->sim, e);
     if (server->target)
         server->subsystem = nvme_subsystem_new(server->target, &config->nvme, server->drive, e);
-    if (server->subsystem && !listen_all(server, config, options, e))
+    if (server->subsystem && !listen_all(server, config, options, e) && !control_open(server, options, e))
         return 0;
     server_close(server);
     return e->code ? e->code : -EIO;
@@ -74,6 +120,7 @@ static void close_listener(struct server *server, unsigned i) {
 }
 
 void server_close(struct server *server) {
+    ctl_close(server->ctl);
     for (unsigned i = 0; i < server->listeners; i++)
         close_listener(server, i);
     if (server->subsystem)

@@ -6,6 +6,7 @@
 #define DRIVELAB_CLI_SERVER_H
 
 #include "cli/config.h"
+#include "ctl/ctl.h"
 #include "transport/transport.h"
 
 #define SERVER_LISTENERS 8
@@ -13,7 +14,8 @@
 struct server_options {
     const char *listen[SERVER_LISTENERS]; /* "tcp://127.0.0.1:4420" */
     unsigned listeners;
-    const char *image; /* NULL: memory */
+    const char *image;   /* NULL: memory */
+    const char *control; /* path of a control socket, or NULL */
     struct sim_config sim;
 };
 
@@ -27,11 +29,12 @@ struct server {
         const struct transport_ops *ops;
     } listener[SERVER_LISTENERS];
     unsigned listeners;
+    struct config *config; /* of the caller; live options change in it */
+    struct ctl *ctl;       /* NULL: none asked for */
 };
 
 /* Bring everything up. 0, or -errno with `e` filled and nothing left open. */
-int server_open(struct server *server, const struct config *config, const struct server_options *options,
-                struct err *e);
+int server_open(struct server *server, struct config *config, const struct server_options *options, struct err *e);
 
 /* "tcp://127.0.0.1:4420" with the real port, of listener `i`; `buf` is filled and returned. */
 const char *server_address(const struct server *server, unsigned i, char *buf, unsigned size);
