@@ -76,9 +76,31 @@ struct zns_config {
 
 /* Section "zns" too: flash, caches and firmware under the zones. */
 struct zns_media_config {
-    uint32_t dies_per_zone;
-    uint64_t zone_cache; /* bytes of write cache of an open zone */
+    uint32_t dies_per_zone; /* 0: all */
+    uint32_t stripe_pages;  /* of each plane written to a die before the next die's turn; 0: one of each type */
+    uint64_t zone_cache;    /* bytes of write cache of an open zone */
     bool volatile_cache;
+    bool part_blocks;        /* zones need not fill their blocks */
+    bool in_order;           /* commands wait behind writes that wait for cache */
+    uint64_t host_bandwidth; /* host link, bytes a second per direction; 0 = unlimited */
+    /* writes: command core, data in, command core, answer */
+    uint64_t write_unit;                     /* bytes that data is moved and counted in */
+    int64_t write_command, write_unit_time;  /* of the command core: per command, per unit */
+    int64_t write_accept;                    /* of the command core: once the data is in */
+    int64_t write_answer, append_answer;     /* after that, in parallel */
+    int64_t append_command, partial_unit;    /* of the command core, more than a write; for part of a unit */
+    int64_t first_write, part_block;         /* opening a zone; less than 4 KiB of a 4 KiB block */
+    uint64_t drain_bandwidth, pad_bandwidth; /* of the flash core, host data and padding; 0 = unlimited */
+    /* reads */
+    int64_t read_firmware, read_command; /* in parallel; of the way out to the host */
+    int64_t cache_read, unmapped_read;
+    uint64_t read_ahead; /* bytes ahead of a single sequential stream; 0: never */
+    /* zone actions */
+    int64_t nothing, zone_open, zone_close;
+    int64_t finish_empty, finish_time;
+    int64_t reset_time;                         /* in parallel */
+    uint64_t reset_chunk;                       /* bytes of a zone whose mapping goes at a time */
+    int64_t reset_chunk_time, reset_chunk_wait; /* of the flash core; in parallel */
 };
 
 /* Everything a profile can say about a drive; unused sections keep their defaults. */

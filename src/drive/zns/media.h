@@ -11,7 +11,7 @@
  * Every call with an io hands over the request until `done` of the owner gets
  * it back, from an event, never from inside the call. Requests of a zone
  * complete in an order of the media's choosing. On failure the io has its
- * status and reason (io_fail).
+ * status and reason (io_fail). io->pending is 0 when a request comes in.
  *
  * Positions are bytes from the zone's start; writes of a zone come in order.
  */
@@ -23,6 +23,8 @@
 struct zns_media;
 struct json_t;
 
+extern const struct opt_row zns_media_opts[]; /* section "zns", the part in struct zns_media_config */
+
 struct zns_media_owner {
     void (*done)(struct zns_media_owner *, struct io *);
     /*
@@ -31,9 +33,6 @@ struct zns_media_owner {
      */
     void (*zone_failed)(struct zns_media_owner *, uint32_t zone, uint64_t capacity);
 };
-
-/* Options of section "zns" that fill struct zns_media_config. */
-extern const struct opt_row zns_media_opts[];
 
 /* Whole check of the options that shape the flash: 0 or -EINVAL naming option, rule and the nearest allowed values. */
 int zns_media_check(const struct drive_config *config, struct err *e);
@@ -45,6 +44,19 @@ void zns_media_free(struct zns_media *media);
 
 /* What the zone's blocks hold as they are now: the configured capacity unless blocks have gone bad; 0: none left. */
 uint64_t zns_media_capacity(const struct zns_media *media, uint32_t zone);
+
+/* What keeps all dies of a zone busy once: a program unit on each. */
+uint32_t zns_media_stripe_bytes(const struct zns_media *media);
+
+/* The flash itself, for faults; runtime options in `config` have changed. */
+struct nand *zns_media_nand(struct zns_media *media);
+void zns_media_reconfigured(struct zns_media *media, const struct drive_config *config);
+
+/*
+ * `bytes` from the zone's start are on flash as if they had been written and
+ * drained before, without taking time: preconditioning. The zone is empty.
+ */
+void zns_media_fill(struct zns_media *media, uint32_t zone, uint64_t bytes);
 
 /* A command that isn't media work (a failed one, Flush of nothing, a zone action without cost): firmware time alone. */
 void zns_media_nothing(struct zns_media *media, struct io *io);

@@ -22,10 +22,10 @@ static void zns_identity(const struct drive_config *c, char *text, unsigned size
     snprintf(text, size,
              "capacity=%" PRIu64 " zone_size=%" PRIu64 " zone_capacity=%" PRIu64 " extension=%u zrwa=%u*%" PRIu64
              " dies_per_zone=%u channels=%u luns=%u planes=%u blocks=%u pages=%u "
-             "page_bytes=%u",
+             "page_bytes=%u stripe_pages=%u",
              c->drive.capacity, c->zns.zone_size, c->zns.zone_capacity, c->zns.extension_bytes, c->zns.zrwa_zones > 0,
              c->zns.zrwa_zones ? c->zns.zrwa_bytes : 0, c->zns_media.dies_per_zone, n->channels, n->luns, n->planes,
-             n->blocks, n->pages, n->page_bytes);
+             n->blocks, n->pages, n->page_bytes, c->zns_media.stripe_pages);
 }
 
 static void stored(struct drive *drive, struct io *io) {
@@ -93,6 +93,7 @@ static struct drive *zns_create(const struct drive_config *config, struct sim *s
 
 static void zns_submit(struct drive *drive, struct io *io) {
     struct zns *s = zns_of(drive);
+    io->pending = 0;
     switch (io->op) {
     case IO_READ:
         zns_read(s, io);
@@ -120,7 +121,7 @@ static void zns_submit(struct drive *drive, struct io *io) {
 static void zns_limits(const struct drive *drive, struct drive_limits *limits) {
     const struct drive_config *c = &drive->config;
     limits->granularity = limits->trim_granularity = 4096;
-    limits->optimal_write_bytes = c->nand.page_bytes * c->nand.planes * c->zns_media.dies_per_zone;
+    limits->optimal_write_bytes = zns_media_stripe_bytes(zns_of(drive)->media);
     limits->volatile_cache = c->zns_media.volatile_cache;
 }
 
@@ -166,6 +167,14 @@ static json_t *zns_stats(const struct drive *drive) {
     return all;
 }
 
+static void zns_reconfigured(struct drive *drive) {
+    zns_media_reconfigured(zns_of(drive)->media, &drive->config);
+}
+
+static struct nand *zns_nand(struct drive *drive) {
+    return zns_media_nand(zns_of(drive)->media);
+}
+
 static const char *const zns_sections[] = {"nand", "zns", NULL};
 
 const struct drive_ops zns_ops = {
@@ -177,6 +186,8 @@ const struct drive_ops zns_ops = {
     .create = zns_create,
     .destroy = zns_destroy,
     .submit = zns_submit,
+    .reconfigured = zns_reconfigured,
+    .nand = zns_nand,
     .limits = zns_limits,
     .health = zns_health,
     .power_cut = zns_power_cut,
