@@ -24,6 +24,19 @@ static uint64_t written_from(const struct zns *s, uint32_t zone, uint64_t at, ui
     return (to < end ? to : end) - at;
 }
 
+static bool zone_mapped(const struct zns *s, uint32_t zone, uint64_t at, uint64_t end) {
+    const struct zns_zone *z = &s->zones[zone];
+    if (z->mark.state == ZONE_STATE_OFFLINE)
+        return false;
+    if (z->wp > at)
+        return true;
+    if (zns_has_window(z))
+        for (at -= at % ZNS_WINDOW_UNIT; at < end && at < z->wp + s->drive.config.zns.zrwa_bytes; at += ZNS_WINDOW_UNIT)
+            if (zns_window_written(s, zone, at))
+                return true;
+    return false;
+}
+
 static bool readable(struct zns *s, uint32_t zone, struct io *io) {
     if (!UNLIKELY(s->zones[zone].mark.state == ZONE_STATE_OFFLINE))
         return true;
@@ -48,6 +61,7 @@ static uint64_t prepare(struct zns *s, uint32_t zone, uint64_t at, uint64_t byte
 
 static void read_across(struct zns *s, struct io *io) {
     uint64_t at = io->offset, end = io->offset + io->bytes, written = 0;
+    bool mapped = false;
     for (uint32_t zone = zns_zone_at(s, at); zone <= zns_zone_at(s, end - 1); zone++)
         if (!readable(s, zone, io)) {
             zns_media_nothing(s->media, io);
@@ -60,10 +74,11 @@ static void read_across(struct zns *s, struct io *io) {
         uint64_t here = prepare(s, zone, at - zns_start(s, zone), until - at);
         zns_media_read(s->media, zone, at - zns_start(s, zone), until - at, here, io);
         written += here;
+        mapped = mapped || zone_mapped(s, zone, at - zns_start(s, zone), until - zns_start(s, zone));
         at = until;
     }
     io->unmapped = written < io->bytes;
-    payload_read(&s->drive, io, !written);
+    payload_read(&s->drive, io, !mapped);
     zns_media_end(s->media, io);
 }
 
@@ -83,7 +98,7 @@ void zns_read(struct zns *s, struct io *io) {
     }
     uint64_t written = prepare(s, zone, at, io->bytes);
     io->unmapped = written < io->bytes;
-    payload_read(&s->drive, io, !written);
+    payload_read(&s->drive, io, !written && !zone_mapped(s, zone, at, at + io->bytes));
     zns_media_read(s->media, zone, at, io->bytes, written, io);
 }
 
@@ -95,19 +110,6 @@ void zns_trim(struct zns *s, struct io *io) {
             return;
         }
     zns_media_nothing(s->media, io);
-}
-
-static bool zone_mapped(const struct zns *s, uint32_t zone, uint64_t at, uint64_t end) {
-    const struct zns_zone *z = &s->zones[zone];
-    if (z->mark.state == ZONE_STATE_OFFLINE)
-        return false;
-    if (z->wp > at)
-        return true;
-    if (zns_has_window(z))
-        for (at -= at % ZNS_WINDOW_UNIT; at < end && at < z->wp + s->drive.config.zns.zrwa_bytes; at += ZNS_WINDOW_UNIT)
-            if (zns_window_written(s, zone, at))
-                return true;
-    return false;
 }
 
 bool zns_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {

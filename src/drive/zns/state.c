@@ -112,6 +112,7 @@ void zns_empty(struct zns *s, uint32_t zone) {
     }
     zns_stale_mark(s, zone, 0, top < z->capacity ? top : z->capacity);
     zns_set_wp(z, 0);
+    z->storing_to = 0;
     z->resets++;
     zns_enter(s, zone, ZONE_STATE_EMPTY);
 }
@@ -207,6 +208,10 @@ static void recover(struct zns *s, uint32_t zone) {
         zns_window_committed(s, zone);
     if (zns_is_active(z->mark.state) && z->wp >= z->capacity)
         zns_enter(s, zone, ZONE_STATE_FULL);
+    if (zns_has_window(z))
+        zns_window_sweep(s, zone);
+    else
+        zns_stale_mark(s, zone, z->wp, z->storing_to);
 }
 
 static void fresh_zone(struct zns *s, uint32_t zone) {

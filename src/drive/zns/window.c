@@ -150,6 +150,16 @@ static uint64_t commit_for(const struct zns *s, const struct zns_zone *z, uint64
     return to < z->capacity ? to : z->capacity;
 }
 
+void zns_window_sweep(struct zns *s, uint32_t zone) {
+    const struct zns_zone *z = &s->zones[zone];
+    uint64_t end = window_end(s, z);
+    for (uint64_t at = z->wp; s->payload && !store_was_clean(s->store) && at < end; at += ZNS_WINDOW_UNIT)
+        if (!zns_window_written(s, zone, at))
+            store_discard(s->store, zns_start(s, zone) + at, ZNS_WINDOW_UNIT);
+    if (z->storing_to > end)
+        zns_stale_mark(s, zone, end, z->storing_to);
+}
+
 /* --- requests --- */
 
 static bool fits(struct zns *s, uint32_t zone, uint64_t at, struct io *io) {

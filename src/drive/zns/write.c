@@ -97,6 +97,8 @@ void zns_store_payload(struct zns *s, uint32_t zone, uint64_t at, struct io *io)
     struct payload_cursor cursor = {0};
     if (!s->payload)
         return;
+    s->zones[zone].storing_to = at + io->bytes;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* known before the first byte is there */
     if (io->op != IO_WRITE_ZEROES && !(io->flags & IO_NO_DATA))
         payload_write(&s->drive, io, &cursor, offset, io->bytes);
     else if (zns_has_window(&s->zones[zone]))

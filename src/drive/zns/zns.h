@@ -34,6 +34,7 @@ struct zns_zone {
     uint64_t capacity;
     uint64_t commit_to;            /* pending ZONE_FLUSH_ZRWA */
     uint64_t window_from;          /* wp when the random write area was given */
+    uint64_t storing_to;           /* end of the write whose payload was stored last */
     uint64_t stale_from, stale_to; /* the store still holds bytes from before a reset there, above wp */
 } __attribute__((aligned(64)));
 
@@ -197,6 +198,8 @@ bool zns_window_written(const struct zns *s, uint32_t zone, uint64_t at);
 void zns_window_clear(struct zns *s, uint32_t zone);
 /* Second half of a commit, also at a start. */
 void zns_window_committed(struct zns *s, uint32_t zone);
+/* At a start: payload that was stored for writes which the end of the process cut short goes. */
+void zns_window_sweep(struct zns *s, uint32_t zone);
 
 /* --- change.c: what the drive does to zones by itself --- */
 
