@@ -1,0 +1,179 @@
+/*
+ * Traces of one request a line, published by their owners:
+ *
+ *   msr      MSR Cambridge and others of SNIA's block I/O repository:
+ *            Timestamp (100 ns, Windows file time), host, disk, Read|Write,
+ *            offset, size, response time
+ *   alibaba  block-traces of Alibaba Cloud 2020: device, R|W, offset, length,
+ *            timestamp in microseconds
+ *   tencent  Tencent block storage 2018 (SNIA IOTTA 27917): timestamp in
+ *            seconds, offset, size (sectors), 0 read | 1 write, volume
+ *   spc      Storage Performance Council (UMass Financial, WebSearch): unit,
+ *            LBA, size in bytes, r|w, seconds
+ *   mqsim    MQSim: arrival in ns, device, first sector, sectors, 0 write |
+ *            1 read; blanks between
+ *
+ * A line of headings is left out.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "load/trace/trace_int.h"
+
+/* "Read", "r", "R"... The first letter decides, the rest must be a word. */
+static bool letter_op(const char *text, enum trace_op *op) {
+    switch (tolower((unsigned char)*text)) {
+    case 'r':
+        *op = TRACE_READ;
+        break;
+    case 'w':
+        *op = TRACE_WRITE;
+        break;
+    default:
+        return false;
+    }
+    return !text[1] || !strcasecmp(text, "read") || !strcasecmp(text, "write");
+}
+
+static bool device(const char *text, struct trace_record *r) {
+    uint64_t number;
+    if (!trace_number(text, UINT32_MAX, &number))
+        return false;
+    r->device = (uint32_t)number;
+    return true;
+}
+
+static bool ticks(const char *text, int64_t unit_ns, int64_t *ns) {
+    uint64_t n;
+    return trace_number(text, INT64_MAX, &n) && !__builtin_mul_overflow((int64_t)n, unit_ns, ns);
+}
+
+/* The first line may name the columns. */
+static bool headings(const struct trace *t, const char *text) {
+    return input_line_number(t->in) == 1 && isalpha((unsigned char)*text);
+}
+
+/* ---- msr ---- */
+
+static bool msr_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ',', 7, 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5) ||
+           !strncmp(head, "Timestamp,Hostname,", 19);
+}
+
+static enum trace_take msr_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[8];
+    uint64_t response;
+    if (headings(t, text))
+        return TRACE_IGNORED;
+    uint64_t at;
+    /* File times are near 1.3e17 of 100 ns: too many nanoseconds for 63 bits, so the first one is taken off here. */
+    if (trace_fields(text, ',', f, 7) != 7 || !trace_number(f[0], INT64_MAX, &at) || !device(f[2], r) ||
+        !letter_op(f[3], &r->op) || !trace_number(f[4], INT64_MAX, &r->offset) ||
+        !trace_number(f[5], INT64_MAX, &r->bytes) || !trace_number(f[6], UINT64_MAX, &response))
+        return TRACE_MALFORMED;
+    if (!t->clock_ns)
+        t->clock_ns = (int64_t)at;
+    if (__builtin_mul_overflow((int64_t)at - t->clock_ns, 100, &r->at_ns))
+        return TRACE_MALFORMED;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_msr = {
+    .doc = {"msr", "MSR Cambridge (SNIA)", "TIMESTAMP-100NS,HOST,DISK,Read|Write,OFFSET,BYTES,RESPONSE-TIME"},
+    .detect = msr_detect,
+    .line = msr_line,
+};
+
+/* ---- alibaba ---- */
+
+static bool alibaba_detect(const char *head, size_t len) {
+    return (trace_looks_like(head, ',', 5, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4) &&
+            !trace_looks_like(head, ',', 5, 1 << 1)) ||
+           !strncmp(head, "device_id,opcode,", 17);
+}
+
+static enum trace_take alibaba_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[6];
+    if (headings(t, text))
+        return TRACE_IGNORED;
+    if (trace_fields(text, ',', f, 5) != 5 || !device(f[0], r) || !letter_op(f[1], &r->op) ||
+        !trace_number(f[2], INT64_MAX, &r->offset) || !trace_number(f[3], INT64_MAX, &r->bytes) ||
+        !ticks(f[4], 1000, &r->at_ns))
+        return TRACE_MALFORMED;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_alibaba = {
+    .doc = {"alibaba", "Alibaba Cloud block traces", "DEVICE,R|W,OFFSET,BYTES,MICROSECONDS"},
+    .detect = alibaba_detect,
+    .line = alibaba_line,
+};
+
+/* ---- tencent ---- */
+
+static bool tencent_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ',', 5, 0x1f) || !strncmp(head, "Timestamp,Offset,", 17);
+}
+
+static enum trace_take tencent_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[6];
+    uint64_t type;
+    if (headings(t, text))
+        return TRACE_IGNORED;
+    if (trace_fields(text, ',', f, 5) != 5 || !ticks(f[0], 1000000000, &r->at_ns) || !trace_sectors(f[1], &r->offset) ||
+        !trace_sectors(f[2], &r->bytes) || !trace_number(f[3], 1, &type) || !device(f[4], r))
+        return TRACE_MALFORMED;
+    r->op = type ? TRACE_WRITE : TRACE_READ;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_tencent = {
+    .doc = {"tencent", "Tencent block storage (SNIA)", "SECONDS,FIRST-SECTOR,SECTORS,0|1 (read, write),VOLUME"},
+    .detect = tencent_detect,
+    .line = tencent_line,
+};
+
+/* ---- spc ---- */
+
+static bool spc_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ',', 5, 1 << 0 | 1 << 1 | 1 << 2);
+}
+
+static enum trace_take spc_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[9];
+    unsigned n = trace_fields(text, ',', f, 8); /* optional fields may follow */
+    if (n < 5 || n > 8 || !device(f[0], r) || !trace_sectors(f[1], &r->offset) ||
+        !trace_number(f[2], INT64_MAX, &r->bytes) || !letter_op(f[3], &r->op) ||
+        !trace_time(f[4], 1000000000, &r->at_ns))
+        return TRACE_MALFORMED;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_spc = {
+    .doc = {"spc", "Storage Performance Council (UMass)", "UNIT,FIRST-SECTOR,BYTES,r|w,SECONDS"},
+    .detect = spc_detect,
+    .line = spc_line,
+};
+
+/* ---- mqsim ---- */
+
+static bool mqsim_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ' ', 5, 0x1f);
+}
+
+static enum trace_take mqsim_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[6];
+    uint64_t type;
+    if (trace_fields(text, ' ', f, 5) != 5 || !ticks(f[0], 1, &r->at_ns) || !device(f[1], r) ||
+        !trace_sectors(f[2], &r->offset) || !trace_sectors(f[3], &r->bytes) || !trace_number(f[4], 1, &type))
+        return TRACE_MALFORMED;
+    r->op = type ? TRACE_READ : TRACE_WRITE;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_mqsim = {
+    .doc = {"mqsim", "MQSim, DiskSim's ASCII form with 1 for reads",
+            "NANOSECONDS DEVICE FIRST-SECTOR SECTORS 0|1 (write, read)"},
+    .detect = mqsim_detect,
+    .line = mqsim_line,
+};
