@@ -1,6 +1,6 @@
 /*
  * drivelab help: the commands; and, for the build, the man page from the
- * tables of commands and options.
+ * tables of commands and options, and the page of the control socket's methods.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "ctl/ctl.h"
 #include "drive/profile.h"
 
 static void print_overview(void) {
@@ -102,6 +103,10 @@ static int print_man(void) {
 static int run_help(const struct cli_command *self, int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--man"))
         return print_man();
+    if (argc > 1 && !strcmp(argv[1], "--control")) {
+        ctl_methods_doc(stdout);
+        return CLI_OK;
+    }
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
         return cli_help(self);
     for (const struct cli_command *const *c = cli_commands; argc > 1 && *c; c++)
@@ -115,7 +120,7 @@ static int run_help(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_help = {
     .name = "help",
-    .synopsis = "[COMMAND | --man]",
+    .synopsis = "[COMMAND | --man | --control]",
     .summary = "list the commands, or explain one",
     .run = run_help,
 };
