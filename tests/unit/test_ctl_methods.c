@@ -6,10 +6,19 @@ static const char *const flash[] = {"drive.kind=ssd",         "drive.capacity=32
                                     "nand.planes=1",          "nand.blocks=32",
                                     "nand.pages=48",          "ssd.write_buffer=1MiB",
                                     "ssd.volatile_cache=yes", NULL};
-static const char *const zones[] = {"drive.kind=zns",          "drive.capacity=256MiB", "zns.zone_size=65536",
-                                    "zns.zone_capacity=65536", "nand.channels=2",       "nand.luns=2",
-                                    "nand.planes=1",           "nand.blocks=1088",      "nand.pages=4",
-                                    "zns.max_active=0",        "zns.max_open=0",        NULL};
+static const char *const zones[] = {"drive.kind=zns",
+                                    "drive.capacity=256MiB",
+                                    "zns.zone_size=65536",
+                                    "zns.zone_capacity=65536",
+                                    "nand.channels=2",
+                                    "nand.luns=2",
+                                    "nand.planes=1",
+                                    "nand.blocks=1088",
+                                    "nand.pages=4",
+                                    "zns.dies_per_zone=1",
+                                    "zns.max_active=0",
+                                    "zns.max_open=0",
+                                    NULL};
 
 static json_int_t number(const json_t *object, const char *key) {
     const json_t *n = json_object_get(object, key);
