@@ -178,6 +178,7 @@ void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
             hist_record(&drive->latency[io->op], when_ns - io->submitted_ns);
     } else {
         drive->failed++;
+        drive->bare += !io->reason;
         io->data = NULL;
     }
     io->done(io);
@@ -266,5 +267,7 @@ json_t *drive_stats(const struct drive *drive) {
 }
 
 int drive_check_state(const struct drive *drive, struct err *e) {
+    if (drive->bare)
+        return err_set(e, EINVAL, "%" PRIu64 " requests failed without a reason", drive->bare);
     return drive->ops->check_state(drive, e);
 }

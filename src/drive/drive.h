@@ -164,6 +164,7 @@ struct drive {
     uint64_t capacity;
     uint64_t inflight;
     uint64_t ios[IO_OPS], bytes[IO_OPS], failed;
+    uint64_t bare;               /* failed without a reason; stays 0 */
     struct io_line early;        /* requests answered without reaching the kind */
     struct drive_flush *flushes; /* store flushes under way */
     struct hist *latency;        /* by operation, once drive_measure() was called */

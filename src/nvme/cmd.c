@@ -77,6 +77,8 @@ static void list_remove(struct nvme_queue *queue, struct nvme_cmd *cmd) {
 static void cmd_recycle(struct nvme_cmd *cmd) {
     struct nvme_queue *queue = cmd->queue;
     list_remove(queue, cmd);
+    if (__builtin_expect(queue->ctrl && queue->ctrl->subsystem && queue->ctrl->subsystem->past_size, 1))
+        nvme_history_add(queue->ctrl->subsystem, cmd);
     if (__builtin_expect(cmd->buffer != NULL, 0)) {
         free(cmd->buffer);
         cmd->buffer = NULL;
@@ -98,6 +100,7 @@ static void cmd_forget(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cid_give(cmd);
     if (__builtin_expect(cmd->held, 0))
         nvme_unhold(cmd);
+    cmd->forgotten = true;
     if (queue->ctrl)
         nvme_events_forget(queue->ctrl, cmd);
     cmd->state = NVME_CMD_RELEASED;
@@ -120,6 +123,7 @@ static void error_record(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd, uint16_t 
         .lba = le64_from(cmd->slba),
         .nsid = fabrics ? le32_from(0) : cmd->sqe.nsid,
         .trtype = cmd->queue->ops->trtype,
+        .csi = cmd->ns && cmd->ns->zones ? NVME_CSI_ZNS : NVME_CSI_NVM,
         .opc = cmd->sqe.opc,
     };
     snprintf(error->reason, sizeof error->reason, "%s", reason);
@@ -130,11 +134,27 @@ static void error_record(struct nvme_ctrl *ctrl, struct nvme_cmd *cmd, uint16_t 
 }
 
 static const char *op_name(const struct nvme_cmd *cmd) {
-    return cmd->row && cmd->row->name ? cmd->row->name : "command";
+    if (cmd->row && cmd->row->name)
+        return cmd->row->name;
+    const char *name = nvme_opcode_name(nvme_cmd_kind(cmd), nvme_cmd_opcode(cmd));
+    return name ? name : "command";
+}
+
+/* "tcp 10.0.0.2:40112 ctrl 1 qid 3 cid 7: Read (opcode 02h) nsid 1" */
+static void describe(const struct nvme_cmd *cmd, char *text, size_t size) {
+    const struct nvme_queue *queue = cmd->queue;
+    uint32_t nsid = le32_get(cmd->sqe.nsid);
+    char ctrl[16] = "", ns[20] = "";
+    if (queue->ctrl)
+        snprintf(ctrl, sizeof ctrl, " ctrl %u", queue->ctrl->cntlid);
+    if (cmd->sqe.opc != NVME_OPC_FABRICS && nsid)
+        snprintf(ns, sizeof ns, nsid == NVME_NSID_ALL ? " nsid all" : " nsid %u", nsid);
+    snprintf(text, size, "%s%s qid %u cid %u: %s (opcode %02xh)%s", queue->peer, ctrl, queue->qid,
+             le16_get(cmd->sqe.cid), op_name(cmd), cmd->sqe.opc, ns);
 }
 
 struct nvme_status nvme_fail(struct nvme_cmd *cmd, uint16_t status, uint16_t location, const char *fmt, ...) {
-    char reason[NVME_REASON_MAX];
+    char reason[NVME_REASON_MAX], who[256];
     struct nvme_queue *queue = cmd->queue;
     struct nvme_ctrl *ctrl = queue->ctrl;
     va_list args;
@@ -150,10 +170,21 @@ struct nvme_status nvme_fail(struct nvme_cmd *cmd, uint16_t status, uint16_t loc
         error_record(ctrl, cmd, status, reason);
     }
     nvme_failure_record(cmd, status, reason);
-    log_limited(ctrl ? &ctrl->limit : &queue->target->limit, LOG_NVME, LOG_LEVEL_INFO,
-                "%s qid %u cid %u: %s (opcode %02xh) fails with %s (0x%x): %s", queue->peer, queue->qid,
-                le16_get(cmd->sqe.cid), op_name(cmd), cmd->sqe.opc, row ? row->name : "unknown status", status, reason);
+    cmd->failure = queue->target->failure_count;
+    if (log_enabled(LOG_NVME, LOG_LEVEL_INFO)) {
+        describe(cmd, who, sizeof who);
+        log_limited(ctrl ? &ctrl->limit : &queue->target->limit, LOG_NVME, LOG_LEVEL_INFO,
+                    "%s fails with %s (0x%x): %s", who, row ? row->name : "unknown status", status, reason);
+    }
     return (struct nvme_status){status};
+}
+
+/* Invariant 6: the host would be told that, but nobody why. */
+static void failed_bare(const struct nvme_cmd *cmd, uint16_t status) {
+    char who[256];
+    describe(cmd, who, sizeof who);
+    cmd->queue->target->bare++;
+    log_error(LOG_NVME, "internal: %s fails with 0x%x and no reason", who, status);
 }
 
 struct nvme_status nvme_io_failed(struct nvme_cmd *cmd) {
@@ -161,6 +192,8 @@ struct nvme_status nvme_io_failed(struct nvme_cmd *cmd) {
     uint16_t status = cmd->io.status;
     if (status >> 8 == 2)
         ctrl->subsystem->durable->media_errors++;
+    if (!cmd->io.reason)
+        failed_bare(cmd, status);
     struct nvme_status st = nvme_fail(cmd, status, nvme_zone_location(cmd, status), "%s",
                                       cmd->io.reason ? cmd->io.reason : "the drive gave no reason");
     if (status == NVME_SC_INTERNAL_ERROR) {
@@ -289,10 +322,21 @@ static void cmd_reset(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cmd->io_busy = false;
     cmd->cid_held = false;
     cmd->held = false;
+    cmd->answered = cmd->forgotten = cmd->watched = false;
+    cmd->started_ns = sim_now(queue->target->sim);
+    cmd->failure = 0;
+    cmd->sent_ns = 0;
     cmd->status = 0;
     cmd->error_location = NVME_LOC_NONE;
     cmd->due_ns = 0;
     io_init(&cmd->io);
+}
+
+/* There is a command to watch: is the watchdog awake? */
+static void watch(const struct nvme_ctrl *ctrl) {
+    struct nvme_subsystem *s = ctrl ? ctrl->subsystem : NULL;
+    if (__builtin_expect(s && !sim_event_pending(&s->watchdog), 0) && s->config.watchdog)
+        nvme_watchdog_arm(s);
 }
 
 void nvme_cmd_start(struct nvme_queue *queue, struct nvme_cmd *cmd) {
@@ -302,6 +346,7 @@ void nvme_cmd_start(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cmd->state = NVME_CMD_STARTED;
     PROBE3(nvme_start, queue->qid, le16_get(cmd->sqe.cid), cmd->sqe.opc);
     struct nvme_status st = start_check(queue, cmd);
+    watch(queue->ctrl);
     if (__builtin_expect(st.v, 0)) {
         cmd->latched = true;
         cmd->status = st.v;
@@ -358,6 +403,8 @@ static void cmd_complete(struct nvme_cmd *cmd, struct nvme_status status) {
     cid_give(cmd);
     cmd->status = status.v;
     if (__builtin_expect(status.v, 0)) {
+        if (!cmd->failure)
+            failed_bare(cmd, status.v);
         cmd->out = NULL;
         cmd->out_bytes = 0;
     }
@@ -367,6 +414,7 @@ static void cmd_complete(struct nvme_cmd *cmd, struct nvme_status status) {
     cmd->cqe.status = le16_from((uint16_t)(status.v << 1));
     if (!cmd->due_ns)
         cmd->due_ns = sim_now(queue->target->sim);
+    cmd->answered = true;
     queue->completed++;
     PROBE4(nvme_complete, queue->qid, le16_get(cmd->sqe.cid), cmd->sqe.opc, status.v);
     if (__builtin_expect(queue->target->armed, 0) && nvme_hold_completion(cmd))
@@ -410,7 +458,11 @@ void nvme_cmd_cancel(struct nvme_cmd *cmd, uint16_t status, const char *why) {
 void nvme_cmd_release(struct nvme_cmd *cmd) {
     if (cmd->state == NVME_CMD_IDLE || cmd->state == NVME_CMD_RELEASED)
         return; /* its connection went first */
-    if (cmd_move(cmd, NVME_CMD_DONE, NVME_CMD_RELEASED) && !cmd->io_busy)
+    if (!cmd_move(cmd, NVME_CMD_DONE, NVME_CMD_RELEASED))
+        return;
+    if (__builtin_expect(cmd->io_busy, 0))
+        cmd->sent_ns = sim_now(cmd->queue->target->sim);
+    else
         cmd_recycle(cmd);
 }
 
@@ -506,7 +558,8 @@ void nvme_queue_power_cut(struct nvme_queue *queue) {
         } else if (cmd->state == NVME_CMD_RELEASED) {
             cmd_recycle(cmd);
         } else if (cmd->state == NVME_CMD_STARTED && !cmd->latched) {
-            cmd->status = NVME_SC_POWER_LOSS;
+            cmd->status =
+                nvme_fail(cmd, NVME_SC_POWER_LOSS, NVME_LOC_NONE, "the power was cut while its data was coming").v;
             cmd->latched = true;
         }
     }
@@ -543,6 +596,8 @@ static int check_queue(const struct nvme_queue *queue, struct err *e) {
 int nvme_check(const struct nvme_target *target, struct err *e) {
     if (target->violations)
         return err_set(e, EINVAL, "%" PRIu64 " steps of commands out of order", target->violations);
+    if (target->bare)
+        return err_set(e, EINVAL, "%" PRIu64 " failures without a reason", target->bare);
     int rc = nvme_check_held(target, e);
     for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next) {
         for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX && !rc; q++)

@@ -179,6 +179,8 @@ static void keep_alive_fire(struct sim_event *ev) {
                 "controller %u: host %s was silent for %u ms: keep alive timer expired", ctrl->cntlid, ctrl->hostnqn,
                 ctrl->kato_ms);
     ctrl->csts |= NVME_CSTS_CFS;
+    if (ctrl->subsystem)
+        nvme_subsystem_fault(ctrl->subsystem, "a controller is fatal (CSTS.CFS), as its host is silent");
     nvme_ctrl_disconnect(ctrl, true, "keep alive timer expired");
 }
 
@@ -236,6 +238,8 @@ static void ctrl_enable(struct nvme_ctrl *ctrl) {
                 "controller %u: CC %08x cannot be: CSS 0 or 6, MPS 0, AMS 0, IOSQES 6, IOCQES 4 are supported",
                 ctrl->cntlid, ctrl->cc);
     ctrl->csts = NVME_CSTS_CFS;
+    if (ctrl->subsystem)
+        nvme_subsystem_fault(ctrl->subsystem, "a controller is fatal (CSTS.CFS), as its CC cannot be");
 }
 
 static void admin_cancel(struct nvme_ctrl *ctrl, const char *why) {

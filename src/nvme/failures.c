@@ -19,10 +19,8 @@ void nvme_failure_record(const struct nvme_cmd *cmd, uint16_t status, const char
         .cid = le16_get(cmd->sqe.cid),
         .status = status,
         .location = cmd->error_location,
-        .opcode = fabrics ? ((const uint8_t *)&cmd->sqe)[4] : cmd->sqe.opc,
-        .kind = fabrics           ? NVME_KIND_FABRICS
-                : cmd->queue->qid ? NVME_KIND_IO
-                                  : NVME_KIND_ADMIN,
+        .opcode = nvme_cmd_opcode(cmd),
+        .kind = (uint8_t)nvme_cmd_kind(cmd),
         .nsid = fabrics ? 0 : le32_get(cmd->sqe.nsid),
         .slba = cmd->slba,
         .has_slba = cmd->ns && cmd->nlb,

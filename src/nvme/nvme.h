@@ -54,6 +54,8 @@ struct nvme_config {
     uint32_t io_queues;               /* per controller, 1..64 */
     uint32_t queue_entries;           /* per queue, 2..4096 */
     char allow_hosts[OPT_STRING_MAX]; /* comma-separated host NQNs; empty: any */
+    uint32_t history;                 /* commands kept, see history.h */
+    int64_t watchdog;                 /* age from which a command is named, 0: never */
 };
 extern const struct opt_row nvme_opts[];
 
@@ -81,14 +83,19 @@ struct nvme_cmd {
     uint32_t nlb;
     uint32_t step, steps_left;
     uint64_t cursor;
-    uint8_t state; /* enum nvme_cmd_state */
-    bool io_busy;  /* the drive (or a job) still refers to the command */
-    bool cid_held; /* its bit in queue->cids is set */
-    bool held;     /* waits for nvme_resume() */
+    uint8_t state;            /* enum nvme_cmd_state */
+    bool io_busy;             /* the drive (or a job) still refers to the command */
+    bool cid_held;            /* its bit in queue->cids is set */
+    bool held;                /* waits for nvme_resume() */
+    bool answered, forgotten; /* complete() was called, or held back; its host gave it up */
+    bool watched;             /* the watchdog has named it */
     struct nvme_cmd *held_next, *held_prev;
     uint16_t status;         /* SCT<<8|SC plus DNR in bit 14 as in cqe.status >> 1 */
     uint16_t error_location; /* parameter error location: byte | bit << 8 */
     int64_t due_ns;          /* modelled completion time, for measuring lateness */
+    int64_t started_ns;
+    uint64_t failure; /* number of its nvme_failure(), the last if there were several; 0: none */
+    int64_t sent_ns;  /* answered while the drive still had it; 0: as it is given back */
 };
 
 struct nvme_queue_ops {
@@ -255,7 +262,7 @@ void nvme_subsystem_reconfigure(struct nvme_subsystem *subsystem, const struct n
 
 /*
  * Self-check of every queue's state machine: no command completed twice or
- * lost, counts and identifier bits agree. 0 or -EINVAL with `e` saying which.
+ * lost, counts and identifier bits agree, none failed without a reason. 0 or -EINVAL with `e` saying which.
  */
 int nvme_check(const struct nvme_target *target, struct err *e);
 

@@ -35,6 +35,7 @@
 #define NVME_CRITICAL_K        353
 #define NVME_DISCOVERY_MDTS    (1u << 20)
 #define NVME_ADMIN_ENTRIES_MIN 128
+#define NVME_HISTORY_MAX       1000000
 
 /* What a handler says; an int does not convert to it. Either final, or the command completes later. */
 struct nvme_status {
@@ -158,6 +159,19 @@ struct nvme_ns {
     struct nvme_format format;
 };
 
+/* A command that is over: history.c. One cache line of copies, made sense of when it is read. */
+struct nvme_past {
+    uint8_t opc, flags;
+    le16 cid;
+    le32 nsid; /* fabrics commands: FCTYPE */
+    uint16_t cntlid, qid, status;
+    bool answered, forgotten;
+    uint64_t slba;
+    uint32_t nlb, failure;                                  /* low half of the failure's number */
+    int64_t started_ns, submitted_ns, returned_ns, sent_ns; /* 0: did not come to that */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct nvme_past) == 64, "one cache line");
+
 struct nvme_subsystem {
     struct nvme_target *target;
     struct nvme_subsystem *next;
@@ -173,10 +187,16 @@ struct nvme_subsystem {
     void *zeros; /* mdts bytes to read from when the store keeps no payload */
     uint32_t ns_count;
     struct nvme_ns ns[NVME_NS_MAX];
+    struct nvme_past *past; /* ring; NULL: none kept */
+    uint32_t past_size, past_at;
+    uint64_t past_count;
+    struct sim_event watchdog;
     uint32_t inflight;   /* I/O commands, for the busy time */
     uint32_t open_ctrls; /* enabled since the power came, not shut down since, even if gone */
     int64_t busy_since_ns, power_on_since_ns;
     uint64_t admin_count[256], io_count[256], errors;
+    int64_t dumped_ns; /* the last dump for a fault */
+    uint64_t overdue;  /* commands the watchdog named */
 };
 
 struct nvme_error {
@@ -262,6 +282,7 @@ struct nvme_target {
     uint32_t port_count;
     struct nvme_port ports[NVME_PORTS_MAX];
     uint64_t violations; /* of the state machine; stays 0 */
+    uint64_t bare;       /* failures without a reason; stays 0 */
 
     bool armed, paused; /* armed: something to look at when a command begins or ends */
     unsigned fault_count;
@@ -283,6 +304,15 @@ static inline struct nvme_ctrl *nvme_cmd_ctrl(const struct nvme_cmd *cmd) {
 }
 static inline struct nvme_subsystem *nvme_cmd_subsystem(const struct nvme_cmd *cmd) {
     return cmd->queue->ctrl->subsystem;
+}
+/* Of fabrics commands the FCTYPE. */
+static inline enum nvme_opcode_kind nvme_cmd_kind(const struct nvme_cmd *cmd) {
+    if (cmd->sqe.opc == NVME_OPC_FABRICS)
+        return NVME_KIND_FABRICS;
+    return cmd->queue->qid ? NVME_KIND_IO : NVME_KIND_ADMIN;
+}
+static inline uint8_t nvme_cmd_opcode(const struct nvme_cmd *cmd) {
+    return cmd->sqe.opc == NVME_OPC_FABRICS ? ((const uint8_t *)&cmd->sqe)[4] : cmd->sqe.opc;
 }
 static inline uint32_t nvme_cdw(const struct nvme_cmd *cmd, unsigned n) { /* 10 to 15 */
     le32 v;
@@ -329,6 +359,39 @@ int nvme_check_held(const struct nvme_target *target, struct err *e);
 
 /* failures.c */
 void nvme_failure_record(const struct nvme_cmd *cmd, uint16_t status, const char *reason);
+
+/* history.c, watchdog.c */
+static inline void nvme_past_fill(struct nvme_past *p, const struct nvme_cmd *cmd) {
+    memcpy(p, &cmd->sqe, 8); /* opcode, flags, identifier, NSID */
+    p->cntlid = cmd->queue->ctrl->cntlid;
+    p->qid = cmd->queue->qid;
+    p->status = cmd->status;
+    p->answered = cmd->answered;
+    p->forgotten = cmd->forgotten;
+    p->slba = cmd->slba;
+    p->nlb = cmd->nlb;
+    p->failure = (uint32_t)cmd->failure;
+    p->started_ns = cmd->started_ns;
+    p->submitted_ns = cmd->io.submitted_ns;
+    p->returned_ns = cmd->io.completed_ns;
+    p->sent_ns = cmd->sent_ns;
+}
+/* On the path of every command. */
+static inline void nvme_history_add(struct nvme_subsystem *s, const struct nvme_cmd *cmd) {
+    struct nvme_past *p = &s->past[s->past_at];
+    s->past_at = s->past_at + 1 == s->past_size ? 0 : s->past_at + 1;
+    s->past_count++;
+    nvme_past_fill(p, cmd);
+    if (!p->sent_ns && !p->forgotten)
+        p->sent_ns = sim_now(s->target->sim);
+}
+typedef void nvme_cmd_visit(struct nvme_cmd *cmd, void *context);
+int nvme_history_init(struct nvme_subsystem *s);
+void nvme_history_release(struct nvme_subsystem *s);
+void nvme_subsystem_fault(struct nvme_subsystem *s, const char *why); /* see nvme_queue_fault() */
+void nvme_each_command(const struct nvme_subsystem *s, nvme_cmd_visit *visit, void *context);
+void nvme_watchdog_arm(struct nvme_subsystem *s);
+void nvme_watchdog_fire(struct sim_event *ev);
 
 /* admin_*.c */
 struct nvme_status nvme_identify(struct nvme_cmd *cmd);

@@ -38,6 +38,10 @@ const struct opt_row nvme_opts[] = {
      .help = "entries of one queue"},
     {ROW("allow_hosts", OPT_STRING, allow_hosts), .def = "", .runtime = true,
      .help = "comma-separated NQNs of the hosts that may connect; empty: any"},
+    {ROW("history", OPT_U32, history), .min = 0, .max = NVME_HISTORY_MAX, .def = "1024", .unit = "commands",
+     .help = "last commands kept with the times of their stages; logged when something goes wrong"},
+    {ROW("watchdog", OPT_TIME, watchdog), .min = 0, .max = 1e13, .def = "30s", .unit = "ns", .runtime = true,
+     .help = "a command older than this is named in the log, with what it waits for; 0: never"},
     {.key = NULL},
 #undef ROW
 };
@@ -55,6 +59,9 @@ static int config_check(const struct nvme_config *config, struct err *e) {
         return err_set(e, EINVAL, "nvme.io_queues is %u; 1 to %u are possible", config->io_queues, NVME_IO_QUEUES_MAX);
     if (config->queue_entries < 2 || config->queue_entries > 4096)
         return err_set(e, EINVAL, "nvme.queue_entries is %u; 2 to 4096 are possible", config->queue_entries);
+    if (config->history > NVME_HISTORY_MAX || config->watchdog < 0)
+        return err_set(e, EINVAL, "nvme.history is %u, at most %u is possible; nvme.watchdog must not be negative",
+                       config->history, NVME_HISTORY_MAX);
     if (strlen(config->serial) > 20)
         return err_set(e, EINVAL, "nvme.serial \"%s\" is longer than 20 characters", config->serial);
     if (strlen(config->nqn) > NVME_NQN_MAX || (config->nqn[0] && strncmp(config->nqn, "nqn.", 4) != 0))
@@ -203,15 +210,19 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
     s->config = own;
     s->drive = drive;
     sim_event_init(&s->reset, nvme_subsystem_reset_fire);
+    sim_event_init(&s->watchdog, nvme_watchdog_fire);
     default_names(s);
     drive_limits(drive, &s->limits);
     s->power_on_since_ns = sim_now(target->sim);
     if (nvme_subsystem_find(target, s->config.nqn) || strcmp(s->config.nqn, NVME_DISCOVERY_NQN) == 0)
         err_set(e, EEXIST, "a subsystem named %s exists already", s->config.nqn);
+    else if (nvme_history_init(s))
+        err_set(e, ENOMEM, "no memory to keep %u commands (nvme.history)", s->config.history);
     else if (subsystem_init(s, e) == 0)
         goto linked;
     if (s->zeros)
         munmap(s->zeros, s->config.mdts);
+    nvme_history_release(s);
     free(s);
     return NULL;
 linked:
@@ -234,6 +245,8 @@ void nvme_subsystem_free(struct nvme_subsystem *s) {
         return;
     nvme_subsystem_power_on(s);
     sim_cancel(s->target->sim, &s->reset);
+    sim_cancel(s->target->sim, &s->watchdog);
+    nvme_history_release(s);
     for (struct nvme_subsystem **at = &s->target->subsystems; *at; at = &(*at)->next)
         if (*at == s) {
             *at = s->next;
@@ -267,6 +280,9 @@ bool nvme_subsystem_namespace(const struct nvme_subsystem *s, uint32_t nsid, str
 
 void nvme_subsystem_reconfigure(struct nvme_subsystem *s, const struct nvme_config *config) {
     opt_copy_runtime(nvme_opts, &s->config, config);
+    sim_cancel(s->target->sim, &s->watchdog); /* its period may be another now */
+    if (s->config.watchdog)
+        nvme_watchdog_arm(s);
 }
 
 const char *nvme_subsystem_nqn(const struct nvme_subsystem *s) {

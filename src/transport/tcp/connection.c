@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "nvme/history.h"
 #include "transport/tcp/tcp_int.h"
 
 #define CONTAINER(type, member, ptr) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -185,6 +186,7 @@ void tcp_conn_fatal(struct tcp_conn *conn, enum pdu_fes fes, uint32_t fei, const
     va_end(ap);
     log_limited(&conn->tcp->log, LOG_TCP, LOG_LEVEL_WARN, "%s: %s: %s", conn->queue.peer, fes_names[fes], what);
     conn->tcp->stats.term_sent[fes]++;
+    nvme_queue_fault(&conn->queue, what);
     conn->state = TCP_TERM;
     conn->term_queued = true;
     queue_term_req(conn, fes, fei, header, header_bytes);

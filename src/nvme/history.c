@@ -1,0 +1,241 @@
+/*
+ * The ring of commands that are over, and how it is told.
+ *
+ * A command carries its own times while it lives; the ring gets one record when
+ * its slot is given back, so a command costs one write of NVME_PAST bytes and
+ * reading the simulation's clock twice. Reasons stay in the ring of failures
+ * (nvme_failure()), as long as they do.
+ *
+ * Simplified: a command of several steps (Dataset Management, Copy) shows its
+ * last stay in the drive. Times are modelled: when a response was sent is read
+ * when the loop got there. An answer is queued when the drive gives back, or at
+ * the start of a command that needs no drive, so it has no time of its own.
+ */
+#include "nvme/history.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "nvme/nvme_int.h"
+
+#define DUMP_COMMANDS    16
+#define DUMP_INTERVAL_NS 10000000000ll
+
+int nvme_history_init(struct nvme_subsystem *s) {
+    s->past_size = s->config.history;
+    s->past = s->past_size ? aligned_alloc(sizeof *s->past, s->past_size * sizeof *s->past) : NULL;
+    s->dumped_ns = -DUMP_INTERVAL_NS;
+    return s->past_size && !s->past ? -ENOMEM : 0;
+}
+
+void nvme_history_release(struct nvme_subsystem *s) {
+    free(s->past);
+    s->past = NULL;
+}
+
+static enum nvme_opcode_kind kind_of(const struct nvme_past *p) {
+    if (p->opc == NVME_OPC_FABRICS)
+        return NVME_KIND_FABRICS;
+    return p->qid ? NVME_KIND_IO : NVME_KIND_ADMIN;
+}
+
+static uint8_t opcode_of(const struct nvme_past *p) {
+    return p->opc == NVME_OPC_FABRICS ? (uint8_t)le32_get(p->nsid) : p->opc;
+}
+
+/* Its reason, unless newer failures have taken the place. */
+static const struct nvme_failure *failure_of(const struct nvme_subsystem *s, const struct nvme_past *p) {
+    uint64_t last = nvme_failures(s->target);
+    return p->failure ? nvme_failure(s->target, last - (uint32_t)((uint32_t)last - p->failure)) : NULL;
+}
+
+/* ---- Stages ---- */
+
+enum nvme_stage nvme_stage_of(const struct nvme_cmd *cmd) {
+    if (cmd->held)
+        return NVME_STAGE_HELD;
+    switch ((enum nvme_cmd_state)cmd->state) {
+    case NVME_CMD_STARTED:
+        return NVME_STAGE_DATA;
+    case NVME_CMD_DONE:
+        return NVME_STAGE_RESPONSE;
+    case NVME_CMD_IDLE:
+    case NVME_CMD_RELEASED:
+        return NVME_STAGE_GIVEN_UP;
+    case NVME_CMD_RUNNING:
+        break;
+    }
+    if (nvme_cmd_kind(cmd) == NVME_KIND_ADMIN && cmd->sqe.opc == NVME_ADMIN_ASYNC_EVENT_REQUEST)
+        return NVME_STAGE_EVENT;
+    return cmd->io_busy && cmd->io.drive ? NVME_STAGE_DRIVE : NVME_STAGE_WORKING;
+}
+
+const char *nvme_stage_name(enum nvme_stage stage) {
+    static const char *const names[NVME_STAGES] = {
+        [NVME_STAGE_DATA] = "waits for its data",
+        [NVME_STAGE_HELD] = "held by a pause",
+        [NVME_STAGE_EVENT] = "waits for an event",
+        [NVME_STAGE_WORKING] = "with the controller",
+        [NVME_STAGE_DRIVE] = "in the drive",
+        [NVME_STAGE_RESPONSE] = "response not sent",
+        [NVME_STAGE_GIVEN_UP] = "given up by its host, in the drive",
+    };
+    return names[stage];
+}
+
+/* ---- Walking over what is in flight ---- */
+
+static void each_of(const struct nvme_queue *queue, nvme_cmd_visit *visit, void *context) {
+    for (struct nvme_cmd *cmd = queue->head; cmd; cmd = cmd->next)
+        visit(cmd, context);
+}
+
+void nvme_each_command(const struct nvme_subsystem *s, nvme_cmd_visit *visit, void *context) {
+    for (const struct nvme_ctrl *ctrl = s->target->ctrls; ctrl; ctrl = ctrl->next) {
+        if (ctrl->subsystem != s)
+            continue;
+        for (unsigned q = 0; q <= NVME_IO_QUEUES_MAX; q++)
+            if (ctrl->queues[q])
+                each_of(ctrl->queues[q], visit, context);
+        for (const struct nvme_queue *queue = ctrl->detached; queue; queue = queue->detached)
+            each_of(queue, visit, context);
+    }
+}
+
+static const struct nvme_past *past_of(const struct nvme_subsystem *s, unsigned back) { /* 1: the last */
+    return &s->past[(s->past_at + s->past_size - back) % s->past_size];
+}
+
+static unsigned past_kept(const struct nvme_subsystem *s, unsigned max) {
+    unsigned kept = s->past_count < s->past_size ? (unsigned)s->past_count : s->past_size;
+    return max && max < kept ? max : kept;
+}
+
+static const char *command_name(const struct nvme_past *p) {
+    const char *name = nvme_opcode_name(kind_of(p), opcode_of(p));
+    return name ? name : "unknown";
+}
+
+/* ---- JSON ---- */
+
+static void set_stage(json_t *object, const char *name, int64_t at_ns, const struct nvme_past *p) {
+    if (at_ns)
+        json_object_set_new(object, name, json_integer(at_ns - p->started_ns));
+}
+
+static json_t *past_json(const struct nvme_subsystem *s, const struct nvme_past *p) {
+    json_t *object =
+        json_pack("{s:I,s:i,s:i,s:i,s:s,s:i}", "started", (json_int_t)p->started_ns, "ctrl", p->cntlid, "qid", p->qid,
+                  "cid", le16_get(p->cid), "command", command_name(p), "opcode", opcode_of(p));
+    const struct nvme_failure *failure = failure_of(s, p);
+    if (p->opc != NVME_OPC_FABRICS)
+        json_object_set_new(object, "nsid", json_integer(le32_get(p->nsid)));
+    if (p->nlb) {
+        json_object_set_new(object, "slba", json_integer((json_int_t)p->slba));
+        json_object_set_new(object, "nlb", json_integer(p->nlb));
+    }
+    set_stage(object, "submitted", p->submitted_ns, p);
+    set_stage(object, "returned", p->returned_ns, p);
+    set_stage(object, "sent", p->sent_ns, p);
+    if (p->answered)
+        json_object_set_new(object, "status", json_integer(p->status));
+    if (p->failure)
+        json_object_set_new(object, "reason", failure ? json_string(failure->reason) : json_null());
+    return object;
+}
+
+struct flight {
+    const struct nvme_subsystem *s;
+    json_t *array;
+    unsigned left;
+};
+
+static void flight_json(struct nvme_cmd *cmd, void *context) {
+    struct flight *flight = context;
+    struct nvme_past p;
+    nvme_past_fill(&p, cmd);
+    json_t *object = past_json(flight->s, &p);
+    json_object_set_new(object, "stage", json_string(nvme_stage_name(nvme_stage_of(cmd))));
+    json_object_set_new(object, "age", json_integer(sim_now(flight->s->target->sim) - cmd->started_ns));
+    json_array_append_new(flight->array, object);
+}
+
+struct json_t *nvme_history_json(const struct nvme_subsystem *s, unsigned max) {
+    struct flight flight = {.s = s, .array = json_array()};
+    json_t *commands = json_array();
+    for (unsigned back = past_kept(s, max); back; back--)
+        json_array_append_new(commands, past_json(s, past_of(s, back)));
+    nvme_each_command(s, flight_json, &flight);
+    return json_pack("{s:i,s:I,s:o,s:o}", "size", (int)s->past_size, "recorded", (json_int_t)s->past_count, "commands",
+                     commands, "in_flight", flight.array);
+}
+
+/* ---- Lines ---- */
+
+static void add_stage(char *text, size_t size, const char *name, int64_t at_ns, const struct nvme_past *p) {
+    size_t len = strlen(text);
+    if (at_ns)
+        snprintf(text + len, size - len, ", %s +%s", name, text_time(at_ns - p->started_ns).s);
+}
+
+static void past_text(const struct nvme_subsystem *s, const struct nvme_past *p, char *text, size_t size) {
+    const struct nvme_failure *failure = failure_of(s, p);
+    int n = snprintf(text, size, "%" PRId64 ".%06" PRId64 " ctrl %u qid %u cid %u: %s", p->started_ns / 1000000000,
+                     p->started_ns / 1000 % 1000000, p->cntlid, p->qid, le16_get(p->cid), command_name(p));
+    if (p->opc != NVME_OPC_FABRICS && le32_get(p->nsid))
+        n += snprintf(text + n, size - (size_t)n, " nsid %x", le32_get(p->nsid));
+    if (p->nlb)
+        snprintf(text + n, size - (size_t)n, " slba %" PRIx64 "h, %u blocks", p->slba, p->nlb);
+    add_stage(text, size, "to the drive", p->submitted_ns, p);
+    add_stage(text, size, "back", p->returned_ns, p);
+    add_stage(text, size, "sent", p->sent_ns, p);
+    size_t len = strlen(text);
+    if (p->status && p->answered)
+        snprintf(text + len, size - len, ", 0x%x: %s", p->status, failure ? failure->reason : "reason forgotten");
+    else if (p->forgotten)
+        snprintf(text + len, size - len, ", given up");
+}
+
+static void flight_line(struct nvme_cmd *cmd, void *context) {
+    struct flight *flight = context;
+    struct nvme_past p;
+    char text[512];
+    if (!flight->left)
+        return;
+    flight->left--;
+    nvme_past_fill(&p, cmd);
+    past_text(flight->s, &p, text, sizeof text);
+    log_warn(LOG_NVME, "in flight: %s, %s for %s", text, nvme_stage_name(nvme_stage_of(cmd)),
+             text_time(sim_now(flight->s->target->sim) - cmd->started_ns).s);
+}
+
+void nvme_history_dump(const struct nvme_subsystem *s, unsigned max, const char *why) {
+    struct flight flight = {.s = s, .left = max};
+    unsigned kept = past_kept(s, max);
+    log_warn(LOG_NVME, "%s: %s; the last %u commands:", s->config.nqn, why, kept);
+    for (; kept; kept--) {
+        char text[512];
+        past_text(s, past_of(s, kept), text, sizeof text);
+        log_warn(LOG_NVME, "history: %s", text);
+    }
+    nvme_each_command(s, flight_line, &flight);
+}
+
+void nvme_subsystem_fault(struct nvme_subsystem *s, const char *why) {
+    int64_t now = sim_now(s->target->sim);
+    if (!s->past_size || now - s->dumped_ns < DUMP_INTERVAL_NS)
+        return;
+    s->dumped_ns = now;
+    nvme_history_dump(s, DUMP_COMMANDS, why);
+}
+
+void nvme_queue_fault(struct nvme_queue *queue, const char *why) {
+    char text[256];
+    if (!queue->ctrl || !queue->ctrl->subsystem)
+        return;
+    snprintf(text, sizeof text, "%s qid %u: %s", queue->peer, queue->qid, why);
+    nvme_subsystem_fault(queue->ctrl->subsystem, text);
+}
