@@ -429,6 +429,7 @@ static uint64_t file_area_hole(const struct store *store, const struct store_are
 const struct store_ops store_file_ops = {
     .name = "file",
     .summary = "payload and state in one sparse image, kept when the program ends or is killed",
+    .durable = true,
     .open = file_open,
     .made = file_made,
     .close = file_close,

@@ -83,6 +83,10 @@ bool store_has_payload(const struct store *store) {
     return store->payload;
 }
 
+bool store_is_durable(const struct store *store) {
+    return store->ops->durable;
+}
+
 bool store_was_clean(const struct store *store) {
     return store->clean;
 }

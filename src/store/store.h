@@ -67,6 +67,7 @@ void store_remove(struct store *store);
 const char *store_kind(const struct store *store);
 uint64_t store_bytes(const struct store *store);
 bool store_has_payload(const struct store *store);
+bool store_is_durable(const struct store *store); /* state is still there after store_close() */
 
 /*
  * The payload's bytes [offset, offset+len), valid until store_close(). Never

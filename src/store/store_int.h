@@ -34,6 +34,7 @@ struct store {
 struct store_ops {
     const char *name;
     const char *summary;
+    bool durable; /* as store_is_durable() */
     /* As store_open(); ops, sim and bytes are set by the wrapper afterwards. */
     struct store *(*open)(const struct store_config *, struct sim *, bool *created, struct err *);
     int (*made)(struct store *, struct err *); /* as store_made(); NULL: nothing to do */

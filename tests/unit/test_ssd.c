@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/crc32c.h"
+#include "drive/ssd/ftl/leaves.h"
 #include "drive/ssd/ssd.h"
 #include "drive_oracle.h"
 
@@ -424,6 +425,29 @@ static void test_ssd_random_preconditioning_follows_the_seed(void **state) {
     assert_int_equal(preconditioned_map("drive.seed=2"), 0xd9ec637f);
 }
 
+/* What large drives do with sparse pages of the map, on a small one. */
+static void test_ssd_packed_map_reads_back(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, NULL);
+    oracle_open(&o, &config, "memory", NULL, 80);
+    struct ftl *f = &ssd_of(o.drive)->ftl;
+    assert_null(f->leaves);
+    f->leaves = leaves_new(f->units / 1024 + 1);
+    assert_non_null(f->leaves);
+    for (unsigned i = 0; i < 6; i++) {
+        o.hot = i % 2 ? o.units : 1500; /* only some become flat */
+        oracle_run(&o, 1500, true);
+        oracle_power_cut(&o);
+        oracle_check(&o);
+        if (i == 3)
+            oracle_one(&o, IO_TRIM, 0, o.units, 0);
+    }
+    oracle_verify(&o);
+    oracle_check(&o);
+    oracle_close(&o);
+}
+
 /* --- long deallocations --- */
 
 struct watch {
@@ -521,6 +545,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_failing_reads_are_reported),
         cmocka_unit_test(test_ssd_end_of_life_is_read_only),
         cmocka_unit_test(test_ssd_random_preconditioning_follows_the_seed),
+        cmocka_unit_test(test_ssd_packed_map_reads_back),
         cmocka_unit_test(test_ssd_long_trim_goes_in_steps),
         cmocka_unit_test(test_ssd_long_trims_read_back),
     };

@@ -119,12 +119,13 @@ struct ftl {
     uint64_t blocks_recip; /* 2^64 / blocks of a plane, rounded up */
 
     struct store *store;
-    uint32_t *map;      /* durable: lpn -> entry */
-    uint8_t *map_pages; /* durable: which 4 KiB pages of map[] were ever written */
-    uint32_t *owner;    /* physical unit -> lpn, as written beside the data */
-    uint64_t *valid;    /* bit per ppu */
-    uint64_t mapped;    /* logical units with data */
-    uint32_t homeless;  /* units that recovery found FTL_BUFFERED and had no room for */
+    uint32_t *map;         /* durable: lpn -> entry */
+    uint8_t *map_pages;    /* durable: which 4 KiB pages of map[] were ever written */
+    struct leaves *leaves; /* a large map that isn't durable: pages that are not in map[] but packed; or NULL */
+    uint32_t *owner;       /* physical unit -> lpn, as written beside the data */
+    uint64_t *valid;       /* bit per ppu */
+    uint64_t mapped;       /* logical units with data */
+    uint32_t homeless;     /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
     struct ftl_plane *plane;
 

@@ -5,6 +5,9 @@
  * rebuilt from it at start. Each change of the map is one 32-bit store, made
  * when the new place holds the data, so the process may die between any two.
  *
+ * A large map that is not durable is kept packed where it is sparse
+ * (leaves.h): scattered writes would touch a page of it each.
+ *
  * Simplified: the whole map is held in controller memory (no map cache, no
  * map pages on flash). Not modelled: map journal and checkpoints.
  */
@@ -14,13 +17,18 @@
 #include <sys/mman.h>
 
 #include "drive/ssd/ftl/ftl.h"
+#include "drive/ssd/ftl/leaves.h"
 
 enum {
     MAP_PAGE_SHIFT = 10, /* entries in 4 KiB of map */
     MAP_PAGE_BYTES = sizeof(uint32_t) << MAP_PAGE_SHIFT,
+    DENSE_ENTRIES = 256,         /* of a page, written at once: not to be packed */
     SEEK_PAGES = 1 << 16,        /* looked at in one go */
     HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
 };
+
+/* State of a page of the map. Without leaves every used page is FLAT. */
+enum { PAGE_UNUSED, PAGE_FLAT, PAGE_PACKED };
 
 static void advise_huge(void *at, size_t bytes) {
     uintptr_t first = ((uintptr_t)at + 4095) & ~(uintptr_t)4095, end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
@@ -108,6 +116,8 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
         return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
     advise_small(f->map, (size_t)f->units * sizeof *f->map);
     advise_small(f->owner, owner_bytes(f));
+    if (!store_is_durable(store) && (size_t)f->units * sizeof *f->map > HUGE_TABLE_BYTES)
+        f->leaves = leaves_new((uint32_t)map_page_count(f)); /* without memory for it: flat */
     if (*fresh)
         return 0;
     if (!store_was_clean(store))
@@ -116,24 +126,87 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
 }
 
 static void page_release(struct ftl *f) {
+    leaves_free(f->leaves);
     if (f->owner)
         munmap(f->owner, owner_bytes(f));
     if (f->valid)
         munmap(f->valid, valid_bytes(f));
 }
 
-/* Pages of the map get their space in the image before their first entry. */
-static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
-    for (uint32_t page = lpn >> MAP_PAGE_SHIFT; page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
-        if (f->map_pages[page])
-            continue;
-        int rc = store_state_reserve(f->store, f->map + ((uint64_t)page << MAP_PAGE_SHIFT),
-                                     map_page_entries(f, page) * sizeof *f->map);
-        if (rc)
-            return rc;
-        f->map_pages[page] = 1;
+/* --- entries --- */
+
+static inline bool is_packed(const struct ftl *f, uint32_t lpn) {
+    return __builtin_expect(f->leaves != NULL, 0) && f->map_pages[lpn >> MAP_PAGE_SHIFT] != PAGE_FLAT;
+}
+
+static inline uint32_t in_page(uint32_t lpn) {
+    return lpn & ((1u << MAP_PAGE_SHIFT) - 1);
+}
+
+/* NULL: unmapped, and no place is kept for it. */
+static inline uint32_t *entry_of(const struct ftl *f, uint32_t lpn) {
+    return is_packed(f, lpn) ? leaves_find(f->leaves, lpn >> MAP_PAGE_SHIFT, in_page(lpn)) : &f->map[lpn];
+}
+
+static inline uint32_t entry_get(const struct ftl *f, uint32_t lpn) {
+    const uint32_t *at = entry_of(f, lpn);
+    return at ? *at : FTL_UNMAPPED;
+}
+
+static void make_flat(struct ftl *f, uint32_t page) {
+    leaves_spread(f->leaves, page, f->map + ((size_t)page << MAP_PAGE_SHIFT));
+    f->map_pages[page] = PAGE_FLAT;
+}
+
+static void packed_set(struct ftl *f, uint32_t lpn, uint32_t entry, bool known) {
+    uint32_t page = lpn >> MAP_PAGE_SHIFT;
+    if (entry == FTL_UNMAPPED && known) {
+        leaves_remove(f->leaves, page, in_page(lpn));
+    } else if (entry != FTL_UNMAPPED && !leaves_add(f->leaves, page, in_page(lpn), entry)) {
+        make_flat(f, page);
+        f->map[lpn] = entry;
     }
-    return 0;
+}
+
+/* Set an entry; returns what it was. */
+static inline uint32_t entry_set(struct ftl *f, uint32_t lpn, uint32_t entry) {
+    uint32_t *at = entry_of(f, lpn), old = at ? *at : FTL_UNMAPPED;
+    if (at && (entry != FTL_UNMAPPED || !is_packed(f, lpn)))
+        *at = entry;
+    else
+        packed_set(f, lpn, entry, at);
+    return old;
+}
+
+/* Pages of the map get their space in the image before their first entry. */
+static int flat_page_reserve(struct ftl *f, uint32_t page) {
+    if (f->map_pages[page])
+        return 0;
+    int rc = store_state_reserve(f->store, f->map + ((uint64_t)page << MAP_PAGE_SHIFT),
+                                 map_page_entries(f, page) * sizeof *f->map);
+    if (!rc)
+        f->map_pages[page] = PAGE_FLAT;
+    return rc;
+}
+
+static void packed_page_reserve(struct ftl *f, uint32_t page, uint32_t lpn, uint32_t count) {
+    uint64_t first = (uint64_t)page << MAP_PAGE_SHIFT, from = lpn > first ? lpn : first;
+    uint64_t end = (uint64_t)lpn + count, until = first + (1u << MAP_PAGE_SHIFT);
+    if ((end < until ? end : until) - from >= DENSE_ENTRIES)
+        make_flat(f, page);
+    else if (!f->map_pages[page])
+        f->map_pages[page] = PAGE_PACKED;
+}
+
+static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
+    int rc = 0;
+    for (uint32_t page = lpn >> MAP_PAGE_SHIFT; !rc && page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
+        if (!f->leaves)
+            rc = flat_page_reserve(f, page);
+        else if (f->map_pages[page] != PAGE_FLAT)
+            packed_page_reserve(f, page, lpn, count);
+    }
+    return rc;
 }
 
 static void page_dense(struct ftl *f, uint32_t lpn, uint32_t count) {
@@ -143,11 +216,14 @@ static void page_dense(struct ftl *f, uint32_t lpn, uint32_t count) {
 }
 
 static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
-    return f->map[lpn];
+    return entry_get(f, lpn);
 }
 
 static void page_prefetch(const struct ftl *f, uint32_t lpn) {
-    __builtin_prefetch(&f->map[lpn], 1);
+    if (is_packed(f, lpn))
+        leaves_prefetch(f->leaves, lpn >> MAP_PAGE_SHIFT);
+    else
+        __builtin_prefetch(&f->map[lpn], 1);
 }
 
 static void invalidate(struct ftl *f, uint32_t ppu) {
@@ -164,8 +240,7 @@ static void validate(struct ftl *f, uint32_t lpn, uint32_t ppu) {
 }
 
 static void set_entry(struct ftl *f, uint32_t lpn, uint32_t entry) {
-    uint32_t old = f->map[lpn];
-    f->map[lpn] = entry;
+    uint32_t old = entry_set(f, lpn, entry);
     f->mapped += (entry != FTL_UNMAPPED) - (old != FTL_UNMAPPED);
     if (ftl_on_flash(old))
         invalidate(f, old - 1);
@@ -181,7 +256,7 @@ static void page_mark(struct ftl *f, uint32_t lpn, uint32_t entry) {
 }
 
 bool ftl_relocate(struct ftl *f, uint32_t lpn, uint32_t from, uint32_t to) {
-    if (f->map[lpn] != from + 1)
+    if (entry_get(f, lpn) != from + 1)
         return false;
     validate(f, lpn, to);
     set_entry(f, lpn, to + 1);
@@ -195,7 +270,7 @@ static void page_trim(struct ftl *f, uint32_t lpn, uint32_t count) {
             lpn = ((lpn >> MAP_PAGE_SHIFT) + 1) << MAP_PAGE_SHIFT;
             continue;
         }
-        if (f->map[lpn] != FTL_UNMAPPED)
+        if (entry_get(f, lpn) != FTL_UNMAPPED)
             set_entry(f, lpn, FTL_UNMAPPED);
         lpn++;
     }
@@ -224,12 +299,12 @@ static bool entry_sound(const struct ftl *f, uint32_t entry) {
  * gets a new place; after a clean stop it is damage.
  */
 static void rebuild_entry(struct ftl *f, uint32_t lpn) {
-    uint32_t entry = f->map[lpn];
+    uint32_t entry = entry_get(f, lpn);
     if (entry == FTL_UNMAPPED)
         return;
     f->mapped++;
     if (!entry_sound(f, entry) || (ftl_on_flash(entry) && ftl_valid(f, entry - 1)))
-        f->map[lpn] = entry = store_was_clean(f->store) ? FTL_LOST : FTL_BUFFERED;
+        entry_set(f, lpn, entry = store_was_clean(f->store) ? FTL_LOST : FTL_BUFFERED);
     f->homeless += entry == FTL_BUFFERED;
     if (ftl_on_flash(entry))
         validate(f, lpn, entry - 1);
@@ -267,7 +342,7 @@ static int place_homeless(struct ftl *f, struct err *e) {
     for (uint32_t lpn = 0; lpn < f->units; lpn++) {
         if (!f->map_pages[lpn >> MAP_PAGE_SHIFT])
             lpn |= (1u << MAP_PAGE_SHIFT) - 1;
-        else if (f->map[lpn] == FTL_BUFFERED)
+        else if (entry_get(f, lpn) == FTL_BUFFERED)
             found[n++] = lpn;
     }
     place_buffered(f, found, n);
@@ -294,7 +369,7 @@ static int page_recover(struct ftl *f, struct err *e) {
 }
 
 static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
-    uint32_t entry = f->map[lpn];
+    uint32_t entry = entry_get(f, lpn);
     if (!ftl_on_flash(entry))
         return 0;
     if (!entry_sound(f, entry))
@@ -307,11 +382,14 @@ static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
 
 static int page_check(const struct ftl *f, struct err *e) {
     uint64_t mapped = 0, on_flash = 0, valid = 0;
+    if (f->leaves && !leaves_check(f->leaves))
+        return err_set(e, EFAULT, "the packed pages of the map are broken");
     for (uint32_t lpn = 0; lpn < f->units; lpn++) {
-        if (f->map[lpn] != FTL_UNMAPPED && !f->map_pages[lpn >> MAP_PAGE_SHIFT])
+        uint32_t entry = entry_get(f, lpn);
+        if (entry != FTL_UNMAPPED && !f->map_pages[lpn >> MAP_PAGE_SHIFT])
             return err_set(e, EFAULT, "lpn %u is mapped in a page of the map marked untouched", lpn);
-        mapped += f->map[lpn] != FTL_UNMAPPED;
-        on_flash += ftl_on_flash(f->map[lpn]);
+        mapped += entry != FTL_UNMAPPED;
+        on_flash += ftl_on_flash(entry);
         if (check_entry(f, lpn, e))
             return -EFAULT;
     }
