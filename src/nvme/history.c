@@ -153,10 +153,17 @@ struct flight {
     unsigned left;
 };
 
+/* Some drives write down when a request will be back before it is. */
+static void flight_fill(struct nvme_past *p, const struct nvme_cmd *cmd) {
+    nvme_past_fill(p, cmd);
+    if (cmd->io_busy)
+        p->returned_ns = 0;
+}
+
 static void flight_json(struct nvme_cmd *cmd, void *context) {
     struct flight *flight = context;
     struct nvme_past p;
-    nvme_past_fill(&p, cmd);
+    flight_fill(&p, cmd);
     json_t *object = past_json(flight->s, &p);
     json_object_set_new(object, "stage", json_string(nvme_stage_name(nvme_stage_of(cmd))));
     json_object_set_new(object, "age", json_integer(sim_now(flight->s->target->sim) - cmd->started_ns));
@@ -206,7 +213,7 @@ static void flight_line(struct nvme_cmd *cmd, void *context) {
     if (!flight->left)
         return;
     flight->left--;
-    nvme_past_fill(&p, cmd);
+    flight_fill(&p, cmd);
     past_text(flight->s, &p, text, sizeof text);
     log_warn(LOG_NVME, "in flight: %s, %s for %s", text, nvme_stage_name(nvme_stage_of(cmd)),
              text_time(sim_now(flight->s->target->sim) - cmd->started_ns).s);

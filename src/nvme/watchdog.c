@@ -27,15 +27,18 @@ static const char *op_words(const struct io *io) {
     return io->op < IO_OPS && words[io->op] ? words[io->op] : "a request";
 }
 
-/* "in the drive since 31 s: a read of 4096 bytes at 8192, 2 parts outstanding; the drive has 17 requests" */
+/* ": a read of 4096 bytes at byte 8192, there for 31 s, 2 parts of it outstanding; the drive has 17 requests" */
 static void describe_io(const struct nvme_cmd *cmd, char *text, size_t size) {
     const struct io *io = &cmd->io;
-    const struct drive *drive = io->drive;
-    int64_t since = sim_now(cmd->queue->target->sim) - io->submitted_ns;
+    int64_t now = sim_now(cmd->queue->target->sim);
+    char parts[48] = "", due[64] = "";
+    if (io->pending)
+        snprintf(parts, sizeof parts, ", %u parts of it outstanding", io->pending);
+    if (io->completed_ns > now) /* drives that answer in order know it beforehand */
+        snprintf(due, sizeof due, ", due in %s", text_time(io->completed_ns - now).s);
     snprintf(text, size,
-             ": %s of %" PRIu64 " bytes at byte %" PRIu64 ", there for %s, %u parts of it outstanding; the drive has "
-             "%" PRIu64 " requests",
-             op_words(io), io->bytes, io->offset, text_time(since).s, io->pending, drive->inflight);
+             ": %s of %" PRIu64 " bytes at byte %" PRIu64 ", there for %s%s%s; the drive has %" PRIu64 " requests",
+             op_words(io), io->bytes, io->offset, text_time(now - io->submitted_ns).s, parts, due, io->drive->inflight);
 }
 
 struct look {

@@ -557,6 +557,17 @@ def test_demo_finds_nothing_wrong(_):
     check("lateness:" in out and "nvme connect -t tcp" in out and "10.0.2.2" in out, out)
 
 
+def test_serve_watches_for_slow_commands(_):
+    with Server("nossd", "-o", "drive.capacity=64MiB", "-o", "nossd.read_latency=3s", "-o", "nvme.watchdog=500ms") as server:
+        server.perf("--depth", 2, "--time", "1s")
+        log = server.text()
+    late = re.findall(r"watchdog: tcp \S+ ctrl 1 qid 1 cid \d+: Read \(opcode 02h\) is \S+ \w+ old: in the drive: a read of "
+                      r"4096 bytes at byte \d+, there for \S+ \w+, due in ", log)
+    check(len(late) >= 2, log)
+    check("commands are overdue; the last " in log and re.search(r"history: \d+\.\d+ ctrl 1 qid 0 .*: Connect", log), log)
+    check(re.search(r"in flight: .* Read nsid 1 slba \S+, 1 blocks, to the drive \+0 ns, in the drive for ", log), log)
+
+
 # ---- explain ----
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "explain"

@@ -392,7 +392,8 @@ static const struct {
     {"pci_nvme_err_req_status cid 7 nsid 1 status 0x41bc opc 0x7d", 0x41bc, NULL, 0},
     {"pci_nvme_enqueue_req_completion cid 1 cqid 1 dw0 0x0 dw1 0x0 status 0x4002", 0x4002, NULL, 0},
     {"[FEMU] Err: append failed, status 41b9", 0x41b9, NULL, 0},
-    {"drivelab: nvme info: tcp 127.0.0.1:4 qid 1 cid 2: Read (opcode 02h) fails with LBA Out of Range (0x6080): blocks "
+    {"drivelab: nvme info: tcp 127.0.0.1:4 ctrl 1 qid 1 cid 2: Read (opcode 02h) nsid 1 fails with LBA Out of Range "
+     "(0x6080): blocks "
      "(0x1) to 2",
      0x6080, NULL, 0},
     {"drivelab: nvme info: tcp 127.0.0.1:4 qid 0 cid 2: Connect (opcode 7fh) fails with Connect Invalid Parameters "
@@ -448,8 +449,9 @@ static void test_explain_line_tells_the_command(void **state) {
          0},
         {"drivelab: nvme info: tcp qid 0 cid 2: Connect (opcode 7fh) fails with X (0x4182): no", NVME_KIND_FABRICS, -1,
          2, 0, NVME_SET_FABRICS},
-        {"drivelab: nvme info: tcp qid 3 cid 12: Read (opcode 02h) fails with X (0x6080): no", NVME_KIND_IO, 2, 12, 3,
-         0},
+        {"drivelab: nvme info: tcp 127.0.0.1:40112 ctrl 1 qid 3 cid 12: Read (opcode 02h) nsid 1 fails with X "
+         "(0x6080): no",
+         NVME_KIND_IO, 2, 12, 3, 0},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct explain_hint hint = EXPLAIN_NOTHING_KNOWN;

@@ -172,6 +172,7 @@ static void test_nvme_history_of_what_is_in_flight(void **state) {
     assert_string_equal(stage_in_flight(all, 0), "waits for an event");
     assert_string_equal(stage_in_flight(all, 1), "in the drive");
     assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 1), "age"), 400000);
+    assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 1), "returned"), -1);
     json_decref(all);
     bed->q[1].hold = true;
     bed_settle(bed);
