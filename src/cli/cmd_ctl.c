@@ -107,6 +107,38 @@ static void text_errors(const json_t *result) {
     }
 }
 
+/* A stage's time after the start, or nothing if the command has not come so far. */
+static void print_stage(const json_t *command, const char *stage) {
+    const json_t *at = json_object_get(command, stage);
+    printf(" %10s", json_is_integer(at) ? text_time(json_integer_value(at)).s : "-");
+}
+
+static void text_commands(const json_t *commands) {
+    const json_t *c, *status;
+    size_t i;
+    json_array_foreach(commands, i, c) {
+        printf("%12s  %4" JSON_INTEGER_FORMAT " %5" JSON_INTEGER_FORMAT "  %-24s", text_time(number_of(c, "started")).s,
+               number_of(c, "qid"), number_of(c, "cid"), text_of(c, "command"));
+        print_stage(c, "submitted");
+        print_stage(c, "returned");
+        print_stage(c, "sent");
+        status = json_object_get(c, "status");
+        if (json_object_get(c, "stage"))
+            printf("  %s for %s", text_of(c, "stage"), text_time(number_of(c, "age")).s);
+        else if (json_integer_value(status))
+            printf("  0x%" PRIx64 " %s", (uint64_t)json_integer_value(status), text_of(c, "reason"));
+        putchar('\n');
+    }
+}
+
+static void text_history(const json_t *result) {
+    printf("%12s  %4s %5s  %-24s %10s %10s %10s\n", "started", "qid", "cid", "command", "submitted", "returned",
+           "sent");
+    text_commands(json_object_get(result, "commands"));
+    puts("in flight:");
+    text_commands(json_object_get(result, "in_flight"));
+}
+
 /* "a.b.c   value" for each number or word, however deep. */
 static void text_tree(const json_t *json, char *path, size_t used, size_t size) {
     const char *key;
@@ -140,6 +172,7 @@ static const struct {
     {"help", text_help},
     {"zone.list", text_zones},
     {"errors.list", text_errors},
+    {"history.get", text_history},
 };
 
 static void print_result(const char *method, const json_t *result, bool text) {

@@ -1,10 +1,11 @@
-/* Methods about what happened: statistics, errors. */
+/* Methods about what happened: statistics, errors, the history of commands. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl/ctl_int.h"
+#include "nvme/history.h"
 
 static const char *const sections[] = {"all", "drive", "nvme", "transport", "control", NULL};
 enum { ALL, DRIVE, NVME, TRANSPORT, CONTROL };
@@ -92,6 +93,10 @@ static json_t *errors(struct ctl *ctl, const struct ctl_value *arg, struct ctl_e
     return json_pack("{s:o,s:o}", "total", ctl_u64(all), "errors", list);
 }
 
+static json_t *history(struct ctl *ctl, const struct ctl_value *arg, struct ctl_error *e) {
+    return nvme_history_json(ctl->config.subsystem, (unsigned)arg[0].number);
+}
+
 const struct ctl_method ctl_report_methods[] = {
     {"stats.get",
      "What was counted and measured since the start",
@@ -110,5 +115,12 @@ const struct ctl_method ctl_report_methods[] = {
      errors,
      {{"count", CTL_INT, .min = 1, .max = NVME_FAILURES, .def = "20", .help = "errors at most"},
       {"after", CTL_INT, .max = INT64_MAX, .def = "0", .help = "only those with a greater `number`"}}},
+    {"history.get",
+     "The last commands with the times of their stages, and those on their way with the stage they are in",
+     "`commands`, oldest first, and `in_flight`; `started` is modelled time, the other times are nanoseconds since "
+     "then",
+     false,
+     history,
+     {{"count", CTL_INT, .min = 1, .max = 4096, .def = "32", .help = "commands at most, see `nvme.history`"}}},
     {.name = NULL},
 };

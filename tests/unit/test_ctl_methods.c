@@ -167,6 +167,19 @@ static void test_ctl_shows_statistics(void **state) {
     ctl_bed_free(b);
 }
 
+static void test_ctl_shows_history(void **state) {
+    struct ctl_bed *b = ctl_bed_new(NULL);
+    bed_up(b->bed, 1);
+    for (unsigned i = 0; i < 5; i++)
+        transfer(b, i % 2 ? NVME_IO_WRITE : NVME_IO_READ, i, 0);
+    json_t *r = ctl_bed_result(b, "history.get", "{\"count\":3}"), *list = json_object_get(r, "commands");
+    assert_int_equal(json_array_size(list), 3);
+    assert_string_equal(text(json_array_get(list, 2), "command"), "Read");
+    assert_string_equal(text(json_array_get(list, 1), "command"), "Write");
+    json_decref(r);
+    ctl_bed_free(b);
+}
+
 /* ---- Zones ---- */
 
 /* A controller with all command sets (CSS 6) and one I/O queue. */
@@ -443,6 +456,7 @@ int main(void) {
         cmocka_unit_test(test_ctl_shows_the_drive),
         cmocka_unit_test(test_ctl_shows_errors_in_words),
         cmocka_unit_test(test_ctl_shows_statistics),
+        cmocka_unit_test(test_ctl_shows_history),
         cmocka_unit_test(test_ctl_lists_zones),
         cmocka_unit_test(test_ctl_does_not_answer_with_too_much),
         cmocka_unit_test(test_ctl_sets_live_options),
