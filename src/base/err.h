@@ -8,7 +8,7 @@
 #ifndef DRIVELAB_BASE_ERR_H
 #define DRIVELAB_BASE_ERR_H
 
-#define ERR_TEXT_MAX 1024
+#define ERR_TEXT_MAX 2048
 
 /* Owned by the caller, usually on its stack; zero-initialise before use. */
 struct err {

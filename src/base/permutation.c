@@ -25,6 +25,15 @@ static uint64_t scramble(const struct permutation *p, uint64_t x) {
     return x;
 }
 
+/* Not the same order as permutation_next()'s. Following the cycle of an i below the count until it comes back below is
+ * a permutation of those below. */
+uint64_t permutation_at(const struct permutation *p, uint64_t i) {
+    do
+        i = scramble(p, i);
+    while (i >= p->count);
+    return i;
+}
+
 bool permutation_next(struct permutation *p, uint64_t *value) {
     while (p->next <= p->mask) {
         *value = scramble(p, p->next++);

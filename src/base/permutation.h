@@ -19,6 +19,9 @@ struct permutation {
 /* count >= 1. Draws its key from `rng`. */
 void permutation_init(struct permutation *p, uint64_t count, struct rng *rng);
 
+/* Number i of an order, i < count; another order than that of permutation_next(), which does not move. */
+uint64_t permutation_at(const struct permutation *p, uint64_t i);
+
 /* The next number; false when all `count` have been given. */
 bool permutation_next(struct permutation *p, uint64_t *value);
 

@@ -17,7 +17,9 @@ void run_stat_init(struct run_stat *s, const char *name, unsigned group, int64_t
         hist_init(&s->dir[d].slat);
         hist_init(&s->dir[d].clat);
         hist_init(&s->dir[d].lat);
+        s->dir[d].window.end_ns = start_ns + RUN_WINDOW_NS;
     }
+    hist_init(&s->sync);
 }
 
 void run_stat_submit(struct run_stat *s, unsigned depth) {
@@ -46,23 +48,43 @@ static void window_roll(struct run_window *w, int64_t index) {
     }
 }
 
+/* From now on slat and lat are recorded by themselves; so far they followed from clat. */
+static void begin_delays(struct run_dir_stat *d) {
+    d->lat = d->clat;
+    if (d->clat.count) {
+        hist_init(&d->slat);
+        d->slat.count = d->slat.bucket[0] = d->clat.count;
+        d->slat.min = 0;
+    }
+    d->delayed = true;
+}
+
 void run_stat_complete(struct run_stat *s, enum run_dir dir, uint64_t bytes, int64_t wanted_ns, int64_t submitted_ns,
                        int64_t completed_ns) {
     struct run_dir_stat *d = &s->dir[dir];
-    int64_t index = (completed_ns - s->start_ns) / RUN_WINDOW_NS;
-    if (index != d->window.index)
+    if (completed_ns >= d->window.end_ns) {
+        int64_t index = (completed_ns - s->start_ns) / RUN_WINDOW_NS;
         window_roll(&d->window, index);
+        d->window.end_ns = s->start_ns + (index + 1) * RUN_WINDOW_NS;
+    }
     d->window.ios++;
     d->window.bytes += bytes;
     d->ios++;
     d->bytes += bytes;
-    hist_record(&d->slat, submitted_ns - wanted_ns);
+    if (submitted_ns != wanted_ns && !d->delayed)
+        begin_delays(d);
     hist_record(&d->clat, completed_ns - submitted_ns);
-    hist_record(&d->lat, completed_ns - wanted_ns);
+    if (d->delayed) {
+        hist_record(&d->slat, submitted_ns - wanted_ns);
+        hist_record(&d->lat, completed_ns - wanted_ns);
+    }
 }
 
 void run_stat_finish(struct run_stat *s, int64_t end_ns) {
     s->end_ns = end_ns;
+    for (int d = 0; d < RUN_DIRS; d++)
+        if (!s->dir[d].delayed)
+            begin_delays(&s->dir[d]);
     for (int d = 0; d < RUN_DIRS; d++)
         if (s->dir[d].ios)
             window_roll(&s->dir[d].window, (end_ns - s->start_ns) / RUN_WINDOW_NS);
@@ -108,4 +130,11 @@ void run_stat_merge(struct run_stat *into, const struct run_stat *from) {
         hist_merge(&into->dir[d].lat, &from->dir[d].lat);
         window_merge(&into->dir[d].window, &from->dir[d].window);
     }
+    hist_merge(&into->sync, &from->sync);
+    into->verified += from->verified;
+    into->zone_resets += from->zone_resets;
+    if (from->latency_depth > into->latency_depth)
+        into->latency_depth = from->latency_depth;
+    if (!into->steady.criterion)
+        into->steady = from->steady;
 }

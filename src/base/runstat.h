@@ -20,6 +20,7 @@ enum run_dir { RUN_READ, RUN_WRITE, RUN_TRIM, RUN_DIRS };
 
 struct run_window {
     int64_t index;       /* window being filled */
+    int64_t end_ns;      /* its end */
     uint64_t ios, bytes; /* in it */
     uint64_t samples;    /* finished windows */
     double iops_min, iops_max, iops_sum, iops_squares;
@@ -28,8 +29,21 @@ struct run_window {
 
 struct run_dir_stat {
     uint64_t ios, bytes, errors;
-    struct hist slat, clat, lat;
+    bool delayed; /* some request had to wait before it was issued: until then slat is 0 and lat is clat */
+    struct hist slat, clat, lat; /* complete after run_stat_finish() */
     struct run_window window;
+};
+
+/* What fio's option steadystate found; criterion NULL: not asked for. */
+struct run_steady {
+    const char *criterion; /* "iops_slope" and so on */
+    double limit;
+    bool percent; /* the limit is in percent of the mean */
+    int64_t duration_ns;
+    bool attained;
+    double deviation, slope;      /* in the last window: largest difference from the mean, slope a sample */
+    double mean_iops, mean_bytes; /* a second */
+    int64_t at_ns;                /* when it was attained, from the job's start */
 };
 
 #define RUN_DEPTH_LEVELS 7 /* 1, 2, 4, 8, 16, 32, >=64 */
@@ -43,6 +57,11 @@ struct run_stat {
     int first_error;                        /* NVMe status of the first failure, 0 = none */
     char error_text[256];                   /* its reason */
     struct run_dir_stat dir[RUN_DIRS];
+    struct hist sync;       /* flushes */
+    unsigned latency_depth; /* latency_target: the depth found; 0: not asked for */
+    uint64_t verified;      /* blocks of payload found right */
+    uint64_t zone_resets;
+    struct run_steady steady;
 };
 
 void run_stat_init(struct run_stat *s, const char *name, unsigned group, int64_t start_ns);
