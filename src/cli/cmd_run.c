@@ -13,14 +13,21 @@
 #include "base/outfile.h"
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "cli/progress.h"
+#include "load/option.h"
+#include "load/precondition.h"
 #include "load/runner.h"
 #include "report/report.h"
+
+#define SETS_MAX 64
 
 struct arguments {
     struct config_overrides overrides;
     const char *job, *json;
+    const char *set[SETS_MAX]; /* options over those of every job */
+    unsigned sets;
     uint64_t seed;
-    bool reproducible, help;
+    bool precondition, reproducible, help;
 };
 
 static int parse_seed(const char *text, uint64_t *seed) {
@@ -32,8 +39,15 @@ static int parse_seed(const char *text, uint64_t *seed) {
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"job", required_argument, 0, 'b'},    {"json", required_argument, 0, 'j'}, {"seed", required_argument, 0, 's'},
-        {"reproducible", no_argument, 0, 'r'}, {"help", no_argument, 0, 'h'},       {0},
+        {"job", required_argument, 0, 'b'},
+        {"json", required_argument, 0, 'j'},
+        {"seed", required_argument, 0, 's'},
+        {"reproducible", no_argument, 0, 'r'},
+        {"help", no_argument, 0, 'h'},
+        {"set", required_argument, 0, 'S'},
+        {"precondition", required_argument, 0, 'p'},
+        {"job-options", no_argument, 0, 'O'},
+        {0},
     };
     struct err e = {0};
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -55,6 +69,20 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         case 'r':
             a->reproducible = true;
             break;
+        case 'S':
+            if (a->sets == SETS_MAX)
+                return cli_bad_usage(self, "--set: at most %d times", SETS_MAX);
+            a->set[a->sets++] = optarg;
+            break;
+        case 'p':
+            if (strcmp(optarg, "none") && strcmp(optarg, "steady"))
+                return cli_bad_usage(self, "--precondition %s: none or steady", optarg);
+            a->precondition = !strcmp(optarg, "steady");
+            break;
+        case 'O':
+            a->help = true;
+            job_options_print(stdout);
+            return CLI_OK;
         case 'h':
             a->help = true;
             return cli_help(self);
@@ -81,13 +109,63 @@ struct session {
     struct job_file jobs;
     struct sim *sim;
     struct drive *drive;
+    struct precondition_result precondition;
     struct run_result result;
     int64_t wall_ns;
     struct outfile json; /* open from the start: a long run is not to end at a wrong path */
 };
 
+static int read_jobs(struct session *s, const struct arguments *a, struct err *e) {
+    const struct job_overrides overrides = {.text = a->set, .count = a->sets};
+    return job_file_read(&s->jobs, a->job, &overrides, e);
+}
+
+/* Payload is kept only for jobs that look at it. */
+static int open_drive(struct session *s, const struct arguments *a, struct err *e) {
+    const struct sim_config virtual_time = {.mode = SIM_VIRTUAL};
+    struct drive_zoned_limits zones = {0};
+    s->sim = sim_new(&virtual_time, e);
+    if (s->sim)
+        s->drive = drive_open(&s->config.drive, job_needs_payload(&s->jobs) ? "memory" : "none", NULL, s->sim, e);
+    if (!s->drive)
+        return e->code ? e->code : -EIO;
+    if (s->drive->ops->zoned)
+        s->drive->ops->zoned->limits(s->drive, &zones);
+    for (unsigned i = 0; i < s->jobs.count; i++)
+        if (job_resolve(&s->jobs.job[i], s->drive->capacity, zones.zone_bytes, e))
+            return err_prefix(e, "%s: ", a->job);
+    return 0;
+}
+
+static void print_notes(const struct session *s, const struct arguments *a) {
+    if (s->jobs.notes[0])
+        fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
+    if (s->jobs.scheduling[0])
+        fprintf(stderr, "drivelab: note: %s: without an I/O scheduler of no effect: %s\n", a->job, s->jobs.scheduling);
+}
+
+static int run_all(struct session *s, const struct arguments *a, struct err *e) {
+    struct progress progress;
+    const struct load_settings settings = {
+        .seed = a->seed, .progress = progress_show, .context = &progress, .stop = progress_catch_interrupts()};
+    int64_t start = wall_clock();
+    int ret = 0;
+    if (a->precondition) {
+        progress_begin(&progress, "preconditioning");
+        ret = load_precondition(&s->jobs, s->drive, s->sim, &settings, &s->precondition, e);
+        progress_end(&progress);
+        start = wall_clock();
+    }
+    if (!ret) {
+        progress_begin(&progress, "running");
+        ret = load_run(&s->jobs, s->drive, s->sim, &settings, &s->result, e);
+        progress_end(&progress);
+    }
+    s->wall_ns = wall_clock() - start;
+    return ret;
+}
+
 static int session_run(struct session *s, const char *drive, const struct arguments *a, struct err *e) {
-    struct sim_config virtual_time = {.mode = SIM_VIRTUAL};
     char seed[64];
     struct config_overrides overrides = a->overrides;
     snprintf(seed, sizeof(seed), "drive.seed=%" PRIu64, a->seed);
@@ -96,24 +174,13 @@ static int session_run(struct session *s, const char *drive, const struct argume
     overrides.count++;
     if (a->json && outfile_open(&s->json, a->json, e))
         return err_prefix(e, "--json ");
-    if (job_file_read(&s->jobs, a->job, e) || config_load(&s->config, drive, &overrides, e))
+    if (read_jobs(s, a, e) || config_load(&s->config, drive, &overrides, e) || open_drive(s, a, e))
         return e->code;
-    s->sim = sim_new(&virtual_time, e);
-    if (s->sim)
-        s->drive = drive_open(&s->config.drive, "none", NULL, s->sim, e);
-    if (!s->drive)
-        return e->code ? e->code : -EIO;
-    for (unsigned i = 0; i < s->jobs.count; i++)
-        if (job_resolve(&s->jobs.job[i], s->drive->capacity, e))
-            return err_prefix(e, "%s: ", a->job);
-    if (s->jobs.notes[0])
-        fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
-    int64_t start = wall_clock();
-    int ret = load_run(&s->jobs, s->drive, s->sim, a->seed, &s->result, e);
-    s->wall_ns = wall_clock() - start;
-    return ret;
+    print_notes(s, a);
+    return run_all(s, a, e);
 }
 
+/* What the job does, then the rest of its options as they were given. */
 static void describe(const struct job *job, struct report_job_option *option) {
     unsigned n = 0;
 #define ADD(key, ...) (snprintf(option[n].value, sizeof(option[n].value), __VA_ARGS__), option[n++].name = (key))
@@ -124,18 +191,30 @@ static void describe(const struct job *job, struct report_job_option *option) {
     ADD("offset", "%" PRIu64, job->offset.bytes);
     ADD("size", "%" PRIu64, job->size.bytes);
     ADD("rwmixread", "%u", job->rwmixread);
-    if (job->runtime_ns)
-        ADD("runtime", "%" PRId64 "us", job->runtime_ns / 1000);
-    if (job->time_based)
-        ADD("time_based", "1");
-    if (job->number_ios)
-        ADD("number_ios", "%" PRIu64, job->number_ios);
-    if (job->norandommap)
-        ADD("norandommap", "1");
-    if (job->group_reporting)
-        ADD("group_reporting", "1");
+    for (unsigned i = 0; i < job->givens; i++) {
+        unsigned at = 0;
+        while (at < n && strcmp(option[at].name, job->given[i].name))
+            at++;
+        if (at < 7 || at == REPORT_JOB_OPTIONS - 1) /* resolved above; or full */
+            continue;
+        snprintf(option[at].value, sizeof(option[at].value), "%.63s", job->given[i].value);
+        option[at].name = job->given[i].name;
+        n += at == n;
+    }
 #undef ADD
     option[n].name = NULL;
+}
+
+/* What --precondition steady found; NULL without it. */
+static json_t *precondition_json(const struct precondition_result *p) {
+    if (!p->rounds)
+        return NULL;
+    json_t *rounds = json_array();
+    for (unsigned i = 0; i < p->rounds; i++)
+        json_array_append_new(rounds, json_real(p->iops[i]));
+    return json_pack("{s:b,s:i,s:f,s:f,s:f,s:I,s:I,s:o}", "steady", p->steady, "rounds", (int)p->rounds, "average_iops",
+                     p->average, "excursion_percent", p->excursion_percent, "slope_percent", p->slope_percent, "ios",
+                     (json_int_t)p->ios, "simulated_ns", (json_int_t)p->simulated_ns, "round_iops", rounds);
 }
 
 static int write_json(const struct report *report, struct outfile *out) {
@@ -157,7 +236,7 @@ static int print_report(struct session *s, const struct arguments *a) {
         goto out;
     for (unsigned i = 0; i < result->count; i++) {
         describe(result->job[i], options[i]);
-        iodepth[i] = result->job[i]->iodepth;
+        iodepth[i] = result->stat[i]->latency_depth ? result->stat[i]->latency_depth : result->job[i]->iodepth;
     }
     struct report report = {
         .drive = s->config.drive.name,
@@ -170,6 +249,7 @@ static int print_report(struct session *s, const struct arguments *a) {
         .simulated_ns = result->simulated_ns,
         .wall_ns = s->wall_ns,
         .reproducible = a->reproducible,
+        .precondition = precondition_json(&s->precondition),
         .drive_stats = drive_stats(s->drive),
         .config = opt_to_json(&s->config.set),
     };
@@ -181,6 +261,11 @@ static int print_report(struct session *s, const struct arguments *a) {
     for (unsigned i = 0; i < result->count && ret == CLI_OK; i++)
         if (result->stat[i]->first_error)
             ret = CLI_FAILED;
+    if (result->interrupted) {
+        fprintf(stderr, "drivelab: interrupted: the results are those of the part that was run\n");
+        ret = CLI_FAILED;
+    }
+    json_decref(report.precondition);
     json_decref(report.drive_stats);
     json_decref(report.config);
 out:
@@ -212,12 +297,18 @@ static int run_run(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_run = {
     .name = "run",
-    .synopsis = "DRIVE --job FILE.fio [-o section.key=value]... [--seed N] [--json FILE|-] [--reproducible]",
+    .synopsis =
+        "DRIVE --job FILE.fio [-o section.key=value]... [--set NAME=VALUE]... [--precondition none|steady] [--seed N] "
+        "[--json FILE|-] [--reproducible]",
     .summary = "run a fio job file against a drive in virtual time",
-    .options = "  --job FILE             fio job file; what is not supported is refused by line\n"
-               "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
-               "  --seed N               seed of the drive and of the jobs, default 1\n"
-               "  --json FILE            also write JSON, a superset of fio's; - : only JSON, to standard output\n"
-               "  --reproducible         leave out everything measured by the wall clock: same input, same bytes\n",
+    .options =
+        "  --job FILE             fio job file; what is not supported is refused by line\n"
+        "  --job-options          list the options of job files, as Markdown\n"
+        "  --set NAME=VALUE       option of a job file, over what the file says for every job\n"
+        "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
+        "  --precondition steady  first write the drive twice, then the first job's workload until it is steady\n"
+        "  --seed N               seed of the drive and of the jobs, default 1\n"
+        "  --json FILE            also write JSON, a superset of fio's; - : only JSON, to standard output\n"
+        "  --reproducible         leave out everything measured by the wall clock: same input, same bytes\n",
     .run = run_run,
 };

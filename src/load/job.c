@@ -1,293 +1,181 @@
 /*
- * fio job files, see job.h. Source of the syntax: fio(1), "JOB FILE FORMAT"
- * and "PARAMETER TYPES". The parser is small on purpose: one row an option.
+ * fio job files, see job.h. Source of the syntax: fio(1), "JOB FILE FORMAT".
  *
- * Simplified: no include files, no environment variables, no arithmetic.
+ * A section's options are collected and applied when it ends: kb_base first,
+ * then those of [global], then its own, then the command line's. So a job
+ * knows all its options, and messages name the line each came from.
+ *
+ * Simplified: no arithmetic in values; of fio's variables only ${NAME}, from
+ * the environment.
  */
 #include "load/job.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "load/job_int.h"
+#include "load/option.h"
 
 #define JOB_FILE_MAX (1u << 20)
 #define JOBS_MAX     1024
+#define GIVENS_MAX   4096
+#define LINE_MAX_    8192
 
-struct rw_row {
+/* A file being read, and who includes it. */
+struct source {
     const char *name;
-    bool random, read, write, trim;
+    bool includes; /* may include others */
+    unsigned line;
+    const struct source *parent;
 };
 
-static const struct rw_row rw_rows[] = {
-    {"read", false, true, false, false},     {"write", false, false, true, false},
-    {"trim", false, false, false, true},     {"randread", true, true, false, false},
-    {"randwrite", true, false, true, false}, {"randtrim", true, false, false, true},
-    {"rw", false, true, true, false},        {"readwrite", false, true, true, false},
-    {"randrw", true, true, true, false},     {0},
+struct givens {
+    struct job_given *list;
+    unsigned count;
 };
-
-const char *job_rw_name(const struct job *job) {
-    return rw_rows[job->rw].name;
-}
-
-/*
- * A number with fio's suffixes at its default kb_base=1024: k, kb, m, ... are
- * powers of 1024 and, the wrong way round but compatible, ki, kib, ... powers of 1000.
- */
-static int parse_kb(const char *text, const char *end, uint64_t *out) {
-    static const char units[] = "bkmgtp";
-    if (text == end || !isdigit((unsigned char)*text))
-        return -EINVAL;
-    char *unit;
-    errno = 0;
-    unsigned long long value = strtoull(text, &unit, 0);
-    if (errno || unit > end)
-        return -ERANGE;
-    unsigned power = 0, base = 1024;
-    if (unit < end) {
-        const char *u = strchr(units, tolower((unsigned char)*unit));
-        if (!u || !*u)
-            return -EINVAL;
-        power = (unsigned)(u - units);
-        unit++;
-        if (power && unit < end && tolower((unsigned char)*unit) == 'i') {
-            base = 1000;
-            unit++;
-        }
-        if (power && unit < end && tolower((unsigned char)*unit) == 'b')
-            unit++;
-    }
-    if (unit != end)
-        return -EINVAL;
-    for (; power; power--)
-        if (__builtin_mul_overflow(value, base, &value))
-            return -ERANGE;
-    *out = value;
-    return 0;
-}
-
-static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out) {
-    uint64_t value;
-    if (parse_kb(text, text + strlen(text), &value) || value < min || value > max)
-        return -EINVAL;
-    *out = value;
-    return 0;
-}
-
-static int set_rw(struct job *job, const char *value, struct err *e) {
-    for (int i = 0; rw_rows[i].name; i++)
-        if (!strcmp(value, rw_rows[i].name)) {
-            job->rw = i;
-            return 0;
-        }
-    char names[160] = "";
-    for (int i = 0; rw_rows[i].name; i++)
-        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "", rw_rows[i].name);
-    return err_set(e, EINVAL, "rw=%s is not supported; allowed: %s", value, names);
-}
-
-/* "4k" for all directions, or "read,write,trim"; a missing later one repeats the one before. */
-static int set_bs(struct job *job, const char *value, struct err *e) {
-    const char *at = value;
-    uint64_t bs = 0;
-    for (int d = 0; d < RUN_DIRS; d++) {
-        if (at) {
-            const char *comma = strchr(at, ',');
-            const char *end = comma ? comma : at + strlen(at);
-            if (parse_kb(at, end, &bs) || bs < 512 || bs > 64 << 20 || bs % 512)
-                return err_set(e, EINVAL, "bs=%s: block sizes are multiples of 512 from 512 to 64m", value);
-            at = comma ? comma + 1 : NULL;
-        }
-        job->bs[d] = bs;
-    }
-    return at ? err_set(e, EINVAL, "bs=%s: at most three values (read,write,trim)", value) : 0;
-}
-
-static int set_unsigned(unsigned *field, const char *key, const char *value, unsigned min, unsigned max,
-                        struct err *e) {
-    uint64_t number;
-    if (parse_number(value, min, max, &number))
-        return err_set(e, EINVAL, "%s=%s: a number from %u to %u", key, value, min, max);
-    *field = (unsigned)number;
-    return 0;
-}
-
-static int set_iodepth(struct job *job, const char *value, struct err *e) {
-    return set_unsigned(&job->iodepth, "iodepth", value, 1, 65536, e);
-}
-
-static int set_numjobs(struct job *job, const char *value, struct err *e) {
-    return set_unsigned(&job->numjobs, "numjobs", value, 1, JOBS_MAX, e);
-}
-
-static int set_rwmixread(struct job *job, const char *value, struct err *e) {
-    return set_unsigned(&job->rwmixread, "rwmixread", value, 0, 100, e);
-}
-
-static int set_rwmixwrite(struct job *job, const char *value, struct err *e) {
-    if (set_unsigned(&job->rwmixread, "rwmixwrite", value, 0, 100, e))
-        return -EINVAL;
-    job->rwmixread = 100 - job->rwmixread;
-    return 0;
-}
-
-static int set_extent(struct job_extent *extent, const char *key, const char *value, unsigned min_percent,
-                      struct err *e) {
-    size_t len = strlen(value);
-    uint64_t number;
-    if (len && value[len - 1] == '%') {
-        if (parse_kb(value, value + len - 1, &number) || number < min_percent || number > 100)
-            return err_set(e, EINVAL, "%s=%s: a percentage from %u%% to 100%%", key, value, min_percent);
-        *extent = (struct job_extent){.percent = (unsigned)number};
-        return 0;
-    }
-    if (parse_number(value, 0, UINT64_MAX, &number))
-        return err_set(e, EINVAL, "%s=%s: a size such as 4096, 512k, 10m, 2g, or a percentage of the drive", key,
-                       value);
-    *extent = (struct job_extent){.bytes = number};
-    return 0;
-}
-
-static int set_size(struct job *job, const char *value, struct err *e) {
-    return set_extent(&job->size, "size", value, 1, e);
-}
-
-static int set_offset(struct job *job, const char *value, struct err *e) {
-    return set_extent(&job->offset, "offset", value, 0, e);
-}
-
-/* fio's time: seconds unless a unit follows. */
-static int set_runtime(struct job *job, const char *value, struct err *e) {
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = {{"", 1e9},   {"s", 1e9},    {"sec", 1e9}, {"ms", 1e6},   {"msec", 1e6},
-                 {"us", 1e3}, {"usec", 1e3}, {"m", 60e9},  {"h", 3600e9}, {"d", 86400e9}};
-    char *unit;
-    double number = strtod(value, &unit);
-    for (unsigned i = 0; unit != value && i < sizeof(units) / sizeof(units[0]); i++)
-        if (!strcmp(unit, units[i].unit) && number >= 0 && number * units[i].ns <= 1e18) {
-            job->runtime_ns = (int64_t)(number * units[i].ns);
-            return 0;
-        }
-    return err_set(e, EINVAL, "runtime=%s: a time such as 30, 30s, 500ms, 5m, 1h", value);
-}
-
-static int set_flag(bool *field, const char *key, const char *value, struct err *e) {
-    if (!*value || !strcmp(value, "1"))
-        *field = true;
-    else if (!strcmp(value, "0"))
-        *field = false;
-    else
-        return err_set(e, EINVAL, "%s=%s: 0 or 1", key, value);
-    return 0;
-}
-
-static int set_time_based(struct job *job, const char *value, struct err *e) {
-    return set_flag(&job->time_based, "time_based", value, e);
-}
-
-static int set_norandommap(struct job *job, const char *value, struct err *e) {
-    return set_flag(&job->norandommap, "norandommap", value, e);
-}
-
-static int set_group_reporting(struct job *job, const char *value, struct err *e) {
-    return set_flag(&job->group_reporting, "group_reporting", value, e);
-}
-
-static int set_number_ios(struct job *job, const char *value, struct err *e) {
-    if (parse_number(value, 1, UINT64_MAX, &job->number_ios))
-        return err_set(e, EINVAL, "number_ios=%s: a number from 1", value);
-    return 0;
-}
-
-static int set_randseed(struct job *job, const char *value, struct err *e) {
-    if (parse_number(value, 0, UINT64_MAX, &job->randseed))
-        return err_set(e, EINVAL, "randseed=%s: a number", value);
-    return 0;
-}
-
-static const struct job_option {
-    const char *name;
-    int (*set)(struct job *, const char *value, struct err *); /* NULL: accepted, has no meaning here */
-} job_options[] = {
-    {"rw", set_rw},
-    {"readwrite", set_rw},
-    {"bs", set_bs},
-    {"blocksize", set_bs},
-    {"iodepth", set_iodepth},
-    {"numjobs", set_numjobs},
-    {"size", set_size},
-    {"offset", set_offset},
-    {"runtime", set_runtime},
-    {"time_based", set_time_based},
-    {"number_ios", set_number_ios},
-    {"rwmixread", set_rwmixread},
-    {"rwmixwrite", set_rwmixwrite},
-    {"norandommap", set_norandommap},
-    {"randseed", set_randseed},
-    {"group_reporting", set_group_reporting},
-    {"ioengine", NULL},
-    {"direct", NULL},
-    {"filename", NULL},
-    {"thread", NULL},
-    {0},
-};
-
-static void note(struct job_file *jobs, const char *name) {
-    char quoted[40];
-    snprintf(quoted, sizeof(quoted), "%s ", name);
-    size_t used = strlen(jobs->notes);
-    if (!strstr(jobs->notes, quoted) && used + strlen(quoted) < sizeof(jobs->notes))
-        strcpy(jobs->notes + used, quoted);
-}
-
-static int set_option(struct job_file *jobs, struct job *job, const char *name, const char *value, struct err *e) {
-    for (const struct job_option *o = job_options; o->name; o++) {
-        if (strcmp(o->name, name))
-            continue;
-        if (o->set)
-            return o->set(job, value, e);
-        note(jobs, name);
-        return 0;
-    }
-    char names[400] = "";
-    for (const struct job_option *o = job_options; o->name; o++)
-        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", o == job_options ? "" : ", ", o->name);
-    return err_set(e, EINVAL, "option \"%s\" is not supported; supported: %s", name, names);
-}
-
-static void job_defaults(struct job *job) {
-    *job = (struct job){.bs = {4096, 4096, 4096}, .iodepth = 1, .numjobs = 1, .rwmixread = 50};
-}
 
 /* What the parser carries from line to line. */
 struct parser {
     struct job_file *jobs;
-    struct job global;
-    struct job *current; /* section being filled; NULL before the first */
+    const struct job_overrides *overrides;
+    struct givens global, own;
+    bool any, in_global;
+    char name[64]; /* of the section being read */
 };
 
-static int open_section(struct parser *p, char *line, struct err *e) {
+static void note(char *notes, size_t size, const char *name) {
+    char quoted[40];
+    snprintf(quoted, sizeof(quoted), "%s ", name);
+    size_t used = strlen(notes);
+    for (const char *at = notes; (at = strstr(at, quoted)); at++)
+        if (at == notes || at[-1] == ' ')
+            return;
+    if (used + strlen(quoted) < size)
+        strcpy(notes + used, quoted);
+}
+
+static void take_note(struct job_file *jobs, const struct job_option *o) {
+    static const char *const schedulers[] = {"prio", "prioclass", "nice", "cgroup", "cgroup_weight"};
+    if (o->type == JOB_NOTED)
+        note(jobs->notes, sizeof(jobs->notes), o->name);
+    for (unsigned i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++)
+        if (!strcmp(o->name, schedulers[i]))
+            note(jobs->scheduling, sizeof(jobs->scheduling), o->name);
+}
+
+static void givens_release(struct givens *g) {
+    for (unsigned i = 0; i < g->count; i++) {
+        free(g->list[i].name);
+        free(g->list[i].value);
+    }
+    free(g->list);
+    *g = (struct givens){0};
+}
+
+static int givens_add(struct givens *g, const char *name, const char *value, const char *file, unsigned line,
+                      struct err *e) {
+    if (g->count == GIVENS_MAX)
+        return err_set(e, E2BIG, "more than %d options in a section", GIVENS_MAX);
+    struct job_given *grown = realloc(g->list, (g->count + 1) * sizeof(*grown));
+    if (!grown)
+        return err_set(e, ENOMEM, "no memory for another option");
+    g->list = grown;
+    struct job_given *new = &grown[g->count];
+    *new = (struct job_given){.name = strdup(name), .value = strdup(value), .file = file, .line = line};
+    if (!new->name || !new->value) {
+        free(new->name);
+        free(new->value);
+        return err_set(e, ENOMEM, "no memory for another option");
+    }
+    g->count++;
+    return 0;
+}
+
+static int givens_copy(struct givens *to, const struct givens *from, struct err *e) {
+    for (unsigned i = 0; i < from->count; i++) {
+        const struct job_given *g = &from->list[i];
+        if (givens_add(to, g->name, g->value, g->file, g->line, e))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int apply_one(struct job_file *jobs, struct job *job, const struct job_given *g, struct err *e) {
+    const struct job_option *o = job_option_find(g->name);
+    int ret = o ? job_option_set(job, o, g->value, e) : job_option_unknown(g->name, e);
+    if (ret)
+        return g->line ? err_prefix(e, "%s:%u: ", g->file, g->line) : err_prefix(e, "%s: ", g->file);
+    take_note(jobs, o);
+    return 0;
+}
+
+static int apply(struct job_file *jobs, struct job *job, struct err *e) {
+    for (int units = 1; units >= 0; units--)
+        for (unsigned i = 0; i < job->givens; i++)
+            if ((units == 1) == !strcmp(job->given[i].name, "kb_base") && apply_one(jobs, job, &job->given[i], e))
+                return -EINVAL;
+    return 0;
+}
+
+static int add_overrides(const struct parser *p, struct givens *g, struct err *e) {
+    for (unsigned i = 0; p->overrides && i < p->overrides->count; i++) {
+        const char *text = p->overrides->text[i], *equals = strchr(text, '=');
+        char name[64];
+        size_t len = equals ? (size_t)(equals - text) : strlen(text);
+        if (len >= sizeof(name))
+            return err_set(e, EINVAL, "--set %.100s: name=value is wanted", text);
+        memcpy(name, text, len);
+        name[len] = 0;
+        if (givens_add(g, name, equals ? equals + 1 : "", "--set", 0, e))
+            return e->code;
+    }
+    return 0;
+}
+
+/* The section that ends here becomes a job. */
+static int close_section(struct parser *p, struct err *e) {
+    if (!p->any || p->in_global)
+        return 0;
+    struct givens all = {0};
+    int ret = givens_copy(&all, &p->global, e);
+    if (!ret)
+        ret = givens_copy(&all, &p->own, e);
+    if (!ret)
+        ret = add_overrides(p, &all, e);
+    if (!ret && p->jobs->count == JOBS_MAX)
+        ret = err_set(e, EINVAL, "more than %d jobs", JOBS_MAX);
+    struct job *grown = ret ? NULL : realloc(p->jobs->job, (p->jobs->count + 1) * sizeof(*grown));
+    if (!grown) {
+        givens_release(&all);
+        return ret ? ret : err_set(e, ENOMEM, "no memory for another job");
+    }
+    struct job *job = &grown[p->jobs->count++];
+    p->jobs->job = grown;
+    job_defaults(job);
+    memcpy(job->name, p->name, sizeof(job->name));
+    job->given = all.list;
+    job->givens = all.count;
+    job->globals = p->global.count;
+    givens_release(&p->own);
+    ret = apply(p->jobs, job, e);
+    return ret ? ret : job_finish(p->jobs, job, e);
+}
+
+static int open_section(struct parser *p, char *line, const struct source *s, struct err *e) {
     char *close = strchr(line, ']');
     if (!close || close == line + 1)
-        return err_set(e, EINVAL, "section header is not of the form [name]");
+        return err_set(e, EINVAL, "%s:%u: section header is not of the form [name]", s->name, s->line);
     *close = 0;
-    if (!strcmp(line + 1, "global")) {
-        p->current = &p->global;
-        return 0;
-    }
-    if (p->jobs->count == JOBS_MAX)
-        return err_set(e, EINVAL, "more than %d jobs", JOBS_MAX);
-    struct job *grown = realloc(p->jobs->job, (p->jobs->count + 1) * sizeof(*grown));
-    if (!grown)
-        return err_set(e, ENOMEM, "no memory for another job");
-    p->jobs->job = grown;
-    p->current = &grown[p->jobs->count++];
-    *p->current = p->global;
-    snprintf(p->current->name, sizeof(p->current->name), "%s", line + 1);
+    if (close_section(p, e))
+        return e->code;
+    p->any = true;
+    p->in_global = !strcmp(line + 1, "global");
+    snprintf(p->name, sizeof(p->name), "%s", line + 1);
     return 0;
 }
 
@@ -301,118 +189,212 @@ static char *trim(char *text) {
     return text;
 }
 
-static int parse_line(struct parser *p, char *line, struct err *e) {
+/* A comment after white space ends the line, too. */
+static void cut_comment(char *line) {
+    for (char *at = line; *at; at++)
+        if ((*at == ';' || *at == '#') && at > line && isspace((unsigned char)at[-1])) {
+            *at = 0;
+            return;
+        }
+}
+
+/* ${NAME} becomes the variable's value. */
+static int expand(char *line, const struct source *s, struct err *e) {
+    for (char *at = line; (at = strstr(at, "${"));) {
+        char *close = strchr(at, '}');
+        if (!close)
+            return err_set(e, EINVAL, "%s:%u: ${ without }", s->name, s->line);
+        *close = 0;
+        const char *value = getenv(at + 2);
+        if (!value)
+            return err_set(e, EINVAL, "%s:%u: there is no environment variable \"%.100s\"", s->name, s->line, at + 2);
+        size_t len = strlen(value), rest = strlen(close + 1) + 1;
+        if ((size_t)(at - line) + len + rest > LINE_MAX_)
+            return err_set(e, EINVAL, "%s:%u: too long with its variables", s->name, s->line);
+        memmove(at + len, close + 1, rest);
+        memcpy(at, value, len);
+        at += len;
+    }
+    return 0;
+}
+
+static int include_file(struct parser *p, const char *path, const struct source *s, struct err *e);
+
+static int parse_line(struct parser *p, char *line, const struct source *s, struct err *e) {
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
+    cut_comment(line);
+    if (expand(line, s, e))
+        return e->code;
+    line = trim(line);
     if (*line == '[')
-        return open_section(p, line, e);
-    if (!p->current)
-        return err_set(e, EINVAL, "option before the first [section]");
+        return open_section(p, line, s, e);
+    if (!strncmp(line, "include", 7) && isspace((unsigned char)line[7]))
+        return include_file(p, trim(line + 7), s, e);
+    if (!p->any)
+        return err_set(e, EINVAL, "%s:%u: option before the first [section]", s->name, s->line);
     char *value = strchr(line, '=');
     if (value)
         *value++ = 0;
-    return set_option(p->jobs, p->current, trim(line), value ? trim(value) : "", e);
+    const char *name = trim(line);
+    if (!job_option_find(name)) {
+        job_option_unknown(name, e);
+        return err_prefix(e, "%s:%u: ", s->name, s->line);
+    }
+    if (givens_add(p->in_global ? &p->global : &p->own, name, value ? trim(value) : "", s->name, s->line, e))
+        return err_prefix(e, "%s:%u: ", s->name, s->line);
+    return 0;
 }
 
-/* What rw and the other options mean together. */
-static int finish_job(struct job *job, struct err *e) {
-    const struct rw_row *rw = &rw_rows[job->rw];
-    job->random = rw->random;
-    job->trim = rw->trim;
-    job->read_percent = rw->read && rw->write ? job->rwmixread : rw->read ? 100 : 0;
-    if (job->time_based && !job->runtime_ns)
-        return err_set(e, EINVAL, "job \"%s\": time_based needs a runtime", job->name);
-    if (rw->read && rw->write && job->bs[RUN_READ] != job->bs[RUN_WRITE] && job->random && !job->norandommap)
-        return err_set(e, EINVAL, "job \"%s\": different block sizes for reads and writes need norandommap", job->name);
-    return 0;
+/* The lines of one file. */
+static int parse_text(struct parser *p, struct source *s, const char *text, size_t len, struct err *e) {
+    char *line = malloc(LINE_MAX_);
+    int ret = line ? 0 : err_set(e, ENOMEM, "%s: no memory", s->name);
+    for (size_t at = 0; !ret && at < len;) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        size_t n = newline ? (size_t)(newline - text) - at : len - at;
+        s->line++;
+        if (n >= LINE_MAX_) {
+            ret = err_set(e, EINVAL, "%s:%u: line is longer than %d characters", s->name, s->line, LINE_MAX_ - 1);
+            break;
+        }
+        memcpy(line, text + at, n);
+        line[n] = 0;
+        if (strlen(line) != n)
+            ret = err_set(e, EINVAL, "%s:%u: NUL byte in the line", s->name, s->line);
+        else
+            ret = parse_line(p, line, s, e);
+        at += n + 1;
+    }
+    free(line);
+    return ret;
+}
+
+/* A whole file, to be freed; NULL with `e` filled. */
+static char *slurp(const char *path, size_t *len, struct err *e) {
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        err_set(e, errno, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    char *text = malloc(JOB_FILE_MAX + 1);
+    *len = text ? fread(text, 1, JOB_FILE_MAX + 1, file) : 0;
+    int code = !text ? ENOMEM : ferror(file) ? EIO : *len > JOB_FILE_MAX ? EFBIG : 0;
+    fclose(file);
+    if (!code)
+        return text;
+    free(text);
+    if (code == ENOMEM)
+        err_set(e, ENOMEM, "%s: no memory", path);
+    else if (code == EIO)
+        err_set(e, EIO, "%s: cannot be read (is it a directory?)", path);
+    else
+        err_set(e, EFBIG, "%s: larger than %u bytes; not a job file", path, JOB_FILE_MAX);
+    return NULL;
+}
+
+/* The path as the job file's own, so that messages can name it later. */
+static const char *keep_name(struct job_file *jobs, const char *path, struct err *e) {
+    if (jobs->files == JOB_FILES_MAX) {
+        err_set(e, E2BIG, "more than %d included files", JOB_FILES_MAX);
+        return NULL;
+    }
+    char *name = strdup(path);
+    if (!name)
+        err_set(e, ENOMEM, "%s: no memory", path);
+    else
+        jobs->file[jobs->files++] = name;
+    return name;
+}
+
+static int parse_file(struct parser *p, const char *path, const struct source *parent, struct err *e) {
+    size_t len;
+    const char *name = keep_name(p->jobs, path, e);
+    char *text = name ? slurp(path, &len, e) : NULL;
+    if (!text)
+        return parent ? err_prefix(e, "%s:%u: ", parent->name, parent->line) : e->code;
+    struct source s = {.name = name, .includes = true, .parent = parent};
+    int ret = parse_text(p, &s, text, len, e);
+    free(text);
+    return ret;
+}
+
+/* The including files, outermost first, as "a.fio includes b.fio includes ". */
+static void chain(const struct source *s, char *text, size_t size) {
+    if (s->parent)
+        chain(s->parent, text, size);
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s includes ", s->name);
+}
+
+/* As fio: from the working folder or else from the including file's. */
+static void locate(const char *path, const struct source *s, char *found, size_t size) {
+    char copy[1024];
+    snprintf(found, size, "%s", path);
+    if (path[0] == '/' || !access(path, F_OK))
+        return;
+    snprintf(copy, sizeof(copy), "%s", s->name);
+    snprintf(found, size, "%s/%s", dirname(copy), path);
+    if (access(found, F_OK))
+        snprintf(found, size, "%s", path);
+}
+
+static int include_file(struct parser *p, const char *path, const struct source *s, struct err *e) {
+    char found[2048], text[1024] = "";
+    if (!s->includes || !*path)
+        return err_set(e, EINVAL, "%s:%u: include %s: %s", s->name, s->line, path,
+                       *path ? "only files may include others" : "a file is to be named");
+    locate(path, s, found, sizeof(found));
+    for (const struct source *at = s; at; at = at->parent)
+        if (!strcmp(at->name, found)) {
+            chain(s, text, sizeof(text));
+            return err_set(e, ELOOP, "%s:%u: include %s: it includes itself: %s%s", s->name, s->line, path, text,
+                           found);
+        }
+    return parse_file(p, found, s, e);
+}
+
+static int finish_file(struct parser *p, const char *name, int ret, struct err *e) {
+    if (!ret)
+        ret = close_section(p, e);
+    givens_release(&p->global);
+    givens_release(&p->own);
+    if (ret)
+        return ret;
+    return p->jobs->count ? 0 : err_set(e, EINVAL, "%s: no job section; a job file needs at least [name]", name);
 }
 
 int job_file_parse(struct job_file *jobs, const char *name, const char *text, unsigned long len, struct err *e) {
     *jobs = (struct job_file){0};
     struct parser p = {.jobs = jobs};
-    job_defaults(&p.global);
-    char line[1024];
-    unsigned number = 0;
-    for (unsigned long at = 0; at < len;) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        unsigned long n = newline ? (unsigned long)(newline - text) - at : len - at;
-        number++;
-        if (n >= sizeof(line))
-            return err_set(e, EINVAL, "%s:%u: line is longer than %zu characters", name, number, sizeof(line) - 1);
-        memcpy(line, text + at, n);
-        line[n] = 0;
-        if (strlen(line) != n)
-            return err_set(e, EINVAL, "%s:%u: NUL byte in the line", name, number);
-        if (parse_line(&p, line, e))
-            return err_prefix(e, "%s:%u: ", name, number);
-        at += n + 1;
-    }
-    if (!jobs->count)
-        return err_set(e, EINVAL, "%s: no job section; a job file needs at least [name]", name);
-    for (unsigned i = 0; i < jobs->count; i++)
-        if (finish_job(&jobs->job[i], e))
-            return err_prefix(e, "%s: ", name);
-    return 0;
+    struct source s = {.name = keep_name(jobs, name, e)};
+    return finish_file(&p, name, s.name ? parse_text(&p, &s, text, len, e) : -ENOMEM, e);
 }
 
-int job_file_read(struct job_file *jobs, const char *path, struct err *e) {
+int job_file_read(struct job_file *jobs, const char *path, const struct job_overrides *overrides, struct err *e) {
     *jobs = (struct job_file){0};
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return err_set(e, errno, "%s: %s", path, strerror(errno));
-    char *text = malloc(JOB_FILE_MAX + 1);
-    size_t len = text ? fread(text, 1, JOB_FILE_MAX + 1, file) : 0;
-    int ret;
-    if (!text)
-        ret = err_set(e, ENOMEM, "%s: no memory", path);
-    else if (ferror(file))
-        ret = err_set(e, EIO, "%s: cannot be read (is it a directory?)", path);
-    else if (len > JOB_FILE_MAX)
-        ret = err_set(e, EFBIG, "%s: larger than %u bytes; not a job file", path, JOB_FILE_MAX);
-    else
-        ret = job_file_parse(jobs, path, text, len, e);
-    free(text);
-    fclose(file);
-    return ret;
+    struct parser p = {.jobs = jobs, .overrides = overrides};
+    return finish_file(&p, path, parse_file(&p, path, NULL, e), e);
+}
+
+static void job_release(struct job *job) {
+    for (unsigned i = 0; i < job->givens; i++) {
+        free(job->given[i].name);
+        free(job->given[i].value);
+    }
+    free(job->given);
+    for (int d = 0; d < RUN_DIRS; d++) {
+        free(job->bssplit[d].share);
+        free(job->zoned[d].share);
+    }
 }
 
 void job_file_release(struct job_file *jobs) {
+    for (unsigned i = 0; i < jobs->count; i++)
+        job_release(&jobs->job[i]);
+    for (unsigned i = 0; i < jobs->files; i++)
+        free(jobs->file[i]);
     free(jobs->job);
     *jobs = (struct job_file){0};
-}
-
-static uint64_t extent_bytes(const struct job_extent *extent, uint64_t capacity) {
-    return extent->percent ? (uint64_t)((unsigned __int128)capacity * extent->percent / 100) : extent->bytes;
-}
-
-int job_resolve(struct job *job, uint64_t capacity, struct err *e) {
-    uint64_t largest = 0;
-    for (int d = 0; d < RUN_DIRS; d++)
-        if (job->bs[d] > largest)
-            largest = job->bs[d];
-    /* fio aligns a percentage to the block size; so do plain offsets that the drive could not address otherwise. */
-    uint64_t offset = extent_bytes(&job->offset, capacity);
-    if (job->offset.percent)
-        offset -= offset % largest;
-    if (offset % 512)
-        return err_set(e, EINVAL, "job \"%s\": offset %llu is not a multiple of 512", job->name,
-                       (unsigned long long)offset);
-    if (offset >= capacity)
-        return err_set(e, EINVAL, "job \"%s\": offset %llu is beyond the drive's %llu bytes", job->name,
-                       (unsigned long long)offset, (unsigned long long)capacity);
-    uint64_t size = extent_bytes(&job->size, capacity);
-    if (!size)
-        size = capacity - offset;
-    if (size > capacity - offset && job->size.percent)
-        size = capacity - offset;
-    if (size > capacity - offset)
-        return err_set(e, EINVAL, "job \"%s\": offset %llu + size %llu is beyond the drive's %llu bytes", job->name,
-                       (unsigned long long)offset, (unsigned long long)size, (unsigned long long)capacity);
-    if (size < largest)
-        return err_set(e, EINVAL, "job \"%s\": size %llu is smaller than one block of %llu bytes", job->name,
-                       (unsigned long long)size, (unsigned long long)largest);
-    job->offset = (struct job_extent){.bytes = offset};
-    job->size = (struct job_extent){.bytes = size};
-    return 0;
 }

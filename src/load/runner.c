@@ -1,195 +1,152 @@
 /*
- * The job runner, see runner.h.
+ * A run: which jobs start when, which end which, and collecting their results;
+ * see runner.h. What a single instance does is in worker.c.
  *
- * A job instance ("worker") issues whenever one of its slots is free, so
- * requests are handed over the moment they are wanted: slat is 0 unless the
- * issuing rate is limited. As in fio, the first failed request ends its job.
+ * Stages: a stonewall begins a new one, and a stage starts when all before it
+ * are done. Groups, for reporting and exitall: a stonewall or new_group begins
+ * a new one.
  */
 #include "load/runner.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/permutation.h"
+#include "load/runner_int.h"
 
-#define STILL_IOS (1 << 20) /* so many at one moment: time does not pass */
+/* Whether an earlier job keeps this one from starting. */
+static bool must_wait(const struct run *run, const struct worker *w) {
+    for (unsigned i = 0; i < run->count; i++) {
+        const struct worker *other = &run->workers[i];
+        if (other->state == WORKER_DONE)
+            continue;
+        if (other->stage < w->stage ||
+            (w->job->wait_for[0] && other->section < w->section && !strcmp(other->job->name, w->job->wait_for)))
+            return true;
+    }
+    return false;
+}
 
-struct worker;
+static bool scheduled(const struct worker *w) {
+    return w->state != WORKER_WAITING || sim_event_pending(&w->begin);
+}
 
-struct slot {
-    struct io io;
-    struct worker *worker;
-    enum run_dir dir;
-};
+/* Start what nothing keeps from it any more. */
+static void start_ready(struct run *run) {
+    for (unsigned i = 0; i < run->count && run->active; i++) {
+        struct worker *w = &run->workers[i];
+        if (!scheduled(w) && !must_wait(run, w))
+            worker_start(w);
+    }
+}
 
-struct worker {
-    const struct job *job;
-    struct drive *drive;
-    struct sim *sim;
-    struct run_stat *stat;
-    struct rng rng;
-    struct permutation order;
-    uint64_t blocks, block_bytes; /* the region in units of the random order */
-    uint64_t position[RUN_DIRS];  /* sequential: next byte, relative to the region */
-    uint64_t bytes_left, ios_left;
-    int64_t stop_ns;
-    int64_t passed_ns; /* when `passed` was last 0 */
-    unsigned passed;   /* requests of a time-based job since then */
-    unsigned inflight;
-    bool stopped;
-    unsigned *active; /* workers still running; the last one stops the loop */
-    struct slot *slot;
-};
+/* A worker that has not begun is done at once. */
+static void end_early(struct worker *w) {
+    if (w->state == WORKER_RUNNING) {
+        worker_stop(w);
+        worker_pump(w);
+    } else if (w->state == WORKER_WAITING) {
+        sim_cancel(w->sim, &w->begin);
+        w->state = WORKER_DONE;
+        run_stat_init(w->stat, w->job->name, w->group, sim_now(w->sim));
+        run_stat_finish(w->stat, sim_now(w->sim));
+        w->run->active--;
+    }
+}
 
-static enum run_dir pick_direction(struct worker *w) {
+static void end_others(struct worker *w) {
+    struct run *run = w->run;
+    for (unsigned i = 0; i < run->count; i++) {
+        struct worker *other = &run->workers[i];
+        bool in_group = other->group == w->group, running = other->state == WORKER_RUNNING;
+        bool meant = w->job->exit_what == JOB_EXIT_ALL || (w->job->exit_what == JOB_EXIT_GROUP ? in_group : running);
+        if (other != w && meant && other->state != WORKER_DONE && !other->stopped)
+            end_early(other);
+    }
+}
+
+void run_worker_done(struct worker *w) {
+    struct run *run = w->run;
+    run->active--;
+    if (w->job->exitall || (w->job->exitall_on_error && w->stat->first_error))
+        end_others(w);
+    start_ready(run);
+    if (!run->active && run->looping)
+        sim_stop(run->sim);
+}
+
+static void halt_fired(struct sim_event *event) {
+    struct run *run = (struct run *)((char *)event - offsetof(struct run, halt));
+    for (unsigned i = 0; i < run->count; i++)
+        end_early(&run->workers[i]);
+    if (!run->active)
+        sim_stop(run->sim);
+}
+
+/* Not from inside a worker's own business: by an event. */
+static void halt(struct run *run) {
+    run->interrupted = true;
+    if (!sim_event_pending(&run->halt))
+        sim_schedule(run->sim, &run->halt, sim_now(run->sim));
+}
+
+void run_fail(struct run *run, int failure) {
+    if (!run->failure)
+        run->failure = failure;
+    halt(run);
+}
+
+/* Share of its work that a worker has done. */
+static double worker_progress(const struct worker *w, int64_t now) {
     const struct job *job = w->job;
-    if (job->trim)
-        return RUN_TRIM;
-    if (job->read_percent == 100)
-        return RUN_READ;
-    return rng_below(&w->rng, 100) < job->read_percent ? RUN_READ : RUN_WRITE;
+    double done = 0, part;
+    if (w->state == WORKER_DONE)
+        return 1;
+    if (w->state == WORKER_WAITING)
+        return 0;
+    if (job->runtime_ns)
+        done = (double)(now - w->start_ns) / (double)(job->ramp_ns + job->runtime_ns);
+    if (job->time_based || w->trace)
+        return done;
+    part = 1 - (double)w->bytes_left / (double)w->bytes_limit;
+    if (job->number_ios && 1 - (double)w->ios_left / (double)job->number_ios > part)
+        part = 1 - (double)w->ios_left / (double)job->number_ios;
+    part = (part + (double)(job->loops - w->loops_left)) / job->loops;
+    return part > done ? part : done;
 }
 
-/* Next offset, relative to the region. */
-static uint64_t pick_random(struct worker *w) {
-    uint64_t block = 0;
-    if (w->job->norandommap) {
-        block = rng_below(&w->rng, w->blocks);
-    } else if (!permutation_next(&w->order, &block)) {
-        permutation_init(&w->order, w->blocks, &w->rng); /* another pass, in another order */
-        permutation_next(&w->order, &block);
-    }
-    return block * w->block_bytes;
+static bool unknown_end(const struct worker *w) {
+    return w->trace && !w->job->runtime_ns;
 }
 
-static uint64_t pick_sequential(struct worker *w, enum run_dir dir) {
-    uint64_t at = w->position[dir], bs = w->job->bs[dir];
-    if (bs > w->job->size.bytes - at)
-        at = 0;
-    w->position[dir] = at + bs;
-    return at;
-}
-
-/* A drive without latency and bandwidth limit would keep a time-based job busy at one moment for ever. */
-static bool stands_still(struct worker *w) {
-    if (++w->passed < STILL_IOS)
-        return false;
-    bool still = sim_now(w->sim) == w->passed_ns;
-    w->passed = 0;
-    w->passed_ns = sim_now(w->sim);
-    if (still && !w->stat->first_error) {
-        w->stat->first_error = IO_INTERNAL_ERROR;
-        snprintf(w->stat->error_text, sizeof(w->stat->error_text),
-                 "time_based: %d requests took no time at all, so the runtime would never be over; give the drive a "
-                 "latency or a bandwidth, or the job a size",
-                 STILL_IOS);
-    }
-    w->stopped = w->stopped || still;
-    return still;
-}
-
-static bool exhausted(struct worker *w) {
-    if (w->stopped || !w->ios_left || sim_now(w->sim) >= w->stop_ns)
-        return true;
-    return w->job->time_based ? stands_still(w) : !w->bytes_left;
-}
-
-static void slot_done(struct io *io);
-
-static void issue(struct worker *w, struct slot *slot) {
-    static const uint8_t op[RUN_DIRS] = {IO_READ, IO_WRITE, IO_TRIM};
-    struct io *io = &slot->io;
-    slot->dir = pick_direction(w);
-    uint64_t offset = w->job->random ? pick_random(w) : pick_sequential(w, slot->dir);
-    io->op = op[slot->dir];
-    io->flags = IO_NO_DATA;
-    io->offset = w->job->offset.bytes + offset;
-    io->bytes = w->job->bs[slot->dir];
-    io->done = slot_done;
-    w->ios_left--;
-    w->bytes_left -= io->bytes < w->bytes_left ? io->bytes : w->bytes_left;
-    w->inflight++;
-    run_stat_submit(w->stat, w->inflight);
-    drive_submit(w->drive, io);
-}
-
-static void record_error(struct worker *w, struct slot *slot) {
-    struct run_stat *s = w->stat;
-    s->dir[slot->dir].errors++;
-    w->stopped = true;
-    if (s->first_error)
+void run_tick(struct run *run) {
+    const struct load_settings *s = run->settings;
+    struct load_progress p = {.simulated_ns = sim_now(run->sim) - run->start_ns};
+    run->tick = RUN_TICK;
+    if (s->stop && *s->stop)
+        halt(run);
+    if (!s->progress)
         return;
-    s->first_error = slot->io.status;
-    snprintf(s->error_text, sizeof(s->error_text), "%s", slot->io.reason ? slot->io.reason : "no reason given");
-}
-
-static void worker_end(struct worker *w) {
-    run_stat_finish(w->stat, sim_now(w->sim));
-    if (--*w->active == 0)
-        sim_stop(w->sim);
-}
-
-static void slot_done(struct io *io) {
-    struct slot *slot = (struct slot *)io;
-    struct worker *w = slot->worker;
-    w->inflight--;
-    if (io->status != IO_OK) {
-        record_error(w, slot);
-        io_release(io);
-    } else {
-        run_stat_complete(w->stat, slot->dir, io->bytes, io->submitted_ns, io->submitted_ns, io->completed_ns);
+    for (unsigned i = 0; i < run->count; i++) {
+        p.ios += run->workers[i].ios_done;
+        p.done +=
+            unknown_end(&run->workers[i]) ? -1e9 : worker_progress(&run->workers[i], sim_now(run->sim)) / run->count;
     }
-    if (!exhausted(w))
-        issue(w, slot);
-    else if (!w->inflight)
-        worker_end(w);
+    s->progress(s->context, &p);
 }
 
-static int worker_init(struct worker *w, const struct job *job, struct drive *drive, struct sim *sim, uint64_t seed,
-                       unsigned instance) {
-    int64_t now = sim_now(sim);
-    *w = (struct worker){.job = job, .drive = drive, .sim = sim};
-    rng_init(&w->rng, job->randseed ? job->randseed : seed, instance);
-    w->block_bytes = job->bs[job->trim ? RUN_TRIM : job->read_percent ? RUN_READ : RUN_WRITE];
-    if (job->bs[RUN_READ] != job->bs[RUN_WRITE] && job->read_percent && job->read_percent < 100)
-        w->block_bytes = job->bs[RUN_READ] > job->bs[RUN_WRITE] ? job->bs[RUN_READ] : job->bs[RUN_WRITE];
-    w->blocks = job->size.bytes / w->block_bytes;
-    w->passed_ns = now;
-    w->bytes_left = w->blocks * w->block_bytes;
-    w->ios_left = job->number_ios ? job->number_ios : UINT64_MAX; /* as fio: ends a job early, never extends it */
-    w->stop_ns = job->runtime_ns ? now + job->runtime_ns : SIM_NEVER;
-    permutation_init(&w->order, w->blocks, &w->rng);
-    w->slot = calloc(job->iodepth, sizeof(*w->slot));
-    w->stat = malloc(sizeof(*w->stat));
-    if (!w->slot || !w->stat)
-        return -ENOMEM;
-    run_stat_init(w->stat, job->name, 0, now);
-    for (unsigned i = 0; i < job->iodepth; i++) {
-        io_init(&w->slot[i].io);
-        w->slot[i].worker = w;
-    }
-    return 0;
-}
-
-static void worker_start(struct worker *w) {
-    for (unsigned i = 0; i < w->job->iodepth && !exhausted(w); i++)
-        issue(w, &w->slot[i]);
-    if (!w->inflight)
-        worker_end(w);
-}
+/* --- results --- */
 
 /* The result entry that a worker's numbers join, if its jobs are reported as a group. */
-static struct run_stat *group_entry(struct run_result *result, const struct job *job) {
-    for (unsigned i = 0; job->group_reporting && i < result->count; i++)
-        if (result->job[i]->group_reporting)
+static struct run_stat *group_entry(struct run_result *result, const struct worker *w) {
+    for (unsigned i = 0; w->job->group_reporting && i < result->count; i++)
+        if (result->job[i]->group_reporting && result->stat[i]->group == w->group)
             return result->stat[i];
     return NULL;
 }
 
 static void collect(struct run_result *result, struct worker *w) {
-    struct run_stat *group = group_entry(result, w->job);
+    struct run_stat *group = group_entry(result, w);
     for (int d = 0; d < RUN_DIRS; d++)
         result->ios += w->stat->dir[d].ios;
     if (group) {
@@ -201,55 +158,88 @@ static void collect(struct run_result *result, struct worker *w) {
     w->stat = NULL;
 }
 
-int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, uint64_t seed,
-             struct run_result *result, struct err *e) {
-    unsigned count = 0, ready = 0, active;
-    uint64_t slots = 0;
+static int collect_all(struct run *run, struct run_result *result, struct err *e) {
     int ret = 0;
+    for (unsigned i = 0; i < run->count; i++) {
+        struct worker *w = &run->workers[i];
+        if (w->state != WORKER_DONE)
+            ret = err_set(e, EIO, "job \"%s\": %u requests never completed", w->job->name, w->inflight);
+        if (w->stat->end_ns - run->start_ns > result->simulated_ns)
+            result->simulated_ns = w->stat->end_ns - run->start_ns;
+        collect(result, w);
+    }
+    result->interrupted = run->interrupted;
+    return ret;
+}
+
+/* --- */
+
+static int count_jobs(struct run *run, struct err *e) {
+    uint64_t slots = 0;
+    for (unsigned i = 0; i < run->jobs->count; i++) {
+        const struct job *job = &run->jobs->job[i];
+        run->count += job->numjobs;
+        slots += (uint64_t)job->numjobs * job->iodepth;
+        if (run->count > LOAD_JOBS_MAX || slots > LOAD_DEPTH_MAX)
+            return err_set(e, E2BIG, "job \"%s\": more than %d jobs, or %d requests in flight, in one run", job->name,
+                           LOAD_JOBS_MAX, LOAD_DEPTH_MAX);
+    }
+    return 0;
+}
+
+static int init_workers(struct run *run, struct err *e) {
+    unsigned stage = 0, group = 0;
+    for (unsigned i = 0; i < run->jobs->count; i++) {
+        const struct job *job = &run->jobs->job[i];
+        stage += i && job->stonewall;
+        group += i && (job->stonewall || job->new_group);
+        for (unsigned n = 0; n < job->numjobs; n++) {
+            struct worker *w = &run->workers[run->ready];
+            int ret = worker_init(w, run, i, n, e);
+            run->ready++;
+            if (ret)
+                return ret;
+            w->stage = stage;
+            w->group = group;
+        }
+    }
+    return steady_init(run, e);
+}
+
+static int run_jobs(struct run *run, struct run_result *result, struct err *e) {
+    result->stat = calloc(run->count, sizeof(*result->stat));
+    result->job = calloc(run->count, sizeof(*result->job));
+    run->workers = calloc(run->count, sizeof(*run->workers));
+    if (!run->workers || !result->stat || !result->job)
+        return err_set(e, ENOMEM, "no memory for %u jobs", run->count);
+    int ret = init_workers(run, e);
+    if (ret)
+        return ret;
+    sim_event_init(&run->halt, halt_fired);
+    run->start_ns = sim_now(run->sim);
+    run->active = run->count;
+    start_ready(run);
+    run->looping = true;
+    if (run->active)
+        sim_run(run->sim, SIM_NEVER);
+    sim_cancel(run->sim, &run->halt);
+    return run->failure ? run->failure : collect_all(run, result, e);
+}
+
+int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, const struct load_settings *settings,
+             struct run_result *result, struct err *e) {
+    struct run run = {.jobs = jobs, .settings = settings, .drive = drive, .sim = sim, .e = e, .tick = RUN_TICK};
     *result = (struct run_result){0};
-    for (unsigned i = 0; i < jobs->count; i++) {
-        count += jobs->job[i].numjobs;
-        slots += (uint64_t)jobs->job[i].numjobs * jobs->job[i].iodepth;
-        if (count > LOAD_JOBS_MAX || slots > LOAD_DEPTH_MAX)
-            return err_set(e, E2BIG, "job \"%s\": more than %d jobs, or %d requests in flight, in one run",
-                           jobs->job[i].name, LOAD_JOBS_MAX, LOAD_DEPTH_MAX);
-    }
-    struct worker *workers = calloc(count, sizeof(*workers));
-    result->stat = calloc(count, sizeof(*result->stat));
-    result->job = calloc(count, sizeof(*result->job));
-    if (!workers || !result->stat || !result->job) {
-        ret = err_set(e, ENOMEM, "no memory for %u jobs", count);
-        goto out;
-    }
-    for (unsigned i = 0; i < jobs->count; i++)
-        for (unsigned n = 0; n < jobs->job[i].numjobs; n++, ready++)
-            if (worker_init(&workers[ready], &jobs->job[i], drive, sim, seed, ready)) {
-                ret = err_set(e, ENOMEM, "job \"%s\": no memory for its %u requests", jobs->job[i].name,
-                              jobs->job[i].iodepth);
-                ready++;
-                goto out;
-            }
-    int64_t start = sim_now(sim);
-    active = count;
-    for (unsigned i = 0; i < count; i++) {
-        workers[i].active = &active;
-        worker_start(&workers[i]);
-    }
-    if (active)
-        sim_run(sim, SIM_NEVER);
-    for (unsigned i = 0; i < count; i++) {
-        if (workers[i].inflight)
-            ret = err_set(e, EIO, "job \"%s\": %u requests never completed", workers[i].job->name, workers[i].inflight);
-        if (workers[i].stat->end_ns - start > result->simulated_ns)
-            result->simulated_ns = workers[i].stat->end_ns - start;
-        collect(result, &workers[i]);
-    }
-out:
-    for (unsigned i = 0; workers && i < ready; i++) {
-        free(workers[i].slot);
-        free(workers[i].stat);
-    }
-    free(workers);
+    int ret = count_jobs(&run, e);
+    if (!ret)
+        ret = run_jobs(&run, result, e);
+    int logs = iolog_finish(&run, !ret, e);
+    ret = ret ? ret : logs;
+    steady_end(&run);
+    for (unsigned i = 0; i < run.ready; i++)
+        worker_release(&run.workers[i]);
+    free(run.workers);
+    zbd_free(run.zbd);
     if (ret)
         run_result_release(result);
     return ret;
@@ -261,4 +251,13 @@ void run_result_release(struct run_result *result) {
     free(result->stat);
     free(result->job);
     *result = (struct run_result){0};
+}
+
+const struct job *load_owner(const struct job_file *jobs, uint32_t owner) {
+    for (unsigned i = 0; i < jobs->count; i++) {
+        if (owner - 1 < jobs->job[i].numjobs)
+            return &jobs->job[i];
+        owner -= jobs->job[i].numjobs;
+    }
+    return NULL;
 }

@@ -1,9 +1,11 @@
 /*
- * Run the jobs of a job file against a drive, all at once, as fio would
- * against a block device: each job keeps `iodepth` requests in flight.
+ * Run the jobs of a job file against a drive as fio would against a block
+ * device: each job keeps up to `iodepth` requests in flight.
  */
 #ifndef DRIVELAB_LOAD_RUNNER_H
 #define DRIVELAB_LOAD_RUNNER_H
+
+#include <signal.h>
 
 #include "base/runstat.h"
 #include "drive/drive.h"
@@ -19,6 +21,21 @@ struct run_result {
     unsigned count;
     uint64_t ios;
     int64_t simulated_ns;
+    bool interrupted; /* by settings->stop */
+};
+
+/* How far a run is. */
+struct load_progress {
+    uint64_t ios;
+    int64_t simulated_ns;
+    double done; /* share of the work, 0 to 1; below 0: nobody knows */
+};
+
+struct load_settings {
+    uint64_t seed;
+    void (*progress)(void *context, const struct load_progress *); /* every few thousand requests; may be NULL */
+    void *context;
+    const volatile sig_atomic_t *stop; /* not 0: end the jobs as if their time were over; may be NULL */
 };
 
 /*
@@ -26,9 +43,15 @@ struct run_result {
  * is run from here. Returns 0 (also if a job ended on a failed request: see
  * its first_error), or -errno with `e` filled if it could not run.
  */
-int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, uint64_t seed,
+int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, const struct load_settings *settings,
              struct run_result *result, struct err *e);
 
 void run_result_release(struct run_result *result);
+
+/*
+ * Who a request's `owner` is: instances are numbered from 1 in the order of
+ * the sections and of numjobs. For I/O schedulers. NULL: no such number.
+ */
+const struct job *load_owner(const struct job_file *jobs, uint32_t owner);
 
 #endif

@@ -101,15 +101,28 @@ static json_t *direction_object(const struct run_dir_stat *d, double seconds, do
     return o;
 }
 
-static json_t *empty_sync_object(void) {
-    struct hist *none = calloc(1, sizeof(*none));
+static json_t *sync_object(const struct hist *h) {
     json_t *o = json_object();
-    if (!none)
-        return o;
-    hist_init(none);
-    set_int(o, "total_ios", 0);
-    json_object_set_new(o, "lat_ns", latency_object(none, false));
-    free(none);
+    set_int(o, "total_ios", h->count);
+    json_object_set_new(o, "lat_ns", latency_object(h, h->count > 0));
+    return o;
+}
+
+/* fio's "steadystate"; criterion, deviation and slope in percent of the mean if the limit is. */
+static json_t *steady_object(const struct run_steady *s) {
+    json_t *o = json_object(), *data = json_object();
+    char text[64];
+    snprintf(text, sizeof(text), "%s:%f%s", s->criterion, s->limit, s->percent ? "%" : "");
+    json_object_set_new(o, "ss", json_string(text));
+    set_int(o, "duration", (uint64_t)(s->duration_ns / 1000000000));
+    set_int(o, "attained", s->attained);
+    set_real(o, "max_deviation", s->deviation);
+    set_real(o, "slope", s->slope);
+    set_int(data, "bw_mean", (uint64_t)s->mean_bytes);
+    set_int(data, "iops_mean", (uint64_t)s->mean_iops);
+    json_object_set_new(o, "data", data);
+    if (s->attained)
+        set_int(o, "drivelab_at_ns", (uint64_t)s->at_ns);
     return o;
 }
 
@@ -196,7 +209,7 @@ static json_t *job_object(const struct report *r, unsigned i) {
     json_object_set_new(o, "job options", options);
     for (int d = 0; d < RUN_DIRS; d++)
         json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds, percent_of_all(r, i, d)));
-    json_object_set_new(o, "sync", empty_sync_object());
+    json_object_set_new(o, "sync", sync_object(&s->sync));
     set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
     add_process_fields(o);
     json_object_set_new(o, "iodepth_level", depth_object(s->depth_level));
@@ -207,6 +220,12 @@ static json_t *job_object(const struct report *r, unsigned i) {
     set_int(o, "latency_target", 0);
     set_real(o, "latency_percentile", 100);
     set_int(o, "latency_window", 0);
+    if (s->steady.criterion)
+        json_object_set_new(o, "steadystate", steady_object(&s->steady));
+    if (s->verified)
+        set_int(o, "drivelab_verified", s->verified);
+    if (s->zone_resets)
+        set_int(o, "drivelab_zone_resets", s->zone_resets);
     if (s->first_error) {
         json_t *failure = json_object();
         set_int(failure, "status", (uint64_t)s->first_error);
@@ -228,6 +247,8 @@ static json_t *drivelab_object(const struct report *r) {
         set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);
     }
     json_object_set_new(o, "scheduler", json_string("none")); /* requests go straight to the drive */
+    if (r->precondition)
+        json_object_set(o, "precondition", r->precondition);
     json_object_update(o, r->drive_stats);
     json_object_set(o, "options", r->config);
     return o;

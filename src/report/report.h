@@ -18,7 +18,7 @@ struct report_job_option {
     const char *name;
     char value[64];
 };
-#define REPORT_JOB_OPTIONS 16
+#define REPORT_JOB_OPTIONS 64
 
 /* What is to be reported; everything is borrowed. */
 struct report {
@@ -30,10 +30,11 @@ struct report {
     unsigned count;
     uint64_t ios;
     int64_t simulated_ns;
-    int64_t wall_ns;            /* 0 with `reproducible` */
-    bool reproducible;          /* leave out everything that depends on the wall clock */
-    struct json_t *drive_stats; /* drive_stats() */
-    struct json_t *config;      /* every option */
+    int64_t wall_ns;             /* 0 with `reproducible` */
+    bool reproducible;           /* leave out everything that depends on the wall clock */
+    struct json_t *precondition; /* how the drive was brought to its steady state, or NULL */
+    struct json_t *drive_stats;  /* drive_stats() */
+    struct json_t *config;       /* every option */
 };
 
 struct report_format {

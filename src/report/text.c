@@ -85,6 +85,21 @@ static void print_job(FILE *out, const struct report *r, unsigned i) {
     for (int d = 0; d < RUN_DIRS; d++)
         if (s->dir[d].ios)
             print_direction(out, names[d], &s->dir[d], (double)(s->end_ns - s->start_ns) / 1e9);
+    if (s->sync.count) {
+        fprintf(out, "  sync: %" PRIu64 " flushes\n", s->sync.count);
+        print_latency(out, "lat", &s->sync);
+    }
+    if (s->verified)
+        fprintf(out, "  verified: %" PRIu64 " requests\n", s->verified);
+    if (s->zone_resets)
+        fprintf(out, "  zone resets: %" PRIu64 "\n", s->zone_resets);
+    if (s->latency_depth)
+        fprintf(out, "  latency target: met at depth %u\n", s->latency_depth);
+    if (s->steady.criterion)
+        fprintf(out, "  steady state: %s:%g%s %s, mean IOPS=%.0f, slope=%.3g, largest deviation=%.3g\n",
+                s->steady.criterion, s->steady.limit, s->steady.percent ? "%" : "",
+                s->steady.attained ? "attained" : "not attained", s->steady.mean_iops, s->steady.slope,
+                s->steady.deviation);
 }
 
 /* A scalar as text; false for containers. */
@@ -144,6 +159,8 @@ static int text_write(const struct report *r, FILE *out) {
     for (unsigned i = 0; i < r->count; i++)
         print_job(out, r, i);
     fputc('\n', out);
+    if (r->precondition)
+        print_entry(out, "", "Preconditioning", r->precondition);
     print_drive(out, r);
     fprintf(out, "\nSimulated %.6f s, %" PRIu64 " I/Os, seed %" PRIu64, (double)r->simulated_ns / 1e9, r->ios, r->seed);
     if (!r->reproducible && r->wall_ns)

@@ -305,7 +305,7 @@ def test_run_seeds_the_drive_too(folder):
 def test_run_refuses_bad_jobs_by_line(folder):
     for text, pattern in [
             ("[a]\nrw=sideways\n", r"j\.fio:2: rw=sideways.*randread"),
-            ("[a]\nrw=read\nverify=crc32c\n", r'j\.fio:3: option "verify" is not supported; supported: rw,'),
+            ("[a]\nrw=read\nverfy=crc32c\n", r'j\.fio:3: option "verfy" is not supported \(did you mean verify\?\); supported: name,'),
             ("[a]\nbs=4k\niodepth=0\n", r"j\.fio:3: iodepth=0: a number from 1"),
             ("[a]\nbs=1000\n", r"j\.fio:2: bs=1000.*512"),
             ("[a]\nrwmixread=101\n", r"j\.fio:2: rwmixread=101: .*0 to 100"),
@@ -324,7 +324,7 @@ def test_run_refuses_bad_jobs_by_line(folder):
             ("[]\n", r"j\.fio:1: section header"),
             ("[global]\nrw=read\n", r"no job section"),
             ("", r"no job section"),
-            ("[a]\nrw=" + "x" * 2000 + "\n", r"j\.fio:2: line is longer")]:
+            ("[a]\nrw=" + "x" * 9000 + "\n", r"j\.fio:2: line is longer")]:
         write_job(folder, text, "j.fio")
         refused(pattern, "run", "nossd", *FAST, "--job", "j.fio", cwd=folder)
     refused(r"none\.fio: No such file", "run", "nossd", "--job", "none.fio", cwd=folder)

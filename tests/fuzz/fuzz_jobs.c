@@ -15,7 +15,12 @@ static void check_fitted(const struct job *job) {
     fuzz_require(job->offset.bytes < CAPACITY && job->size.bytes <= CAPACITY - job->offset.bytes);
     fuzz_require(job->iodepth && job->numjobs && job->read_percent <= 100);
     for (int dir = 0; dir < RUN_DIRS; dir++)
-        fuzz_require(job->bs[dir] >= 512 && job->bs[dir] <= job->size.bytes);
+        fuzz_require(job->bs[dir] >= 512 && job->bs[dir] <= job->bs_max[dir]);
+    for (unsigned n = 0; n < job->numjobs; n++) {
+        uint64_t offset, size;
+        job_region(job, n, &offset, &size);
+        fuzz_require(offset < CAPACITY && size <= CAPACITY - offset && job_largest(job) <= size);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -25,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_require(rc <= 0 && (rc == 0) == (e.text[0] == '\0'));
     for (unsigned i = 0; !rc && i < jobs.count; i++) {
         struct err refused = {0};
-        if (!job_resolve(&jobs.job[i], CAPACITY, &refused))
+        if (!job_resolve(&jobs.job[i], CAPACITY, 0, &refused))
             check_fitted(&jobs.job[i]);
         else
             fuzz_require(refused.text[0] != '\0');

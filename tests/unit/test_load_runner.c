@@ -83,8 +83,9 @@ static void bench_free(struct bench *b) {
 static int try_run(struct bench *b, uint64_t seed, const char *text) {
     assert_int_equal(job_file_parse(&b->jobs, "test.fio", text, strlen(text), &b->e), 0);
     for (unsigned i = 0; i < b->jobs.count; i++)
-        assert_int_equal(job_resolve(&b->jobs.job[i], CAPACITY, &b->e), 0);
-    return load_run(&b->jobs, b->drive, b->sim, seed, &b->result, &b->e);
+        assert_int_equal(job_resolve(&b->jobs.job[i], CAPACITY, 0, &b->e), 0);
+    const struct load_settings settings = {.seed = seed};
+    return load_run(&b->jobs, b->drive, b->sim, &settings, &b->result, &b->e);
 }
 
 /* The statistics of the first job. */
