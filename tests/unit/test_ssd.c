@@ -384,6 +384,9 @@ static void wear_out(const char *cache, uint64_t seed) {
     }
     assert_int_equal(health.spare_percent, 0);
     oracle_check(&o);
+    const struct wbuf *b = &ssd_of(o.drive)->buffer;
+    for (uint32_t i = 0; i < b->count; i++) /* all is answered, so nobody may be waited for */
+        assert_true(b->slots[i].state == SLOT_FREE || !b->slots[i].waiter);
     for (unsigned i = 0; i < 50; i++)
         assert_int_not_equal(oracle_one(&o, IO_WRITE, i, 1, 0), IO_OK);
     for (unsigned i = 0; i < 50; i++)
@@ -398,6 +401,7 @@ static void test_ssd_end_of_life_is_read_only(void **state) {
         wear_out("ssd.volatile_cache=no", seed);
         wear_out("ssd.volatile_cache=yes", seed);
         wear_out("ssd.write_buffer=0", seed);
+        wear_out("ssd.write_buffer=16KiB", seed);
         wear_out("ssd.plane_order=CLP", seed);
     }
 }

@@ -123,10 +123,14 @@ static bool accept(struct ssd *s, struct io *io) {
     return true;
 }
 
-void ssd_refuse(struct ssd *s, struct io *io) {
+static void fail_read_only(const struct ssd *s, struct io *io) {
     io_fail(io, IO_NAMESPACE_WRITE_PROTECTED,
             "the drive is read-only: too few good blocks are left for its capacity of %" PRIu64 " bytes",
             s->drive.config.drive.capacity);
+}
+
+void ssd_refuse(struct ssd *s, struct io *io) {
+    fail_read_only(s, io);
     io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
 }
 
@@ -317,7 +321,8 @@ static void end_of_life(struct ssd *s) {
     while (s->wait_head) {
         struct io *io = s->wait_head;
         s->wait_head = io->next;
-        ssd_refuse(s, io);
+        fail_read_only(s, io);
+        ssd_write_part(s, io); /* units of it that are in the buffer may be waited for */
     }
     if (!s->was_read_only)
         collect_everywhere(s);
