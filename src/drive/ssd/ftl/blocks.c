@@ -59,6 +59,7 @@ static void close_if_done(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     if (b->state != BLOCK_CLOSING || b->programs)
         return;
     b->state = BLOCK_FULL;
+    ftl_note_garbage(f, p, b);
     if (f->state[p->first_block + block].bad)
         p->bad_full++;
 }
@@ -93,6 +94,7 @@ void ftl_blocks_rebuild(struct ftl *f) {
         struct ftl_plane *p = &f->plane[i];
         p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
         p->collecting = p->gc_urgent = p->stuck = false;
+        p->garbage_most = f->block_units;
         p->starved = true; /* until collection has had a look */
         p->victim = FTL_NONE;
         p->copies = p->gc_reads = p->gc_reading = 0;

@@ -206,6 +206,10 @@ static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t 
     if (blk->state == BLOCK_DRAINING && blk->valid > blk->copying)
         return err_set(e, EFAULT, "die %u plane %u block %u drains with %u valid units, but only %u are being copied",
                        p->die, p->plane, b, blk->valid, blk->copying);
+    if (blk->state == BLOCK_FULL && !nb->bad && f->block_units - blk->valid > p->garbage_most)
+        return err_set(e, EFAULT,
+                       "die %u plane %u block %u: %u of %u units valid, but garbage is said to be %u at most", p->die,
+                       p->plane, b, blk->valid, f->block_units, p->garbage_most);
     if (blk->valid > nb->next_page * f->page_units)
         return err_set(e, EFAULT, "die %u plane %u block %u: %u valid units in %u pages", p->die, p->plane, b,
                        blk->valid, nb->next_page);

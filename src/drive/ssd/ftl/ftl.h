@@ -85,7 +85,8 @@ struct ftl_plane {
     uint32_t *heap;      /* block numbers, least erased first */
     uint32_t coming;     /* good blocks DRAINING or ERASING: soon free */
     uint32_t erasing;
-    uint32_t bad_full; /* failed blocks whose valid data must move */
+    uint32_t garbage_most; /* no FULL block has more garbage units */
+    uint32_t bad_full;     /* failed blocks whose valid data must move */
     struct {
         uint32_t block, page; /* block number or FTL_NONE; next page to take */
         uint32_t programs;    /* under way */
@@ -205,6 +206,12 @@ static inline uint32_t *ftl_owner(const struct ftl *f, uint32_t ppu) {
 static inline struct ftl_plane *ftl_plane_of(const struct ftl *f, uint32_t block_index) {
     /* block_index / blocks without a division (Lemire, Kaser and Kurz 2019: exact for 32 bits) */
     return &f->plane[(uint32_t)(((unsigned __int128)f->blocks_recip * block_index) >> 64)];
+}
+
+/* A FULL block has this much garbage now. */
+static inline void ftl_note_garbage(const struct ftl *f, struct ftl_plane *p, const struct ftl_block *b) {
+    uint32_t garbage = f->block_units - b->valid;
+    p->garbage_most = garbage > p->garbage_most ? garbage : p->garbage_most;
 }
 
 /* Fill the address of a NAND operation on the page of `ppu`. */

@@ -167,16 +167,28 @@ static uint32_t pick_failed(const struct ftl *f, const struct ftl_plane *p) {
 }
 
 /*
- * False if collecting the block would gain nothing, or not enough for the time
- * being. A plane almost without garbage would be worn out for a handful of
- * units; others take the host's writes until nothing else is left to do.
+ * How much garbage makes a victim. None would gain nothing, little not enough
+ * for the time being: a plane almost without garbage would be worn out for a
+ * handful of units; others take the host's writes until nothing else is left to
+ * do.
  */
-static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
-    uint32_t garbage = f->block_units - f->blocks[p->first_block + block].valid;
+static uint32_t garbage_needed(const struct ftl *f, const struct ftl_plane *p) {
     if (f->stalled && !f->running)
-        return garbage > 0;
+        return 1;
     uint32_t share = p->free_count <= f->gc_urgent ? 32 : 8;
-    return garbage >= (f->block_units + share - 1) / share;
+    return (f->block_units + share - 1) / share;
+}
+
+/* A block worth collecting, or FTL_NONE. Looking through all blocks is left out where it could find none. */
+static uint32_t pick_victim(const struct ftl *f, struct ftl_plane *p) {
+    uint32_t needed = garbage_needed(f, p);
+    if (p->garbage_most < needed)
+        return FTL_NONE;
+    uint32_t block = f->policy->pick(f, p);
+    uint32_t garbage = block == FTL_NONE ? 0 : f->block_units - f->blocks[p->first_block + block].valid;
+    if (f->policy->pick == pick_greedy)
+        p->garbage_most = garbage;
+    return garbage < needed ? FTL_NONE : block;
 }
 
 static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
@@ -186,8 +198,8 @@ static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
     if (block != FTL_NONE) {
         p->bad_full--;
     } else {
-        block = p->collecting ? f->policy->pick(f, p) : FTL_NONE;
-        if (block == FTL_NONE || !worthwhile(f, p, block))
+        block = p->collecting ? pick_victim(f, p) : FTL_NONE;
+        if (block == FTL_NONE)
             return false;
     }
     struct ftl_block *b = &f->blocks[p->first_block + block];

@@ -229,7 +229,10 @@ static void page_prefetch(const struct ftl *f, uint32_t lpn) {
 static void invalidate(struct ftl *f, uint32_t ppu) {
     struct ftl_block *b = ftl_block_of(f, ppu);
     f->valid[ppu >> 6] &= ~(1ull << (ppu & 63));
-    if (--b->valid == 0 && b->state == BLOCK_DRAINING)
+    b->valid--;
+    if (b->state == BLOCK_FULL)
+        ftl_note_garbage(f, ftl_plane_of(f, ppu >> f->block_shift), b);
+    else if (b->valid == 0 && b->state == BLOCK_DRAINING)
         ftl_drained(f, ppu >> f->block_shift);
 }
 
