@@ -54,7 +54,8 @@ void zns_media_reconfigured(struct zns_media *media, const struct drive_config *
 
 /*
  * `bytes` from the zone's start are on flash as if they had been written and
- * drained before, without taking time: preconditioning. The zone is empty.
+ * drained before, without taking time: preconditioning, and for each zone of
+ * an image at its start. Nothing was asked of the zone before.
  */
 void zns_media_fill(struct zns_media *media, uint32_t zone, uint64_t bytes);
 

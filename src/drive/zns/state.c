@@ -112,7 +112,7 @@ void zns_empty(struct zns *s, uint32_t zone) {
     }
     zns_stale_mark(s, zone, 0, top < z->capacity ? top : z->capacity);
     zns_set_wp(z, 0);
-    z->storing_to = 0;
+    z->storing_to = z->commit_to = 0;
     z->resets++;
     zns_enter(s, zone, ZONE_STATE_EMPTY);
 }
@@ -247,6 +247,8 @@ static int start(struct zns *s, bool fresh, struct err *e) {
     for (uint32_t i = 0; i < s->count; i++) {
         recover(s, i);
         settle(s, i);
+        if (!fresh)
+            zns_media_fill(s->media, i, s->zones[i].mark.state == ZONE_STATE_FULL ? s->zone_bytes : s->zones[i].wp);
         zns_timer_follow(s, i);
         zns_stale_mark(s, i, 0, 0);
     }
@@ -282,26 +284,41 @@ void zns_state_release(struct zns *s) {
 
 /* --- loss of power --- */
 
+/* Bytes that survived; what went through a random write area is protected, if all below it is left. */
+static uint64_t durable_of(const struct zns *s, uint32_t zone) {
+    const struct zns_zone *z = &s->zones[zone];
+    uint64_t durable = zns_media_durable(s->media, zone, z->wp);
+    if (durable >= z->wp || (durable >= z->window_from && z->commit_to >= z->wp))
+        return z->wp;
+    return durable >= z->window_from && durable < z->commit_to ? z->commit_to : durable;
+}
+
+static void drop_window(struct zns *s, uint32_t zone) {
+    struct zns_zone *z = &s->zones[zone];
+    zns_window_clear(s, zone);
+    zns_enter_with(s, zone, z->mark.state, z->mark.attributes & (uint8_t)~ZONE_ZRWA_VALID);
+    z->commit_to = 0;
+}
+
 /* Take back what was only in a volatile cache. */
 static void fall_back(struct zns *s, uint32_t zone) {
     struct zns_zone *z = &s->zones[zone];
     if (z->mark.state == ZONE_STATE_EMPTY || z->mark.state == ZONE_STATE_OFFLINE)
         return;
-    uint64_t durable = zns_media_durable(s->media, zone, z->wp), top = z->wp;
-    if (durable >= z->wp || (zns_has_window(z) && durable >= z->window_from))
-        return; /* random write areas are protected */
+    uint64_t durable = durable_of(s, zone), top = z->wp;
+    if (durable >= z->wp)
+        return;
     if (zns_has_window(z)) {
-        top =
-            z->wp + s->drive.config.zns.zrwa_bytes < z->capacity ? z->wp + s->drive.config.zns.zrwa_bytes : z->capacity;
-        zns_enter_with(s, zone, z->mark.state, z->mark.attributes & (uint8_t)~ZONE_ZRWA_VALID);
+        top += s->drive.config.zns.zrwa_bytes;
+        drop_window(s, zone);
     }
-    zns_stale_mark(s, zone, durable, top);
+    zns_stale_mark(s, zone, durable, top < z->capacity ? top : z->capacity);
     zns_set_wp(z, durable);
-    struct zns_part *p = zns_part_of(s, zone);
-    if (z->mark.state == ZONE_STATE_FULL && !z->mark.finished && (!s->max_active || p->active < s->max_active))
-        zns_enter(s, zone, ZONE_STATE_CLOSED);
-    else if (z->mark.state == ZONE_STATE_FULL)
-        zns_enter(s, zone, ZONE_STATE_FULL);
+    const struct zns_part *p = zns_part_of(s, zone);
+    if (z->mark.state != ZONE_STATE_FULL)
+        return;
+    bool room = !s->max_active || p->active < s->max_active;
+    zns_enter(s, zone, !z->mark.finished && room ? ZONE_STATE_CLOSED : ZONE_STATE_FULL);
 }
 
 void zns_power_cut(struct drive *drive) {

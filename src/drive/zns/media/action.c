@@ -221,14 +221,16 @@ void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end
 void zns_media_flush(struct zns_media *m, struct io *io) {
     io->priv = NULL;
     io->pending++;
-    struct zns_zone *z = m->dirty;
-    m->dirty = NULL;
-    while (z) {
-        struct zns_zone *next = z->dirty_next;
-        z->in_dirty = false;
-        if (z->accepted > z->durable && z->accepted > z->flushed)
+    /* Zones stay dirty until they are flushed: another flush may come before this one ends. */
+    for (struct zns_zone **at = &m->dirty; *at;) {
+        struct zns_zone *z = *at;
+        if (z->accepted > z->durable && z->accepted > z->flushed) {
             zns_action_flush_zone(m, z, z->accepted, io);
-        z = next;
+            at = &z->dirty_next;
+        } else {
+            z->in_dirty = false;
+            *at = z->dirty_next;
+        }
     }
     delay(m, io, zns_cost(m)->nothing);
 }

@@ -239,7 +239,7 @@ static void erase_block(struct zns_media *m, uint32_t zone, uint32_t slot, struc
 
 void zns_drain_erase(struct zns_media *m, struct zns_zone *z) {
     uint32_t zone = zns_zone_index(m, z);
-    if (z->clean || z->erasing || z->stale || z->reads)
+    if (!z->known || z->clean || z->erasing || z->stale || z->reads)
         return;
     z->erasing = 1; /* until all are counted */
     for (uint32_t slot = 0; slot < m->slots; slot++) {

@@ -244,9 +244,9 @@ void zns_media_format(struct zns_media *m, uint32_t zone) {
     for (uint32_t slot = 0; slot < m->slots; slot++) {
         if (zns_map_slots(m, zone)[slot] == ZNS_LOST)
             continue;
-        struct nand_block *b = zns_map_state(m, zone, slot);
-        b->erases += b->next_page > 0;
-        b->next_page = 0;
+        const struct nand_block *b = zns_map_state(m, zone, slot);
+        if (b->next_page && !b->bad)
+            nand_erased(m->nand, (uint64_t)(b - m->blocks));
     }
     zns_map_relay(m, zone);
     zns_action_forget(m, z);
