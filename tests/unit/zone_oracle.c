@@ -70,7 +70,7 @@ static void forget_window(struct zo_zone *z) {
         if (z->written[i])
             while (z->wp <= i)
                 z->written[z->wp++] = true;
-    z->sure = z->answered = z->wp;
+    z->kept_to = z->wp;
     z->attributes &= (uint8_t)~ZRWAV;
 }
 
@@ -78,8 +78,6 @@ static void to_full(struct zo_zone *z) {
     forget_window(z);
     z->state = F;
     z->finished = z->wp < ZO_CAPACITY;
-    if (z->finished)
-        z->sure = z->wp;
 }
 
 static void to_empty(struct zo_zone *z) {
@@ -119,6 +117,8 @@ static uint16_t open_for_write(struct zo_model *m, struct zo_zone *z) {
 static void move_to(struct zo_zone *z, uint32_t wp) {
     for (; z->wp < wp; z->wp++)
         z->written[z->wp] = true;
+    if (z->attributes & ZRWAV)
+        z->kept_to = wp;
     if (z->wp == ZO_CAPACITY)
         to_full(z);
 }
@@ -179,7 +179,7 @@ static void window_give(struct zo_zone *z) {
     if (z->attributes & ZRWAV)
         return;
     z->attributes |= ZRWAV;
-    z->window_at = z->wp;
+    z->window_at = z->kept_to = z->wp;
 }
 
 static uint16_t do_open(struct zo_model *m, struct zo_zone *z, bool window) {
@@ -345,7 +345,6 @@ void zo_model_fail(struct zo_model *m, uint32_t zone, uint8_t state) {
         return;
     forget_window(z);
     z->version++;
-    z->sure = z->wp; /* nothing more happens to it */
     z->state = state;
     z->attributes &= state == O ? 0 : ZDEV;
 }
@@ -552,6 +551,10 @@ static void check_data(struct zone_oracle *o, const struct zo_io *r) {
 /* What an answer promises about a loss of power. */
 static void promise(struct zone_oracle *o, const struct zo_io *r) {
     uint32_t zone = (uint32_t)(r->op.at / ZO_SIZE), end = r->op.at % ZO_SIZE + r->op.blocks;
+    if (r->op.op == IO_ZONE && r->op.action == ZONE_FINISH)
+        for (unsigned i = 0; i < ZO_ZONES; i++)
+            if (r->epochs[i] == o->epoch[i] && o->m->zone[i].finished && (i == zone || (r->op.flags & IO_ZONE_ALL)))
+                o->m->zone[i].sure = o->m->zone[i].wp;
     if (r->op.op == IO_FLUSH) {
         for (unsigned i = 0; i < ZO_ZONES; i++)
             if (r->epochs[i] == o->epoch[i] && o->m->zone[i].sure < r->sure[i])
@@ -643,10 +646,20 @@ void zo_step(struct zone_oracle *o) {
     sim_run(o->sim, sim_now(o->sim) + 500 + (int64_t)rng_below(&o->rng, 20000));
 }
 
+static void never(const struct zone_oracle *o) {
+    for (unsigned i = 0; i < ZO_DEPTH; i++)
+        if (o->io[i].busy)
+            fail_msg("after %" PRIu64
+                     " requests: operation %u action %02x flags %x of %u blocks at %u of zone %u never "
+                     "finishes, and %u others",
+                     o->done, o->io[i].op.op, o->io[i].op.action, o->io[i].op.flags, o->io[i].op.blocks,
+                     o->io[i].op.at % ZO_SIZE, o->io[i].op.at / ZO_SIZE, o->inflight - 1);
+}
+
 void zo_drain(struct zone_oracle *o) {
     for (unsigned i = 0; o->inflight; i++) {
-        if (i > 2000000)
-            fail_msg("%u requests never finish", o->inflight);
+        if (i > 1000000)
+            never(o);
         if (i % 1000 == 999)
             usleep(1000); /* virtual time does not wait for the file to be flushed */
         sim_run(o->sim, sim_now(o->sim) + 20000);
@@ -766,6 +779,8 @@ static void settle_zone(struct zone_oracle *o, uint32_t zone) {
     o->epoch[zone]++;
     if (z->state == O || z->state == E)
         return;
+    if (z->sure >= z->window_at && z->sure < z->kept_to)
+        z->sure = z->kept_to;                  /* random write areas are protected */
     if (have.state == F || have.state == RO) { /* its data tells what is left */
         for (wp = z->sure; wp < z->wp && drive_mapped(o->drive, (zone * (uint64_t)ZO_SIZE + wp) * ZO_BLOCK, ZO_BLOCK);)
             wp++;
@@ -780,6 +795,7 @@ static void settle_zone(struct zone_oracle *o, uint32_t zone) {
             assert_true(wp < z->window_at);
             z->attributes &= (uint8_t)~ZRWAV;
         }
+        z->kept_to = 0;
         drop_from(z, wp);
         z->wp = wp;
         if (z->state == F && !z->finished && have.state != F)

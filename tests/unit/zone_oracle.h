@@ -21,6 +21,7 @@ struct zo_zone {
     uint32_t sure;      /* blocks that may not be lost with power */
     uint32_t answered;  /* end of the last answered write */
     uint32_t window_at; /* where the write pointer was when it got a random write area */
+    uint32_t kept_to;   /* what went through that is safe up to here, if all below window_at is */
     uint32_t version;   /* changes */
     uint32_t opened;    /* serial of its implicit opening */
     bool finished;

@@ -100,7 +100,7 @@ void zns_window_prepare(struct zns *s, uint32_t zone) {
         return;
     s->stat.windows_given++;
     zns_window_clear(s, zone);
-    z->window_from = z->wp;
+    z->window_from = z->commit_to = z->wp;
     zns_stale_clear(s, zone, z->wp, window_end(s, z));
 }
 
@@ -115,6 +115,7 @@ void zns_window_keep(struct zns *s, uint32_t zone) {
     if (top == z->wp)
         return;
     zns_media_commit(s->media, zone, z->wp, top, NULL);
+    z->commit_to = top;
     zns_set_wp(z, top);
 }
 

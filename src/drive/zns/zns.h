@@ -32,8 +32,8 @@ struct zns_zone {
     uint32_t resets;
     uint64_t wp; /* bytes written; with a random write area: bytes that have left it */
     uint64_t capacity;
-    uint64_t commit_to;            /* pending ZONE_FLUSH_ZRWA */
-    uint64_t window_from;          /* wp when the random write area was given */
+    uint64_t commit_to;            /* end of what was last committed; target of a pending ZONE_FLUSH_ZRWA */
+    uint64_t window_from;          /* wp when the random write area was given; below commit_to nothing is volatile */
     uint64_t storing_to;           /* end of the write whose payload was stored last */
     uint64_t stale_from, stale_to; /* the store still holds bytes from before a reset there, above wp */
 } __attribute__((aligned(64)));
