@@ -45,7 +45,7 @@ static void ctrl_io(const struct nvme_ctrl *ctrl, struct nvme_id_ctrl *id) {
     pad(id->mn, sizeof id->mn, s->drive->config.drive.model);
     id->rab = 6;
     id->ieee[2] = 0x52; /* locally administered, as in the identifiers */
-    id->cmic = 1u << 1; /* several controllers */
+    id->cmic = s->config.multipath == NVME_MULTIPATH_YES ? 1u << 1 : 0; /* several controllers */
     id->oaes = le32_from(NVME_OAES_NS_ATTRIBUTE | (s->zoned ? NVME_OAES_ZONES : 0));
     id->ctratt = le32_from(le32_get(id->ctratt) | NVME_CTRATT_NVM_SETS | NVME_CTRATT_ENDURANCE_GROUP);
     id->cntrltype = NVME_CNTRLTYPE_IO;
@@ -114,13 +114,17 @@ static void ns_capabilities(const struct nvme_ns *ns, struct nvme_id_ns *id) {
     id->lbaf[1] = (struct nvme_lbaf){.lbads = 12, .rp = 0};
 }
 
+static uint8_t nmic_of(const struct nvme_ns *ns) {
+    return ns->subsystem->config.multipath == NVME_MULTIPATH_YES ? NVME_NMIC_SHARED : 0;
+}
+
 static struct nvme_status fill_ns(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_ns *id = page;
     const struct nvme_ns *ns = cmd->ns;
     ns_capabilities(ns, id);
     id->nsze = id->ncap = id->nuse = le64_from(ns->nsze);
     id->flbas = ns->lba_shift == 12;
-    id->nmic = NVME_NMIC_SHARED;
+    id->nmic = nmic_of(ns);
     id->fpi = progress_of(ns);
     id->nvmcap.lo = le64_from(ns->bytes);
     id->nvmsetid = le16_from(NVMSET_ID);
@@ -132,7 +136,7 @@ static struct nvme_status fill_ns(struct nvme_cmd *cmd, void *page) {
 
 static struct nvme_status fill_independent_ns(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_independent_ns *id = page;
-    id->nmic = NVME_NMIC_SHARED;
+    id->nmic = nmic_of(cmd->ns);
     id->fpi = progress_of(cmd->ns);
     id->nvmsetid = le16_from(NVMSET_ID);
     id->endgid = le16_from(1);

@@ -44,6 +44,9 @@ struct nvme_subsystem;
 struct nvme_ctrl;
 struct nvme_queue;
 
+/* Whether hosts are told that controllers share namespaces, CMIC and NMIC. */
+enum nvme_multipath { NVME_MULTIPATH_AUTO, NVME_MULTIPATH_NO, NVME_MULTIPATH_YES };
+
 /* Section "nvme". */
 struct nvme_config {
     char nqn[OPT_STRING_MAX];         /* empty: derived from the profile's name */
@@ -51,6 +54,7 @@ struct nvme_config {
     uint32_t namespaces;              /* the capacity is divided evenly */
     uint32_t lba_bytes;               /* 512 or 4096: the format when new; 0: the drive's */
     uint64_t mdts;                    /* bytes, power of two >= 4096 */
+    int multipath;                    /* enum nvme_multipath */
     uint32_t io_queues;               /* per controller, 1..64 */
     uint32_t queue_entries;           /* per queue, 2..4096 */
     char allow_hosts[OPT_STRING_MAX]; /* comma-separated host NQNs; empty: any */

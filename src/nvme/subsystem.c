@@ -21,6 +21,8 @@
 #define STATE_VERSION 1
 #define NS_ALIGN      (1u << 20)
 
+static const char *const multipath_names[] = {"auto", "no", "yes", NULL};
+
 const struct opt_row nvme_opts[] = {
 #define ROW(k, t, field) .section = "nvme", .key = k, .type = t, .offset = offsetof(struct nvme_config, field)
     {ROW("nqn", OPT_STRING, nqn), .def = "", .help = "subsystem NQN; empty: nqn.2024-01.io.drivelab:PROFILE"},
@@ -32,6 +34,10 @@ const struct opt_row nvme_opts[] = {
      .help = "logical block size when new, 512 or 4096; 0 = drive.lba_bytes; Format NVM changes it"},
     {ROW("mdts", OPT_SIZE, mdts), .min = 4096, .max = 1 << 24, .def = "1MiB", .unit = "bytes",
      .help = "largest transfer of one command, a power of two"},
+    {ROW("multipath", OPT_ENUM, multipath), .choices = multipath_names, .def = "auto",
+     .help =
+         "tell hosts that several controllers share the namespaces; auto: unless the drive has zones, as Linux 6.12 "
+         "takes MDTS for the append limit of a multipath device"},
     {ROW("io_queues", OPT_U32, io_queues), .min = 1, .max = NVME_IO_QUEUES_MAX, .def = "64", .unit = "queues",
      .help = "I/O queues of one controller"},
     {ROW("queue_entries", OPT_U32, queue_entries), .min = 2, .max = 4096, .def = "1024", .unit = "entries",
@@ -211,6 +217,8 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
     s->drive = drive;
     sim_event_init(&s->reset, nvme_subsystem_reset_fire);
     sim_event_init(&s->watchdog, nvme_watchdog_fire);
+    if (s->config.multipath == NVME_MULTIPATH_AUTO)
+        s->config.multipath = drive->ops->zoned ? NVME_MULTIPATH_NO : NVME_MULTIPATH_YES;
     default_names(s);
     drive_limits(drive, &s->limits);
     s->power_on_since_ns = sim_now(target->sim);
