@@ -78,6 +78,17 @@ static void man_drives(void) {
     }
 }
 
+static void man_methods(void) {
+    const char *name, *help;
+    puts(".SH METHODS OF THE CONTROL SOCKET\nOf \\fBdrivelab ctl\\fR; \\fBdrivelab ctl\\fR \\fIPATH\\fR \\fBhelp\\fR "
+         "has their parameters.");
+    for (unsigned i = 0; (name = ctl_method_name(i, &help)) != NULL; i++) {
+        printf(".TP\n\\fB%s\\fR\n", name);
+        print_roff(help);
+        putchar('\n');
+    }
+}
+
 static int print_man(void) {
     struct err e = {0};
     struct config *config = malloc(sizeof(*config));
@@ -95,6 +106,7 @@ static int print_man(void) {
     man_commands();
     man_drives();
     man_options(config);
+    man_methods();
     puts(".SH EXIT STATUS\n0 success, 1 the run found an error, 2 bad usage or input.");
     free(config);
     return CLI_OK;

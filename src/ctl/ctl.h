@@ -46,6 +46,9 @@ void ctl_close(struct ctl *ctl);
 /* The protocol and all methods as Markdown. */
 void ctl_methods_doc(FILE *out);
 
+/* The i-th method's name, with what it does in *help; NULL beyond the last. */
+const char *ctl_method_name(unsigned i, const char **help);
+
 /* ---- The other end ---- */
 
 struct ctl_reply {

@@ -35,6 +35,14 @@ const struct ctl_method *ctl_method_find(const char *name) {
     return NULL;
 }
 
+const char *ctl_method_name(unsigned i, const char **help) {
+    const struct ctl_method *rows[METHODS_MAX];
+    if (i >= all_methods(rows))
+        return NULL;
+    *help = rows[i]->help;
+    return rows[i]->name;
+}
+
 json_t *ctl_method_names(void) {
     const struct ctl_method *rows[METHODS_MAX];
     unsigned n = all_methods(rows);

@@ -112,10 +112,11 @@ static void client_work(struct ctl_client *c) {
         client_free(c);
 }
 
+/* One that has hung up may have left requests that want no reply. Each call gets further, so HUP does not come for
+ * ever. */
 static void client_ready(struct sim_watch *w, uint32_t events) {
     struct ctl_client *c = CONTAINER(struct ctl_client, watch, w);
-    if ((events & EPOLLERR) || ((events & EPOLLHUP) && !(events & EPOLLIN)) ||
-        ((events & (EPOLLIN | EPOLLHUP)) && !client_receive(c)))
+    if ((events & EPOLLERR) || ((events & (EPOLLIN | EPOLLHUP)) && !client_receive(c)))
         client_free(c);
     else
         client_work(c);

@@ -207,6 +207,26 @@ static void test_ctl_socket_answers_before_it_hangs_up(void **state) {
     place_free(&p);
 }
 
+static void test_ctl_socket_works_for_who_has_hung_up(void **state) {
+    static const char resume[] = "{\"jsonrpc\":\"2.0\",\"method\":\"drive.resume\"}",
+                      pause[] = "{\"jsonrpc\":\"2.0\",\"method\":\"drive.pause\"}";
+    char all[501 * sizeof resume];
+    struct place p = place_new();
+    place_open(&p);
+    int fd = dial(p.path);
+    size_t n = 0;
+    for (unsigned i = 0; i < 500; i++, n += sizeof resume - 1)
+        memcpy(all + n, resume, sizeof resume - 1);
+    memcpy(all + n, pause, sizeof pause);
+    assert_int_equal(send(fd, all, strlen(all), 0), strlen(all));
+    close(fd);
+    turns(&p, 200);
+    assert_int_equal(p.ctl->requests, 501);
+    assert_true(nvme_paused(p.b->bed->target));
+    assert_int_equal(p.ctl->client_count, 0);
+    place_free(&p);
+}
+
 /* Fill what the kernel takes, and go on as it takes more. */
 static size_t push(int fd, const char *text, size_t bytes) {
     size_t all = 0;
@@ -287,6 +307,7 @@ int main(void) {
         cmocka_unit_test(test_ctl_socket_leaves_the_file_of_another),
         cmocka_unit_test(test_ctl_socket_serves_many_up_to_a_limit),
         cmocka_unit_test(test_ctl_socket_answers_before_it_hangs_up),
+        cmocka_unit_test(test_ctl_socket_works_for_who_has_hung_up),
         cmocka_unit_test(test_ctl_socket_bounds_a_client_that_does_not_read),
         cmocka_unit_test(test_ctl_socket_bounds_endless_input),
         cmocka_unit_test(test_ctl_socket_shares_the_loop),
