@@ -1,5 +1,5 @@
 /*
- * drivelab run: a job file against a drive in virtual time.
+ * drivelab run: a job file or a trace against a drive in virtual time.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/progress.h"
+#include "cli/trace_args.h"
 #include "load/option.h"
 #include "load/precondition.h"
 #include "load/runner.h"
@@ -26,6 +27,7 @@ struct arguments {
     const char *job, *json;
     const char *set[SETS_MAX]; /* options over those of every job */
     unsigned sets;
+    struct replay_config replay; /* trace.path NULL: a job file */
     uint64_t seed;
     bool precondition, reproducible, help;
 };
@@ -47,6 +49,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         {"set", required_argument, 0, 'S'},
         {"precondition", required_argument, 0, 'p'},
         {"job-options", no_argument, 0, 'O'},
+        TRACE_ARG_OPTIONS,
         {0},
     };
     struct err e = {0};
@@ -87,13 +90,18 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             a->help = true;
             return cli_help(self);
         default:
-            return cli_bad_option(self, argv, c, options);
+            if (c < TRACE_ARG_FIRST || c >= TRACE_ARG_END)
+                return cli_bad_option(self, argv, c, options);
+            if (trace_args_take(&a->replay, c, optarg, &e))
+                return cli_bad_input(&e);
         }
     }
     if (optind + 1 != argc)
         return cli_bad_usage(self, "one drive is to be named");
-    if (!a->job)
-        return cli_bad_usage(self, "--job FILE is missing");
+    if (!a->job == !a->replay.trace.path)
+        return cli_bad_usage(self, a->job ? "either --job or --trace" : "--job FILE or --trace FILE is missing");
+    if (a->replay.trace.path && (a->precondition || a->sets))
+        return cli_bad_usage(self, "%s is for job files", a->sets ? "--set" : "--precondition steady");
     return CLI_OK;
 }
 
@@ -111,6 +119,7 @@ struct session {
     struct drive *drive;
     struct precondition_result precondition;
     struct run_result result;
+    struct replay_result replay;
     int64_t wall_ns;
     struct outfile json; /* open from the start: a long run is not to end at a wrong path */
 };
@@ -165,6 +174,20 @@ static int run_all(struct session *s, const struct arguments *a, struct err *e) 
     return ret;
 }
 
+static int run_trace(struct session *s, const struct arguments *a, struct err *e) {
+    struct progress progress;
+    const struct load_settings settings = {
+        .seed = a->seed, .progress = progress_show, .context = &progress, .stop = progress_catch_interrupts()};
+    int64_t start = wall_clock();
+    progress_begin(&progress, "replaying");
+    int ret = load_replay(&a->replay, s->drive, s->sim, &settings, &s->replay, e);
+    progress_end(&progress);
+    s->wall_ns = wall_clock() - start;
+    if (!ret)
+        trace_args_notes(&a->replay, &s->replay, s->drive->capacity);
+    return ret;
+}
+
 static int session_run(struct session *s, const char *drive, const struct arguments *a, struct err *e) {
     char seed[64];
     struct config_overrides overrides = a->overrides;
@@ -174,10 +197,10 @@ static int session_run(struct session *s, const char *drive, const struct argume
     overrides.count++;
     if (a->json && outfile_open(&s->json, a->json, e))
         return err_prefix(e, "--json ");
-    if (read_jobs(s, a, e) || config_load(&s->config, drive, &overrides, e) || open_drive(s, a, e))
+    if ((a->job && read_jobs(s, a, e)) || config_load(&s->config, drive, &overrides, e) || open_drive(s, a, e))
         return e->code;
     print_notes(s, a);
-    return run_all(s, a, e);
+    return a->job ? run_all(s, a, e) : run_trace(s, a, e);
 }
 
 /* What the job does, then the rest of its options as they were given. */
@@ -227,7 +250,32 @@ static int write_json(const struct report *report, struct outfile *out) {
     return CLI_FAILED;
 }
 
-static int print_report(struct session *s, const struct arguments *a) {
+/* Print the report, with what both kinds of run have in common; `interrupted`: it is of a part only. */
+static int print_report(struct session *s, const struct arguments *a, struct report *report, bool interrupted) {
+    int ret = CLI_OK;
+    report->drive = s->config.drive.name;
+    report->seed = a->seed;
+    report->wall_ns = s->wall_ns;
+    report->reproducible = a->reproducible;
+    report->drive_stats = drive_stats(s->drive);
+    report->config = opt_to_json(&s->config.set);
+    if (!a->json || strcmp(a->json, "-"))
+        ret = report_find("text")->write(report, stdout) ? CLI_FAILED : CLI_OK;
+    if (a->json && ret == CLI_OK)
+        ret = write_json(report, &s->json);
+    for (unsigned i = 0; i < report->count && ret == CLI_OK; i++)
+        if (report->stat[i]->first_error)
+            ret = CLI_FAILED;
+    if (interrupted) {
+        fprintf(stderr, "drivelab: interrupted: the results are those of the part that was run\n");
+        ret = CLI_FAILED;
+    }
+    json_decref(report->drive_stats);
+    json_decref(report->config);
+    return ret;
+}
+
+static int print_jobs(struct session *s, const struct arguments *a) {
     const struct run_result *result = &s->result;
     struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count, sizeof(*options));
     unsigned *iodepth = calloc(result->count, sizeof(*iodepth));
@@ -239,53 +287,58 @@ static int print_report(struct session *s, const struct arguments *a) {
         iodepth[i] = result->stat[i]->latency_depth ? result->stat[i]->latency_depth : result->job[i]->iodepth;
     }
     struct report report = {
-        .drive = s->config.drive.name,
-        .seed = a->seed,
         .stat = result->stat,
         .options = options,
         .iodepth = iodepth,
         .count = result->count,
         .ios = result->ios,
         .simulated_ns = result->simulated_ns,
-        .wall_ns = s->wall_ns,
-        .reproducible = a->reproducible,
         .precondition = precondition_json(&s->precondition),
-        .drive_stats = drive_stats(s->drive),
-        .config = opt_to_json(&s->config.set),
     };
-    ret = CLI_OK;
-    if (!a->json || strcmp(a->json, "-"))
-        ret = report_find("text")->write(&report, stdout) ? CLI_FAILED : CLI_OK;
-    if (a->json && ret == CLI_OK)
-        ret = write_json(&report, &s->json);
-    for (unsigned i = 0; i < result->count && ret == CLI_OK; i++)
-        if (result->stat[i]->first_error)
-            ret = CLI_FAILED;
-    if (result->interrupted) {
-        fprintf(stderr, "drivelab: interrupted: the results are those of the part that was run\n");
-        ret = CLI_FAILED;
-    }
+    ret = print_report(s, a, &report, result->interrupted);
     json_decref(report.precondition);
-    json_decref(report.drive_stats);
-    json_decref(report.config);
 out:
     free(options);
     free(iodepth);
     return ret;
 }
 
+static int print_replay(struct session *s, const struct arguments *a) {
+    const struct replay_result *result = &s->replay;
+    struct report_job_option options[1][REPORT_JOB_OPTIONS] = {0};
+    options[0][0].name = "read_iolog";
+    snprintf(options[0][0].value, sizeof(options[0][0].value), "%.63s", a->replay.trace.path);
+    struct report report = {
+        .stat = &result->stat,
+        .options = (const struct report_job_option(*)[REPORT_JOB_OPTIONS])options,
+        .iodepth = &result->most_inflight,
+        .count = 1,
+        .ios = result->ios,
+        .simulated_ns = result->simulated_ns,
+        .trace = trace_args_json(&a->replay, result),
+    };
+    int ret = print_report(s, a, &report, result->interrupted);
+    json_decref(report.trace);
+    return ret;
+}
+
 static int run_run(const struct cli_command *self, int argc, char **argv) {
     struct arguments a = {.seed = 1};
     struct err e = {0};
+    trace_args_init(&a.replay);
     int ret = parse(self, argc, argv, &a);
     if (ret || a.help)
         return ret;
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return CLI_FAILED;
-    ret = session_run(s, argv[optind], &a, &e) ? cli_bad_input(&e) : print_report(s, &a);
+    if (session_run(s, argv[optind], &a, &e))
+        ret = cli_bad_input(&e);
+    else
+        ret = a.job ? print_jobs(s, &a) : print_replay(s, &a);
     outfile_abandon(&s->json);
     run_result_release(&s->result);
+    replay_result_release(&s->replay);
     if (s->drive)
         drive_close(s->drive);
     if (s->sim)
@@ -297,14 +350,13 @@ static int run_run(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_run = {
     .name = "run",
-    .synopsis =
-        "DRIVE --job FILE.fio [-o section.key=value]... [--set NAME=VALUE]... [--precondition none|steady] [--seed N] "
-        "[--json FILE|-] [--reproducible]",
-    .summary = "run a fio job file against a drive in virtual time",
+    .synopsis = "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "
+                "[--precondition none|steady] [--seed N] [--json FILE|-] [--reproducible]",
+    .summary = "run a fio job file or a trace against a drive in virtual time",
     .options =
         "  --job FILE             fio job file; what is not supported is refused by line\n"
         "  --job-options          list the options of job files, as Markdown\n"
-        "  --set NAME=VALUE       option of a job file, over what the file says for every job\n"
+        "  --set NAME=VALUE       option of a job file, over what the file says for every job\n" TRACE_ARG_HELP
         "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
         "  --precondition steady  first write the drive twice, then the first job's workload until it is steady\n"
         "  --seed N               seed of the drive and of the jobs, default 1\n"

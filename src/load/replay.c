@@ -19,6 +19,7 @@
 #define SLAB          256
 #define ALIGN         4096 /* scaled addresses keep their place in such a piece */
 #define STRETCH_LIMIT 1e6
+#define TELL_EVERY    4096 /* requests between two looks at progress and interruption */
 
 struct replay;
 
@@ -36,6 +37,7 @@ struct slab {
 
 struct replay {
     const struct replay_config *config;
+    const struct load_settings *settings;
     struct drive *drive;
     struct sim *sim;
     struct trace *trace;
@@ -188,6 +190,20 @@ static void count_failure(struct replay *r, const struct io *io, enum run_dir di
 
 static void pump(struct replay *r);
 
+static void tell(struct replay *r) {
+    const struct load_settings *s = r->settings;
+    const struct load_progress p = {
+        .ios = r->result->ios, .simulated_ns = sim_now(r->sim) - r->start_ns, .done = trace_done(r->trace)};
+    if (s->progress)
+        s->progress(s->context, &p);
+    if (!s->stop || !*s->stop)
+        return;
+    r->result->interrupted = true;
+    r->have_record = false;
+    r->over = true;
+    sim_cancel(r->sim, &r->timer);
+}
+
 static void slot_done(struct io *io) {
     static const enum run_dir dirs[IO_OPS] = {[IO_READ] = RUN_READ, [IO_WRITE] = RUN_WRITE, [IO_TRIM] = RUN_TRIM};
     struct slot *slot = (struct slot *)io; /* first member */
@@ -195,12 +211,13 @@ static void slot_done(struct io *io) {
     if (io->status != IO_OK)
         count_failure(r, io, dirs[io->op]);
     else if (io->op == IO_FLUSH)
-        hist_record(&r->result->flush, io->completed_ns - slot->wanted_ns);
+        hist_record(&r->result->stat->sync, io->completed_ns - slot->wanted_ns);
     else
         run_stat_complete(r->result->stat, dirs[io->op], io->bytes, slot->wanted_ns, io->submitted_ns,
                           io->completed_ns);
-    r->result->ios++;
     r->inflight--;
+    if (++r->result->ios % TELL_EVERY == 0)
+        tell(r);
     io_release(io);
     slot->next = r->free;
     r->free = slot;
@@ -292,11 +309,11 @@ static void finish(struct replay *r) {
     r->result->notes = *trace_notes(r->trace);
 }
 
-int load_replay(const struct replay_config *config, struct drive *drive, struct sim *sim, struct replay_result *result,
-                struct err *e) {
-    struct replay r = {.config = config, .drive = drive, .sim = sim, .result = result, .start_ns = sim_now(sim)};
+int load_replay(const struct replay_config *config, struct drive *drive, struct sim *sim,
+                const struct load_settings *settings, struct replay_result *result, struct err *e) {
+    struct replay r = {
+        .config = config, .settings = settings, .drive = drive, .sim = sim, .result = result, .start_ns = sim_now(sim)};
     *result = (struct replay_result){0};
-    hist_init(&result->flush);
     int ret = prepare(&r, e);
     if (!ret && r.have_record) {
         pump(&r);

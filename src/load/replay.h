@@ -7,6 +7,7 @@
 
 #include "base/runstat.h"
 #include "drive/drive.h"
+#include "load/runner.h"
 #include "load/trace/trace.h"
 
 #define REPLAY_DEPTH_MAX (1 << 20) /* requests in flight; beyond, a trace waits */
@@ -34,7 +35,6 @@ struct replay_config {
 
 struct replay_result {
     struct run_stat *stat; /* latencies count from the recorded moment, as stretched */
-    struct hist flush;     /* latencies of flushes */
     uint64_t ios;          /* answered, with flushes */
     uint64_t moved;        /* requests whose address was wrapped or scaled */
     uint64_t clipped;      /* requests larger than the drive */
@@ -43,6 +43,7 @@ struct replay_result {
     uint64_t span;         /* end of the highest request met, in bytes */
     unsigned most_inflight;
     int64_t simulated_ns;
+    bool interrupted; /* by settings->stop */
     char format[32];
     struct trace_notes notes;
 };
@@ -52,8 +53,8 @@ struct replay_result {
  * see the stat's first_error), or -errno with `e`: a file that can't be read, an
  * address beyond the drive with REPLAY_REFUSE, no request at all.
  */
-int load_replay(const struct replay_config *config, struct drive *drive, struct sim *sim, struct replay_result *result,
-                struct err *e);
+int load_replay(const struct replay_config *config, struct drive *drive, struct sim *sim,
+                const struct load_settings *settings, struct replay_result *result, struct err *e);
 void replay_result_release(struct replay_result *result);
 
 #endif

@@ -249,6 +249,8 @@ static json_t *drivelab_object(const struct report *r) {
     json_object_set_new(o, "scheduler", json_string("none")); /* requests go straight to the drive */
     if (r->precondition)
         json_object_set(o, "precondition", r->precondition);
+    if (r->trace)
+        json_object_set(o, "trace", r->trace);
     json_object_update(o, r->drive_stats);
     json_object_set(o, "options", r->config);
     return o;

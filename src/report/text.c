@@ -161,6 +161,8 @@ static int text_write(const struct report *r, FILE *out) {
     fputc('\n', out);
     if (r->precondition)
         print_entry(out, "", "Preconditioning", r->precondition);
+    if (r->trace)
+        print_entry(out, "", "Trace", r->trace);
     print_drive(out, r);
     fprintf(out, "\nSimulated %.6f s, %" PRIu64 " I/Os, seed %" PRIu64, (double)r->simulated_ns / 1e9, r->ios, r->seed);
     if (!r->reproducible && r->wall_ns)

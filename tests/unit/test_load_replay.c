@@ -22,6 +22,9 @@ static struct {
     uint64_t asked, last_offset, last_bytes, failing;
     int64_t last_at_ns;
     char path[64];
+    struct load_settings settings;
+    volatile sig_atomic_t stop;
+    unsigned told;
 } bed;
 
 static void watched_submit(struct drive *drive, struct io *io) {
@@ -78,7 +81,7 @@ static struct replay_config timed(const char *text) {
 static struct replay_result replay(const struct replay_config *config) {
     struct replay_result result;
     struct err e = {0};
-    if (load_replay(config, bed.drive, bed.sim, &result, &e))
+    if (load_replay(config, bed.drive, bed.sim, &bed.settings, &result, &e))
         fail_msg("%s", e.text);
     return result;
 }
@@ -86,7 +89,7 @@ static struct replay_result replay(const struct replay_config *config) {
 static void refused(const struct replay_config *config, int code, const char *says) {
     struct replay_result result;
     struct err e = {0};
-    assert_int_equal(load_replay(config, bed.drive, bed.sim, &result, &e), code);
+    assert_int_equal(load_replay(config, bed.drive, bed.sim, &bed.settings, &result, &e), code);
     assert_null(result.stat);
     if (!strstr(e.text, says))
         fail_msg("\"%s\" does not say \"%s\"", e.text, says);
@@ -99,7 +102,7 @@ static void test_replay_at_the_recorded_times(void **state) {
     struct replay_result r = replay(&c);
     assert_int_equal(r.simulated_ns, 100000 + LATENCY);
     assert_int_equal(r.ios, 4);
-    assert_int_equal(r.flush.count, 1);
+    assert_int_equal(r.stat->sync.count, 1);
     assert_int_equal(r.stat->dir[RUN_READ].ios, 1);
     assert_int_equal(r.stat->dir[RUN_WRITE].bytes, 8192);
     assert_int_equal(r.stat->dir[RUN_TRIM].ios, 1);
@@ -243,6 +246,30 @@ static void test_replay_refuses_bad_configurations(void **state) {
     (void)state;
 }
 
+static void stop_now(void *context, const struct load_progress *p) {
+    assert_true(p->done > 0 && p->done <= 1);
+    bed.told++;
+    bed.stop = 1;
+}
+
+static void test_replay_can_be_interrupted(void **state) {
+    size_t size = 400000;
+    char *text = malloc(size);
+    size_t len = 0;
+    for (unsigned i = 0; i < 20000; i++)
+        len += (size_t)snprintf(text + len, size - len, "%u,R,0,4096\n", i * 100);
+    struct replay_config c = timed(text);
+    bed.settings = (struct load_settings){.progress = stop_now, .stop = &bed.stop};
+    struct replay_result r = replay(&c);
+    assert_true(r.interrupted);
+    assert_int_equal(bed.told, 1);
+    assert_true(r.ios >= 4096 && r.ios < 5000);
+    assert_int_equal(bed.drive->inflight, 0);
+    replay_result_release(&r);
+    free(text);
+    (void)state;
+}
+
 int main(void) {
 #define ON_DRIVE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -258,6 +285,7 @@ int main(void) {
         ON_DRIVE(test_replay_goes_on_after_a_failure),
         ON_DRIVE(test_replay_stops_at_a_bad_line),
         ON_DRIVE(test_replay_refuses_bad_configurations),
+        ON_DRIVE(test_replay_can_be_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

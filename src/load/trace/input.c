@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -23,6 +24,8 @@ struct input {
     size_t raw_at, raw_len;
     size_t at, len; /* of text[] */
     uint64_t line, consumed;
+    int64_t file_bytes; /* 0: not known */
+    uint64_t raw_bytes; /* read of them */
     z_stream gzip;
     ZSTD_DStream *zstd;
     unsigned char raw[RAW_BYTES];
@@ -40,6 +43,7 @@ static int fill_raw(struct input *in, struct err *e) {
         return err_set(e, errno, "%s: %s", in->path, strerror(errno));
     in->raw_at = 0;
     in->raw_len = (size_t)got;
+    in->raw_bytes += (uint64_t)got;
     in->raw_end = !got;
     return 0;
 }
@@ -116,8 +120,15 @@ static int fill(struct input *in, struct err *e) {
     return 0;
 }
 
+static void measure(struct input *in) {
+    struct stat st;
+    if (!fstat(in->fd, &st) && S_ISREG(st.st_mode))
+        in->file_bytes = st.st_size;
+}
+
 static int recognise(struct input *in, struct err *e) {
     static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+    measure(in);
     int ret = fill_raw(in, e);
     if (ret)
         return ret;
@@ -175,6 +186,10 @@ uint64_t input_line_number(const struct input *in) {
 
 uint64_t input_offset(const struct input *in) {
     return in->consumed;
+}
+
+double input_done(const struct input *in) {
+    return in->file_bytes ? (double)(in->raw_bytes - (in->raw_len - in->raw_at)) / (double)in->file_bytes : -1;
 }
 
 /* Have `want` bytes in text[] if the file has them. */

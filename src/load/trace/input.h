@@ -24,6 +24,8 @@ const char *input_path(const struct input *in);
 uint64_t input_line_number(const struct input *in); /* of the last line read, from 1; 0: none yet */
 uint64_t input_offset(const struct input *in);      /* bytes consumed, after decompression */
 
+double input_done(const struct input *in); /* share of the file that was read, 0 to 1; -1: no regular file */
+
 /* The bytes that will be read next, at most INPUT_HEAD_MAX; fewer only if the file ends. -errno with `e`. */
 int input_peek(struct input *in, const char **bytes, size_t *len, struct err *e);
 

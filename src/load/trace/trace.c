@@ -201,6 +201,10 @@ const char *trace_path(const struct trace *t) {
     return t->path;
 }
 
+double trace_done(const struct trace *t) {
+    return t->in ? input_done(t->in) : -1;
+}
+
 const struct trace_notes *trace_notes(const struct trace *t) {
     return &t->notes;
 }

@@ -37,6 +37,7 @@ void trace_close(struct trace *trace); /* NULL is allowed */
 
 const char *trace_format_name(const struct trace *trace);
 const char *trace_path(const struct trace *trace);
+double trace_done(const struct trace *trace); /* share of the file that was read, 0 to 1; -1: nobody knows */
 
 /* What reading has met so far. */
 struct trace_notes {
