@@ -551,10 +551,9 @@ static void check_data(struct zone_oracle *o, const struct zo_io *r) {
 /* What an answer promises about a loss of power. */
 static void promise(struct zone_oracle *o, const struct zo_io *r) {
     uint32_t zone = (uint32_t)(r->op.at / ZO_SIZE), end = r->op.at % ZO_SIZE + r->op.blocks;
-    if (r->op.op == IO_ZONE && r->op.action == ZONE_FINISH)
-        for (unsigned i = 0; i < ZO_ZONES; i++)
-            if (r->epochs[i] == o->epoch[i] && o->m->zone[i].finished && (i == zone || (r->op.flags & IO_ZONE_ALL)))
-                o->m->zone[i].sure = o->m->zone[i].wp;
+    for (unsigned i = 0; i < ZO_ZONES; i++)
+        if (r->finishes >> i & 1 && r->epochs[i] == o->epoch[i])
+            o->m->zone[i].sure = o->m->zone[i].wp;
     if (r->op.op == IO_FLUSH) {
         for (unsigned i = 0; i < ZO_ZONES; i++)
             if (r->epochs[i] == o->epoch[i] && o->m->zone[i].sure < r->sure[i])
@@ -620,6 +619,7 @@ bool zo_submit(struct zone_oracle *o, const struct zo_op *op) {
     r->op = *op;
     r->op.stamp = o->stamp += 2 * ZO_SIZE;
     r->busy = true;
+    r->finishes = 0;
     r->io.op = op->op;
     r->io.action = op->action;
     r->io.flags = op->flags;
@@ -634,6 +634,8 @@ bool zo_submit(struct zone_oracle *o, const struct zo_op *op) {
     }
     r->want = zo_model_do(o->m, &r->op);
     note_resets(o, was);
+    for (unsigned i = 0; i < ZO_ZONES; i++)
+        r->finishes |= (op->action == ZONE_FINISH && was[i] != F && o->m->zone[i].state == F) << i;
     memcpy(r->epochs, o->epoch, sizeof r->epochs);
     if (op->op == IO_READ && !r->want.status)
         expect_data(o, r);

@@ -68,6 +68,7 @@ struct zo_io {
     bool written[ZO_SIZE * 2];
     uint32_t sure[ZO_ZONES]; /* flush: what it makes sure */
     uint32_t epochs[ZO_ZONES];
+    uint32_t finishes; /* a bit for each zone it makes Full */
     bool busy;
     char data[ZO_SIZE * 2 * ZO_BLOCK];
 };
