@@ -763,6 +763,8 @@ const struct explain_about *explain_about_find(uint16_t status, uint8_t set) {
 /* Base 2.0, section 3.3.3.2.1: what is left free for whom. */
 const char *explain_unknown(uint16_t status) {
     unsigned sct = status >> 8 & 7, sc = status & 0xff;
+    if ((status & 0x7fff) == 0x7fff)
+        return "all ones: a device that is gone, or NVME_NO_COMPLETE inside of QEMU and FEMU; not a status";
     if (sct == 7)
         return "vendor specific (SCT 7h): the drive's documentation has it; libnvme prints \"Vendor Specific Status\"";
     if (sct >= 4)

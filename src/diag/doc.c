@@ -27,7 +27,10 @@ static void doc_set(FILE *out, const char *title, uint8_t set) {
 }
 
 static void doc_places(FILE *out) {
-    fprintf(out, "## Where it stands\n\n| text | printed by | notes |\n|---|---|---|\n");
+    fprintf(out, "## Who writes it how\n\n| who | how | zone is full |\n|---|---|---|\n");
+    for (const struct explain_writer *w = explain_writers; w->who; w++)
+        fprintf(out, "| %s | %s | `%s` |\n", w->who, w->how, w->example);
+    fprintf(out, "\n## Where it stands\n\n| text | printed by | notes |\n|---|---|---|\n");
     for (const struct explain_place *place = explain_places; place->needle; place++)
         fprintf(out, "| `%s%s%s` | %s | %s |\n", place->needle, place->context ? "` ... `" : "",
                 place->context ? place->context : "", place->who, place->note ? place->note : "");

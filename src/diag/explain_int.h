@@ -83,6 +83,12 @@ struct explain_place {
 };
 extern const struct explain_place explain_places[]; /* ended by needle == NULL */
 
+/* Who writes statuses how. */
+struct explain_writer {
+    const char *who, *how, *example; /* ended by NULL */
+};
+extern const struct explain_writer explain_writers[];
+
 struct explain_message {
     const char *needle;  /* ended by NULL */
     const char *context; /* must be in the line too; NULL: nothing */

@@ -44,12 +44,24 @@ static bool of_controller(const char *line) {
     return digits && at[4 + digits] == ':';
 }
 
+/* "I/O tag 5 (3005)": the identifier, generation on top. */
+static int64_t tag_of(const char *line) {
+    const char *at = strstr(line, "I/O tag ");
+    at = at ? strchr(at, '(') : NULL;
+    uint64_t value;
+    bool prefixed;
+    unsigned digits = at ? explain_hex(at + 1, &value, &prefixed) : 0;
+    return digits == 4 && !prefixed && at[5] == ')' ? (int64_t)value : -1;
+}
+
 static void find_command(const char *line, struct explanation *x) {
     static const char *const cids[] = {"cid:", "cid ", "cmdid=", "cid=", NULL};
     static const char *const qids[] = {"sqid:", "qid:", "QID ", "qid ", "qid=", "sqid ", NULL};
     static const char *const opcodes[] = {"opcode ", "opc ", "opc:", NULL};
     static const char *const fabrics[] = {"Connect", "Property Set", "Property Get", "FABRIC", NULL};
     x->cid = first_of(line, cids);
+    if (x->cid < 0)
+        x->cid = tag_of(line);
     x->qid = first_of(line, qids);
     int64_t opcode = first_of(line, opcodes);
     const char *in_parens = strstr(line, "(0x"), *sct = strstr(line, "(sct");

@@ -45,6 +45,20 @@ const struct explain_place explain_places[] = {
     {.needle = NULL},
 };
 
+const struct explain_writer explain_writers[] = {
+    {"memory of a completion queue, traces of PCIe, Wireshark, struct spdk_nvme_cpl", "16 bits with the phase bit", "0x8372, 0x8373"},
+    {"Linux's driver, ioctl and io_uring passthrough", "15 bits; negative numbers are errnos", "0x41b9"},
+    {"libnvme's return values", "15 bits, bits 29:27 say whose (0 NVMe, 1 NVMe-MI); -1 and errno for the system's", "0x41b9"},
+    {"nvme-cli", "15 bits in parentheses; its exit code is an errno, in 1.x the low byte of the status", "(0x41b9)"},
+    {"nvme error-log, smartctl", "raw in older releases, 15 bits and phase_tag apart in newer ones", "0x8372, 0x41b9"},
+    {"ftrace nvme_complete_rq", "15 bits; cmdid has the generation in its top 4 bits", "status=0x41b9"},
+    {"SPDK's log", "type and code in hexadecimal, flags by name", "(01/b9) ... m:0 dnr:1"},
+    {"Linux's log", "type and code in hexadecimal; older lines 15 bits in decimal", "(sct 0x1 / sc 0xb9) DNR, (16825)"},
+    {"inside of FEMU and QEMU, their traces, gdb", "15 bits; ffffh is NVME_NO_COMPLETE, no status", "41b9"},
+    {"drivelab's log", "15 bits, and the reason behind it", "Zone Is Full (0x61b9): ..."},
+    {NULL, NULL, NULL},
+};
+
 const struct explain_message explain_messages[] = {
     {"timeout, aborting", NULL,
      "No completion came within io_timeout (30 s by default); the driver sends Abort for the command.",

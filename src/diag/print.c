@@ -207,12 +207,26 @@ static void print_message(FILE *out, const struct explain_message *m) {
         row(out, "look at", "%s", m->look);
 }
 
+/* What a device's log can be searched for. */
+static void print_command(FILE *out, const struct explanation *x) {
+    char queue[40] = "", cid[96] = "";
+    if (x->qid >= 0)
+        snprintf(queue, sizeof queue, "queue %" PRId64 "%s", x->qid, x->cid >= 0 ? ", " : "");
+    if (x->cid > 0xfff)
+        snprintf(cid, sizeof cid,
+                 "identifier %" PRId64 " (%" PRIx64 "h; of Linux tag %" PRId64 ", generation %" PRId64 ")", x->cid,
+                 (uint64_t)x->cid, x->cid & 0xfff, x->cid >> 12);
+    else if (x->cid >= 0)
+        snprintf(cid, sizeof cid, "identifier %" PRId64, x->cid);
+    if (*queue || *cid)
+        row(out, "command", "%s%s", queue, cid);
+}
+
 static void print_place(FILE *out, const struct explanation *x) {
-    if (!x->place)
-        return;
-    row(out, "printed by", "%s%s%s", x->place->who, x->place->note ? ". " : "", x->place->note ? x->place->note : "");
-    if (x->cid >= 0 || x->qid >= 0)
-        row(out, "command", "queue %" PRId64 ", identifier %" PRId64 " (-1: not told)", x->qid, x->cid);
+    if (x->place)
+        row(out, "printed by", "%s%s%s", x->place->who, x->place->note ? ". " : "",
+            x->place->note ? x->place->note : "");
+    print_command(out, x);
 }
 
 void explain_print(FILE *out, const struct explanation *x) {

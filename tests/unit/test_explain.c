@@ -463,6 +463,12 @@ static void test_explain_line_tells_the_command(void **state) {
         assert_int_equal(x.qid, cases[i].qid);
         assert_int_equal(x.reading[0].set, cases[i].set);
     }
+    static const char late[] = "nvme nvme0: I/O tag 5 (3005) opcode 0x1 (I/O Cmd) QID 1 timeout, aborting";
+    struct explain_hint hint = EXPLAIN_NOTHING_KNOWN;
+    struct explanation x;
+    assert_true(explain_line(late, strlen(late), &hint, &x));
+    assert_int_equal(x.cid, 0x3005);
+    assert_int_equal(x.qid, 1);
 }
 
 static void test_explain_log_counts_what_is_alike(void **state) {
