@@ -212,7 +212,7 @@ static int demo(struct config *config, const struct arguments *a) {
     int ret = pthread_create(&thread, NULL, target_thread, &server);
     if (ret) {
         fprintf(stderr, "drivelab: cannot start a thread: %s\n", strerror(ret));
-        server_close(&server);
+        (void)server_close(&server, NULL);
         return CLI_FAILED;
     }
     ret = host_side(&server, a, &h, &e);
@@ -223,7 +223,7 @@ static int demo(struct config *config, const struct arguments *a) {
         print_result(&server, &h);
         print_attach(&server, config->drive.name);
     }
-    server_close(&server);
+    (void)server_close(&server, NULL);
     if (ret) {
         cli_bad_input(&e);
         return CLI_FAILED; /* nothing was wrong with the input: the drive was served, the host failed */

@@ -103,7 +103,12 @@ static int serve(struct config *config, const struct server_options *options) {
         summarize(&server);
         stopper_release(&stopper);
     }
-    server_close(&server);
+    if (server.record)
+        log_info(LOG_MAIN, "%" PRIu64 " requests recorded in %s", record_count(server.record), options->record);
+    if (server_close(&server, &e) && ret == CLI_OK) {
+        fprintf(stderr, "drivelab: --record %s\n", e.text);
+        ret = CLI_FAILED;
+    }
     return ret;
 }
 
@@ -116,11 +121,17 @@ struct arguments {
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"listen", required_argument, 0, 'l'},  {"image", required_argument, 0, 'i'},
-        {"control", required_argument, 0, 'c'}, {"time", required_argument, 0, 't'},
-        {"seed", required_argument, 0, 's'},    {"spin", no_argument, 0, 'p'},
-        {"sleep", no_argument, 0, 'e'},         {"log", required_argument, 0, 'g'},
-        {"help", no_argument, 0, 'h'},          {0},
+        {"listen", required_argument, 0, 'l'},
+        {"image", required_argument, 0, 'i'},
+        {"control", required_argument, 0, 'c'},
+        {"time", required_argument, 0, 't'},
+        {"seed", required_argument, 0, 's'},
+        {"spin", no_argument, 0, 'p'},
+        {"sleep", no_argument, 0, 'e'},
+        {"log", required_argument, 0, 'g'},
+        {"record", required_argument, 0, 'r'},
+        {"help", no_argument, 0, 'h'},
+        {0},
     };
     struct err e = {0};
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -139,6 +150,9 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             break;
         case 'c':
             a->server.control = optarg;
+            break;
+        case 'r':
+            a->server.record = optarg;
             break;
         case 't':
             ret = config_parse_time(optarg, &a->server.sim, &e);
@@ -188,8 +202,8 @@ static int run_serve(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_serve = {
     .name = "serve",
-    .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--control PATH] [--time "
-                "wall|scaled:N]",
+    .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--control PATH] "
+                "[--record FILE] [--time wall|scaled:N]",
     .summary = "serve a drive to real hosts over NVMe/TCP until interrupted",
     .options =
         "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
@@ -198,6 +212,7 @@ const struct cli_command cmd_serve = {
         "                         default: in memory\n"
         "  --control PATH         a Unix socket to look into the drive, change live options and cause faults:\n"
         "                         drivelab ctl PATH help\n"
+        "  --record FILE          write every request into a new trace file for drivelab run --trace\n"
         "  --time wall|scaled:N   real time, or one modelled second in N real ones, for slow hosts\n"
         "  --spin, --sleep        how to wait for the next event (loop.wait): spin takes a core, sleep spares it\n"
         "  --seed N               seed of everything random (drive.seed)\n"

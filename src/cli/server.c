@@ -74,6 +74,13 @@ static int control_open(struct server *server, const struct server_options *opti
     return server->ctl ? 0 : -EIO;
 }
 
+static int record_start(struct server *server, const struct server_options *options, struct err *e) {
+    if (!options->record)
+        return 0;
+    server->record = record_open(options->record, server->drive, e);
+    return server->record ? 0 : err_prefix(e, "--record ");
+}
+
 /* ---- Up and down ---- */
 
 int server_open(struct server *server, struct config *config, const struct server_options *options, struct err *e) {
@@ -89,9 +96,10 @@ int server_open(struct server *server, struct config *config, const struct serve
         server->target = nvme_target_new(server->sim, e);
     if (server->target)
         server->subsystem = nvme_subsystem_new(server->target, &config->nvme, server->drive, e);
-    if (server->subsystem && !listen_all(server, config, options, e) && !control_open(server, options, e))
+    if (server->subsystem && !listen_all(server, config, options, e) && !control_open(server, options, e) &&
+        !record_start(server, options, e))
         return 0;
-    server_close(server);
+    server_close(server, NULL);
     return e->code ? e->code : -EIO;
 }
 
@@ -119,7 +127,8 @@ static void close_listener(struct server *server, unsigned i) {
         sim_run(server->sim, sim_now(server->sim) + CLOSE_STEP_NS);
 }
 
-void server_close(struct server *server) {
+int server_close(struct server *server, struct err *e) {
+    int ret = record_close(server->record, e);
     ctl_close(server->ctl);
     for (unsigned i = 0; i < server->listeners; i++)
         close_listener(server, i);
@@ -132,4 +141,5 @@ void server_close(struct server *server) {
     if (server->sim)
         sim_free(server->sim);
     memset(server, 0, sizeof(*server));
+    return ret;
 }

@@ -7,6 +7,7 @@
 
 #include "cli/config.h"
 #include "ctl/ctl.h"
+#include "load/record.h"
 #include "transport/transport.h"
 
 #define SERVER_LISTENERS 8
@@ -16,6 +17,7 @@ struct server_options {
     unsigned listeners;
     const char *image;   /* NULL: memory */
     const char *control; /* path of a control socket, or NULL */
+    const char *record;  /* file to record every request in, or NULL */
     struct sim_config sim;
 };
 
@@ -31,6 +33,7 @@ struct server {
     unsigned listeners;
     struct config *config; /* of the caller; live options change in it */
     struct ctl *ctl;       /* NULL: none asked for */
+    struct record *record; /* likewise */
 };
 
 /* Bring everything up. 0, or -errno with `e` filled and nothing left open. */
@@ -43,7 +46,10 @@ const char *server_address(const struct server *server, unsigned i, char *buf, u
 void server_split_address(const struct server *server, unsigned i, char *host, unsigned host_size, char *port,
                           unsigned port_size);
 
-/* End connections orderly, flush, and free everything. The loop must not be running. */
-void server_close(struct server *server);
+/*
+ * End connections orderly, flush, and free everything. The loop must not be
+ * running. 0, or -errno with `e` if a recording could not be written as a whole.
+ */
+int server_close(struct server *server, struct err *e);
 
 #endif

@@ -160,6 +160,8 @@ void drive_submit(struct drive *drive, struct io *io) {
     io->result = 0;
     drive->inflight++;
     PROBE3(io_submit, io->op, io->offset, io->bytes);
+    if (__builtin_expect(drive->tap != NULL, 0))
+        drive->tap->submitted(drive->tap, io);
     if (__builtin_expect(!range_check(drive, io), 0)) {
         io_line_push(&drive->early, io, io->submitted_ns);
         return;

@@ -155,6 +155,11 @@ struct drive_ops {
 
 extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */
 
+/* Who wants to see every request when it reaches the drive, before it is checked. */
+struct drive_tap {
+    void (*submitted)(struct drive_tap *, const struct io *);
+};
+
 /* The embedded part of every drive. */
 struct drive {
     const struct drive_ops *ops;
@@ -168,6 +173,7 @@ struct drive {
     struct io_line early;        /* requests answered without reaching the kind */
     struct drive_flush *flushes; /* store flushes under way */
     struct hist *latency;        /* by operation, once drive_measure() was called */
+    struct drive_tap *tap;       /* NULL: nobody; set by the one who wants it */
 };
 
 /*

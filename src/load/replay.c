@@ -117,7 +117,8 @@ static struct slot *slot_new(struct replay *r) {
 
 static bool wanted(struct replay *r) {
     const struct trace_record *record = &r->record;
-    if ((r->config->device < 0 || record->device == r->config->device) && (record->bytes || record->op == TRACE_FLUSH))
+    if ((r->config->device < 0 || record->device == r->config->device) &&
+        (record->bytes || record->op == TRACE_FLUSH || record->op >= TRACE_ZONE_RESET))
         return true;
     r->result->skipped++;
     return false;
@@ -153,9 +154,29 @@ static int64_t moment(const struct replay *r) {
 
 static void slot_done(struct io *io);
 
+/* What a record asks of the drive. */
+static void translate(const struct trace_record *record, struct io *io) {
+    static const struct {
+        uint8_t op, action;
+    } ops[TRACE_OPS] = {
+        [TRACE_READ] = {IO_READ, 0},
+        [TRACE_WRITE] = {IO_WRITE, 0},
+        [TRACE_TRIM] = {IO_TRIM, 0},
+        [TRACE_FLUSH] = {IO_FLUSH, 0},
+        [TRACE_APPEND] = {IO_APPEND, 0},
+        [TRACE_ZONE_RESET] = {IO_ZONE, ZONE_RESET},
+        [TRACE_ZONE_FINISH] = {IO_ZONE, ZONE_FINISH},
+        [TRACE_ZONE_OPEN] = {IO_ZONE, ZONE_OPEN},
+        [TRACE_ZONE_CLOSE] = {IO_ZONE, ZONE_CLOSE},
+    };
+    io->op = ops[record->op].op;
+    io->action = ops[record->op].action;
+    io->flags = io->op == IO_READ || io->op == IO_WRITE || io->op == IO_APPEND ? IO_NO_DATA : 0;
+    io->offset = record->offset;
+    io->bytes = record->bytes;
+}
+
 static bool issue(struct replay *r, int64_t wanted_ns) {
-    static const uint8_t ops[] = {
-        [TRACE_READ] = IO_READ, [TRACE_WRITE] = IO_WRITE, [TRACE_TRIM] = IO_TRIM, [TRACE_FLUSH] = IO_FLUSH};
     struct slot *slot = slot_new(r);
     if (!slot) {
         r->error = err_set(&r->why, ENOMEM, "no memory for %u requests in flight", r->inflight + 1);
@@ -163,10 +184,7 @@ static bool issue(struct replay *r, int64_t wanted_ns) {
         return false;
     }
     struct io *io = &slot->io;
-    io->op = ops[r->record.op];
-    io->flags = IO_NO_DATA;
-    io->offset = r->record.offset;
-    io->bytes = r->record.bytes;
+    translate(&r->record, io);
     io->done = slot_done;
     slot->wanted_ns = wanted_ns;
     r->inflight++;
@@ -180,7 +198,7 @@ static bool issue(struct replay *r, int64_t wanted_ns) {
 
 static void count_failure(struct replay *r, const struct io *io, enum run_dir dir) {
     struct run_stat *s = r->result->stat;
-    if (io->op != IO_FLUSH)
+    if (io->op != IO_FLUSH && io->op != IO_ZONE)
         s->dir[dir].errors++;
     if (s->first_error)
         return;
@@ -205,12 +223,13 @@ static void tell(struct replay *r) {
 }
 
 static void slot_done(struct io *io) {
-    static const enum run_dir dirs[IO_OPS] = {[IO_READ] = RUN_READ, [IO_WRITE] = RUN_WRITE, [IO_TRIM] = RUN_TRIM};
+    static const enum run_dir dirs[IO_OPS] = {
+        [IO_READ] = RUN_READ, [IO_WRITE] = RUN_WRITE, [IO_TRIM] = RUN_TRIM, [IO_APPEND] = RUN_WRITE};
     struct slot *slot = (struct slot *)io; /* first member */
     struct replay *r = slot->replay;
     if (io->status != IO_OK)
         count_failure(r, io, dirs[io->op]);
-    else if (io->op == IO_FLUSH)
+    else if (io->op == IO_FLUSH || io->op == IO_ZONE)
         hist_record(&r->result->stat->sync, io->completed_ns - slot->wanted_ns);
     else
         run_stat_complete(r->result->stat, dirs[io->op], io->bytes, slot->wanted_ns, io->submitted_ns,

@@ -467,6 +467,35 @@ def test_images_that_do_not_fit_are_refused(folder):
     refused(r"Is a directory", "serve", "nossd", "--image", folder)
 
 
+def test_serve_records_what_run_replays(folder):
+    trace, out = pathlib.Path(folder, "r.trace"), pathlib.Path(folder, "r.json")
+    with Server("nossd", "-o", "drive.capacity=64MiB", "--record", str(trace)) as server:
+        server.perf("--rw", "randrw")
+        check(server.end() == 0, "ends well")
+    lines = trace.read_text().splitlines()
+    check(lines[0] == "# drivelab trace 1", lines[0])
+    asked = [line.split(",") for line in lines[1:]]
+    check({"R", "W"} <= {op for _, op, _, _ in asked}, "reads and writes")
+    run("run", "nossd", "-o", "drive.capacity=64MiB", "--trace", str(trace), "--json", str(out), "--reproducible")
+    result = json.loads(out.read_text())
+    check(result["drivelab"]["ios"] == len(asked), result["drivelab"]["ios"], len(asked))
+    check(result["drivelab"]["trace"]["moved"] == 0, "addresses fit")
+    last = int(asked[-1][0]) - int(asked[0][0])
+    check(last <= result["drivelab"]["simulated_ns"] < last + 10**8, "recorded times")
+    refused("already", "serve", "nossd", "--record", str(trace), "--listen", "tcp://127.0.0.1:0")
+
+
+def test_run_refuses_bad_traces_by_line(folder):
+    trace = pathlib.Path(folder, "t")
+    trace.write_text("# drivelab trace 1\n1,R,0,512\n2,Q,0,512\n")
+    refused(r"t:3: found \"2,Q,0,512\"", "run", "nossd", "--trace", str(trace))
+    run("run", "nossd", "--trace", str(trace), "--trace-bad-lines", "1", code=0)
+    refused("recorded, scaled:N", "run", "nossd", "--trace", str(trace), "--trace-pace", "fast")
+    refused("wrap, scale and refuse", "run", "nossd", "--trace", str(trace), "--trace-fit", "no")
+    refused("mqsim", "run", "nossd", "--trace", str(trace), "--trace-format", "x")
+    refused("--job or --trace", "run", "nossd", "--trace", str(trace), "--job", "x")
+
+
 def test_serve_on_several_addresses(_):
     args = [PROGRAM, "serve", "nossd"]
     with Server("nossd", *FAST, "--listen", "tcp://127.0.0.1:0") as server:

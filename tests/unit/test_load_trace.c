@@ -305,7 +305,7 @@ static void test_trace_bad_lines_are_named(void **state) {
     } bad[] = {
         {"# drivelab trace 1\n1,W,0,512\n2,X,0,512\n", "trace:3: found \"2,X,0,512\""},
         {"# drivelab trace 1\n1,W,-1,512\n", ":2: found \"1,W,-1,512\""},
-        {"# drivelab trace 1\n1,W,0\n", "NANOSECONDS,R|W|T|F,OFFSET,BYTES"},
+        {"# drivelab trace 1\n1,W,0\n", "NANOSECONDS,R|W|T|F|A|Z|N|O|C,OFFSET,BYTES"},
         {"# drivelab trace 1\n1,W,0,99999999999999999999\n", ":2:"},
         {"fio version 4 iolog\n", "version 2 iolog"},
         {"fio version 3 iolog\n1 x read 0\n", ":2:"},

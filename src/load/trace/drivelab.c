@@ -1,7 +1,9 @@
 /*
  * Our own format, written by `drivelab serve --record`: text, a first line
  * "# drivelab trace 1", then NANOSECONDS,OP,OFFSET,BYTES with OP one of R, W, T
- * (trim), F (flush). Exact times, one line a request, small under gzip.
+ * (trim), F (flush), A (zone append; the offset is the zone's start), and the
+ * zone actions Z (reset), N (finish), O (open), C (close). Exact times, one line
+ * a request, small under gzip.
  */
 #include <string.h>
 
@@ -28,7 +30,7 @@ static enum trace_take line(struct trace *t, char *text, struct trace_record *r)
 }
 
 const struct trace_format trace_drivelab = {
-    .doc = {"drivelab", "recorded by drivelab serve --record", "NANOSECONDS,R|W|T|F,OFFSET,BYTES"},
+    .doc = {"drivelab", "recorded by drivelab serve --record", "NANOSECONDS,R|W|T|F|A|Z|N|O|C,OFFSET,BYTES"},
     .detect = detect,
     .line = line,
 };

@@ -11,7 +11,19 @@
 
 #include "base/err.h"
 
-enum trace_op { TRACE_READ, TRACE_WRITE, TRACE_TRIM, TRACE_FLUSH };
+/* The zone operations stand in traces of our own format only; `offset` is the zone's start. */
+enum trace_op {
+    TRACE_READ,
+    TRACE_WRITE,
+    TRACE_TRIM,
+    TRACE_FLUSH,
+    TRACE_APPEND,
+    TRACE_ZONE_RESET,
+    TRACE_ZONE_FINISH,
+    TRACE_ZONE_OPEN,
+    TRACE_ZONE_CLOSE,
+    TRACE_OPS
+};
 
 struct trace_record {
     int64_t at_ns; /* from the first one; never falls */

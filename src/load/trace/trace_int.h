@@ -49,7 +49,7 @@ struct trace {
 
 #define TRACE_SECTOR        512
 #define TRACE_DRIVELAB_HEAD "# drivelab trace 1"
-#define TRACE_DRIVELAB_OPS  "RWTF" /* in the order of enum trace_op */
+#define TRACE_DRIVELAB_OPS  "RWTFAZNOC" /* in the order of enum trace_op */
 
 /*
  * Cut a line at `separator` (' ' stands for any run of blanks) into at most
