@@ -26,8 +26,10 @@ static void window_begin(struct worker *w) {
 }
 
 static void set_depth(struct worker *w, unsigned depth) {
-    if (depth < w->depth) /* what is in flight beyond the new depth would count against it */
+    if (depth < w->depth) { /* what is in flight would count against the new depth */
+        w->window_skip = w->inflight;
         worker_gate(w, GATE_QUIESCE, THEN_GO_ON);
+    }
     w->depth = depth;
     w->resume_at = depth - 1;
     w->full = false;
@@ -69,6 +71,13 @@ static void lower_depth(struct worker *w) {
         depth_is_found(w);
 }
 
+/* What is reported begins here. */
+static void measure(struct worker *w) {
+    run_stat_init(w->stat, w->job->name, w->group, sim_now(w->sim));
+    w->stat->latency_depth = w->depth;
+    w->measure = false;
+}
+
 /* After the search the found depth has a window of its own, which is what is reported. */
 static void window_over(struct sim_event *event) {
     struct worker *w = (struct worker *)((char *)event - offsetof(struct worker, window));
@@ -90,11 +99,9 @@ static void window_over(struct sim_event *event) {
             raise_depth(w);
         else
             lower_depth(w);
-        if (w->depth_found && !job->latency_run) {
-            unsigned depth = w->depth;
-            run_stat_init(w->stat, job->name, w->group, sim_now(w->sim));
-            w->stat->latency_depth = depth;
-        }
+        w->measure = w->depth_found && !job->latency_run;
+        if (w->measure && !w->window_skip)
+            measure(w);
     }
     if (!w->stopped)
         window_begin(w);
@@ -218,8 +225,13 @@ void pace_thought(struct worker *w) {
 
 void pace_completed(struct worker *w, enum run_dir dir, uint64_t bytes, int64_t latency_ns) {
     const struct job *job = w->job;
-    w->window_ios++;
-    w->window_late += job->latency_target_ns && latency_ns > job->latency_target_ns;
+    if (w->window_skip) {
+        if (!--w->window_skip && w->measure)
+            measure(w);
+    } else {
+        w->window_ios++;
+        w->window_late += job->latency_target_ns && latency_ns > job->latency_target_ns;
+    }
     w->cycle_ios[dir]++;
     w->cycle_bytes[dir] += bytes;
     if (job->max_latency_ns[dir] && latency_ns > job->max_latency_ns[dir]) {

@@ -65,9 +65,10 @@ struct steady {
 struct worker {
     struct run *run;
     const struct job *job;
-    unsigned index;        /* in the run */
-    unsigned section;      /* of the job file */
-    unsigned group, stage; /* for reporting; what starts together */
+    unsigned index;           /* in the run */
+    unsigned section;         /* of the job file */
+    uint32_t flags[RUN_DIRS]; /* of requests: enum io_flag */
+    unsigned group, stage;    /* for reporting; what starts together */
     enum worker_state state;
     enum worker_gate gate;
     enum worker_then then;
@@ -102,7 +103,8 @@ struct worker {
     struct sim_event begin, timer, ramp, stop, window, cycle;
 
     /* the request to be issued next */
-    bool have_next;
+    bool have_next; /* it is drawn, but not yet fit to be issued */
+    bool held;      /* it is fit, but a flush comes first */
     struct request next;
     bool next_sync;                   /* it is a flush */
     int64_t next_number, next_due_ns; /* write to check, -1: none; when it was wanted */
@@ -122,7 +124,9 @@ struct worker {
     /* latency_target */
     unsigned depth_low, depth_high;
     uint64_t window_ios, window_late;
+    unsigned window_skip; /* completions that belong to the depth before */
     bool depth_found;
+    bool measure; /* count anew when those are back */
 
     /* durability, payload, logs */
     uint64_t writes_since_sync;

@@ -73,7 +73,7 @@ static void issue_plain(struct worker *w, struct slot *slot, const struct reques
     struct io *io = &slot->io;
     slot->dir = r->dir;
     io->op = op[r->dir];
-    io->flags = IO_NO_DATA | IO_SYNC | (w->job->sync && r->dir == RUN_WRITE ? IO_FUA : 0);
+    io->flags = w->flags[r->dir];
     io->offset = r->offset;
     io->bytes = r->bytes;
     run_stat_submit(w->stat, w->inflight + 1);
@@ -135,7 +135,7 @@ static void issue_next(struct worker *w) {
     }
     slot->dir = r->dir;
     slot->io.op = r->dir == RUN_READ ? IO_READ : r->dir == RUN_WRITE ? IO_WRITE : IO_TRIM;
-    slot->io.flags = IO_NO_DATA | IO_SYNC | (w->job->sync && r->dir == RUN_WRITE ? IO_FUA : 0);
+    slot->io.flags = w->flags[r->dir];
     slot->io.offset = r->offset;
     slot->io.bytes = r->bytes;
     add_payload(w, slot);
@@ -143,9 +143,10 @@ static void issue_next(struct worker *w) {
     submit(w, slot);
 }
 
+/* A flush; what was drawn already, if it is due after some writes, is held back. */
 static void issue_sync(struct worker *w) {
     struct slot *slot = slot_take(w);
-    w->sync_due = false;
+    w->sync_due = w->next_sync = false;
     w->writes_since_sync = 0;
     slot->kind = SLOT_SYNC;
     slot->wanted_ns = sim_now(w->sim);
@@ -290,8 +291,7 @@ static bool writes(const struct job *job) {
 
 static void enter(struct worker *w, enum worker_phase phase) {
     w->phase = phase;
-    w->over = false;
-    w->full = false;
+    w->over = w->full = w->sync_due = false;
 }
 
 /* All of this phase is back. False: the worker is done. */
@@ -350,25 +350,19 @@ static bool pump_once(struct worker *w) {
     if (w->full && w->inflight > w->resume_at)
         return false;
     w->full = false;
-    if (w->sync_due) {
-        issue_sync(w);
-        return true;
+    if (!w->held) {
+        enum source_answer answer = source_next(w);
+        w->over = answer == SOURCE_OVER;
+        if (answer != SOURCE_READY)
+            return answer == SOURCE_OVER || w->gate != GATE_OPEN;
+    } else if (!w->paced) {
+        w->next_due_ns = sim_now(w->sim);
     }
-    switch (source_next(w)) {
-    case SOURCE_OVER:
-        w->over = true;
-        return true;
-    case SOURCE_LATER:
-        return w->gate != GATE_OPEN;
-    case SOURCE_READY:
-        break;
-    }
-    if (w->next_sync) {
-        w->next_sync = false;
+    w->held = w->sync_due && w->phase == PHASE_WORK;
+    if (w->held || w->next_sync)
         issue_sync(w);
-    } else {
+    else
         issue_next(w);
-    }
     return true;
 }
 
@@ -477,6 +471,14 @@ static int init_slots(struct worker *w) {
     return 0;
 }
 
+/* Writes of jobs without payload of their own still end what was there, if the store keeps any: zeros. */
+static void init_flags(struct worker *w) {
+    w->flags[RUN_READ] = w->flags[RUN_TRIM] = IO_NO_DATA | IO_SYNC;
+    w->flags[RUN_WRITE] = IO_SYNC | (w->job->sync ? IO_FUA : 0);
+    if (!store_has_payload(w->drive->store))
+        w->flags[RUN_WRITE] |= IO_NO_DATA;
+}
+
 static int open_trace(struct worker *w, struct err *e) {
     const struct trace_config config = {.path = w->job->read_iolog};
     w->trace = trace_open(&config, e);
@@ -503,6 +505,7 @@ int worker_init(struct worker *w, struct run *run, unsigned section, unsigned in
     sim_event_init(&w->timer, timer_fired);
     sim_event_init(&w->ramp, ramp_over);
     sim_event_init(&w->stop, stop_fired);
+    init_flags(w);
     pace_init(w);
     rng_init(&w->pace, seed, ~(stream << 32));
     w->stat = malloc(sizeof(*w->stat));

@@ -7,6 +7,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Whether a zone in this state takes a place among those that may be written at once. */
+static bool takes_place(uint8_t state) {
+    return state == ZONE_STATE_IMPLICIT_OPEN || state == ZONE_STATE_EXPLICIT_OPEN || state == ZONE_STATE_CLOSED;
+}
+
 /* The drive's own zones, with what is written in them already. */
 static void take_real(struct zbd *z, const struct drive *drive) {
     for (uint32_t i = 0; i < z->zones; i++) {
@@ -17,6 +22,11 @@ static void take_real(struct zbd *z, const struct drive *drive) {
         mine->unusable = zone.state == ZONE_STATE_READ_ONLY || zone.state == ZONE_STATE_OFFLINE;
         mine->written =
             zone.state == ZONE_STATE_FULL || mine->unusable ? zone.capacity : zone.write_pointer - zone.start;
+        if (takes_place(zone.state)) {
+            mine->opener = &z->nobody;
+            z->nobody.open++;
+            z->open++;
+        }
     }
 }
 

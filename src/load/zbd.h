@@ -19,19 +19,9 @@
 
 #define ZBD_ZONES_MAX (1u << 24)
 
-/* The zones of a drive, shared by all jobs of a run. */
-struct zbd {
-    bool real; /* the drive has zones */
-    uint64_t zone_bytes;
-    uint32_t zones, open, max_open; /* 0: no limit */
-    struct zbd_zone {
-        uint64_t capacity, written; /* bytes from the start; written only grows until a reset */
-        struct zbd_cursor *opener;  /* who writes it; NULL: not open */
-        bool unusable;
-    } * zone;
-};
+struct zbd;
 
-/* One instance's use of them. */
+/* One instance's use of the zones. */
 struct zbd_cursor {
     struct zbd *zbd;
     const struct job *job;
@@ -42,6 +32,19 @@ struct zbd_cursor {
     uint64_t at[RUN_DIRS];   /* sequential reads: next byte in the zone */
     bool began[RUN_DIRS];    /* sequential: something was done in the zone on this visit */
     uint64_t until_reset;    /* writes left until zone_reset_frequency says so */
+};
+
+/* The zones of a drive, shared by all jobs of a run. */
+struct zbd {
+    bool real; /* the drive has zones */
+    uint64_t zone_bytes;
+    uint32_t zones, open, max_open; /* 0: no limit */
+    struct zbd_zone {
+        uint64_t capacity, written; /* bytes from the start; written only grows until a reset */
+        struct zbd_cursor *opener;  /* who writes it; NULL: not open */
+        bool unusable;
+    } * zone;
+    struct zbd_cursor nobody; /* has the zones that were open before the run */
 };
 
 enum zbd_answer {
