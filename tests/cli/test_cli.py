@@ -485,6 +485,18 @@ def test_serve_records_what_run_replays(folder):
     refused("already", "serve", "nossd", "--record", str(trace), "--listen", "tcp://127.0.0.1:0")
 
 
+def test_run_replays_the_sample_trace(folder):
+    out = pathlib.Path(folder, "r.json")
+    sample = pathlib.Path(__file__).parents[2] / "examples/traces/sqlite-ext4.trace.gz"
+    run("run", "tlc", "--trace", str(sample), "--json", str(out), "--reproducible", code=0)
+    first, result = out.read_bytes(), json.loads(out.read_text())
+    job = result["jobs"][0]
+    check((job["read"]["total_ios"], job["write"]["total_ios"], job["trim"]["total_ios"], job["sync"]["total_ios"])
+          == (905, 1152, 257, 59), result)
+    run("run", "tlc", "--trace", str(sample), "--json", str(out), "--reproducible", code=0)
+    check(out.read_bytes() == first, "the same to the byte")
+
+
 def test_run_refuses_bad_traces_by_line(folder):
     trace = pathlib.Path(folder, "t")
     trace.write_text("# drivelab trace 1\n1,R,0,512\n2,Q,0,512\n")
