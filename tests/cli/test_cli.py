@@ -135,7 +135,7 @@ def test_unknown_commands_and_options_are_refused(_):
     refused("one drive is to be named", "serve")
     refused("one drive is to be named", "run", "nossd", "tlc", "--job", "x")
     refused("at most one drive", "drives", "nossd", "nossd")
-    refused("--job FILE is missing", "run", "nossd")
+    refused("--job FILE or --trace FILE is missing", "run", "nossd")
 
 
 def test_unknown_drives_are_refused(folder):
