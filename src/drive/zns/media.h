@@ -55,7 +55,8 @@ void zns_media_reconfigured(struct zns_media *media, const struct drive_config *
 /*
  * `bytes` from the zone's start are on flash as if they had been written and
  * drained before, without taking time: preconditioning, and for each zone of
- * an image at its start. Nothing was asked of the zone before.
+ * an image at its start. Nothing was asked of the zone since then or since a
+ * loss of power.
  */
 void zns_media_fill(struct zns_media *media, uint32_t zone, uint64_t bytes);
 

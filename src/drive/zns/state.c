@@ -287,10 +287,11 @@ void zns_state_release(struct zns *s) {
 /* Bytes that survived; what went through a random write area is protected, if all below it is left. */
 static uint64_t durable_of(const struct zns *s, uint32_t zone) {
     const struct zns_zone *z = &s->zones[zone];
-    uint64_t durable = zns_media_durable(s->media, zone, z->wp);
-    if (durable >= z->wp || (durable >= z->window_from && z->commit_to >= z->wp))
-        return z->wp;
-    return durable >= z->window_from && durable < z->commit_to ? z->commit_to : durable;
+    uint64_t durable = zns_media_durable(s->media, zone, z->wp), kept = z->commit_to < z->wp ? z->commit_to : z->wp;
+    if (durable < z->window_from || durable >= kept)
+        return durable;
+    zns_media_fill(s->media, zone, kept);
+    return kept;
 }
 
 static void drop_window(struct zns *s, uint32_t zone) {

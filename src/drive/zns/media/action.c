@@ -78,7 +78,8 @@ void zns_media_commit(struct zns_media *m, uint32_t zone, uint64_t from, uint64_
     struct zns_zone *z = &m->zone[zone];
     if (!z->known || from != z->expect)
         zns_drain_know(m, z, from);
-    uint64_t end = least(to, z->laid_out), bytes = end > z->accepted ? end - z->accepted : 0;
+    /* Writes before it may still be on their way to the cache. */
+    uint64_t bytes = least(to, z->laid_out) - least(from, z->laid_out);
     z->expect = to;
     z->accepted += bytes;
     z->cached += bytes;

@@ -45,8 +45,13 @@ static void zone_stands(struct zns_media *m, struct zns_zone *z, uint64_t writte
 void zns_drain_know(struct zns_media *m, struct zns_zone *z, uint64_t written) {
     uint32_t zone = zns_zone_index(m, z);
     uint64_t on_flash = written >= z->laid_out ? z->laid_out : written - written % m->unit_bytes;
-    if (z->inflight || z->erasing) {
+    if (z->inflight) {
         z->expect = written; /* a caller's bug; nothing is lost but time */
+        return;
+    }
+    if (z->erasing) { /* all of it waits for the blocks */
+        zone_stands(m, z, least(written, z->laid_out), 0);
+        z->touched = true;
         return;
     }
     if (on_flash)
@@ -403,7 +408,7 @@ static void zone_power_cut(struct zns_media *m, struct zns_zone *z) {
     z->wait_head = NULL;
     z->finish = z->flushes = z->resets = NULL;
     z->in_ring = z->repairing = z->in_dirty = false;
-    z->inflight = z->stale = z->erasing = z->reads = 0;
+    z->inflight = z->stale = z->erasing = z->reads = z->parts = 0;
     z->generation++;
     z->dirty_next = z->ring_next = NULL;
     if (!z->known)

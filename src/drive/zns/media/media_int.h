@@ -56,6 +56,7 @@ struct zns_zone {
     uint32_t reads;           /* page reads at the dies */
     uint32_t erasing;         /* block erases */
     uint32_t generation;      /* counts resets */
+    uint32_t parts;           /* writes that wait for the rest of a block, and those behind them */
     bool known;               /* the fields above are right; else the next write says where the zone stands */
     bool whole;               /* no die is left out of any set */
     bool clean;               /* blocks not begun are erased */

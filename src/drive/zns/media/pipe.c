@@ -13,7 +13,7 @@
  * back-pressure of each zone's cache.
  * Simplified: a write has its place in the cache one acceptance before its
  * answer could come; a write that begins or ends inside 4 KiB waits for the
- * rest to be read without using a die.
+ * rest to be read without using a die, and writes of its zone behind it wait too.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -147,10 +147,14 @@ static void visit(struct zns_media *m, struct io *io, int64_t end) {
     }
     io->priv = (void *)(kind_of(io) | KIND_DATA_IS_IN);
     int64_t in = io_link_cross(&m->link_in, end, units_of(m, io->bytes) * zns_cost(m)->write_unit);
-    if (__builtin_expect((io->bytes | io->offset) % ZNS_SECTOR != 0, 0))
-        io_line_push(&m->part_data, io, in + zns_cost(m)->part_block);
-    else
+    struct zns_zone *z = &m->zone[io->part];
+    bool part = (io->bytes | io->offset) % ZNS_SECTOR != 0;
+    if (__builtin_expect(!part && !z->parts, 1)) {
         io_line_push(&m->data, io, in);
+        return;
+    }
+    z->parts++; /* what comes behind stays behind */
+    io_line_push(&m->part_data, io, part ? in + zns_cost(m)->part_block : in);
 }
 
 static void core_visit(struct zns_media *m, struct io *io, int64_t cost) {
@@ -185,6 +189,12 @@ static void core_free(struct sim_event *event) {
 
 static void data_out(struct io_line *line, struct io *io) {
     struct zns_media *m = line->owner;
+    core_visit(m, io, zns_cost(m)->write_accept);
+}
+
+static void part_data_out(struct io_line *line, struct io *io) {
+    struct zns_media *m = line->owner;
+    m->zone[io->part].parts--;
     core_visit(m, io, zns_cost(m)->write_accept);
 }
 
@@ -225,7 +235,7 @@ static void written(struct io_line *line, struct io *io) {
 void zns_pipe_init(struct zns_media *m) {
     sim_event_init(&m->core.event, core_free);
     io_line_init(&m->data, m->sim, data_out, m);
-    io_line_init(&m->part_data, m->sim, data_out, m);
+    io_line_init(&m->part_data, m->sim, part_data_out, m);
     io_line_init(&m->writes, m->sim, written, m);
     io_line_init(&m->appends, m->sim, written, m);
 }
