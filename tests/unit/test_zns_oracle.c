@@ -30,10 +30,6 @@ static uint64_t number_from(const char *name, uint64_t otherwise) {
     return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static void tell(uint64_t seed) {
-    print_message("DRIVELAB_ZONE_SEED=%" PRIu64 "\n", seed);
-}
-
 static struct zone_oracle oracle;
 
 static void one_run(uint64_t seed, unsigned depth, const char *const *args) {
@@ -48,11 +44,8 @@ static void one_run(uint64_t seed, unsigned depth, const char *const *args) {
 
 static void runs(unsigned depth, const char *const *args) {
     uint64_t first = number_from("DRIVELAB_ZONE_SEED", 1), ops = number_from("DRIVELAB_ZONE_OPS", 120000) / 4;
-    for (uint64_t seed = first; seed < first + (ops + RUN_OPS - 1) / RUN_OPS; seed++) {
-        if (getenv("DRIVELAB_ZONE_SEED"))
-            tell(seed);
+    for (uint64_t seed = first; seed < first + (ops + RUN_OPS - 1) / RUN_OPS; seed++)
         one_run(seed, depth, args);
-    }
 }
 
 static void test_zns_random_requests_one_at_a_time(void **state) {

@@ -410,6 +410,7 @@ void zo_open(struct zone_oracle *o, const struct drive_config *config, const cha
     struct err e = {0};
     memset(o, 0, sizeof *o);
     o->config = *config;
+    o->seed = seed;
     o->store = store;
     o->path = path;
     o->m = &o->own;
@@ -541,8 +542,9 @@ static void check_data(struct zone_oracle *o, const struct zo_io *r) {
             uint64_t have;
             memcpy(&have, (const char *)r->io.data + (size_t)i * ZO_BLOCK + k, 8);
             if (have != r->stamps[i])
-                fail_msg("after %" PRIu64 " requests: block %u of zone %u holds %" PRIx64 ", not %" PRIx64, o->done,
-                         (r->op.at + i) % ZO_SIZE, (r->op.at + i) / ZO_SIZE, have, r->stamps[i]);
+                fail_msg("seed %" PRIu64 ", after %" PRIu64 " requests: block %u of zone %u holds %" PRIx64
+                         ", not %" PRIx64,
+                         o->seed, o->done, (r->op.at + i) % ZO_SIZE, (r->op.at + i) / ZO_SIZE, have, r->stamps[i]);
         }
     }
     assert_int_equal(r->io.unmapped, unmapped);
@@ -581,11 +583,11 @@ static void done(struct io *io) {
     o->inflight--;
     o->done++;
     if (io->status != r->want.status)
-        fail_msg("after %" PRIu64
+        fail_msg("seed %" PRIu64 ", after %" PRIu64
                  " requests: operation %u action %02x flags %x of %u blocks at %u of zone %u: %03x, not "
                  "%03x: %s",
-                 o->done, r->op.op, r->op.action, r->op.flags, r->op.blocks, r->op.at % ZO_SIZE, r->op.at / ZO_SIZE,
-                 io->status, r->want.status, io->reason ? io->reason : "");
+                 o->seed, o->done, r->op.op, r->op.action, r->op.flags, r->op.blocks, r->op.at % ZO_SIZE,
+                 r->op.at / ZO_SIZE, io->status, r->want.status, io->reason ? io->reason : "");
     assert_int_equal(io->reason != NULL, io->status != 0);
     o->refused += io->status != 0;
     if (!io->status && io->op == IO_APPEND)
@@ -651,10 +653,10 @@ void zo_step(struct zone_oracle *o) {
 static void never(const struct zone_oracle *o) {
     for (unsigned i = 0; i < ZO_DEPTH; i++)
         if (o->io[i].busy)
-            fail_msg("after %" PRIu64
+            fail_msg("seed %" PRIu64 ", after %" PRIu64
                      " requests: operation %u action %02x flags %x of %u blocks at %u of zone %u never "
                      "finishes, and %u others",
-                     o->done, o->io[i].op.op, o->io[i].op.action, o->io[i].op.flags, o->io[i].op.blocks,
+                     o->seed, o->done, o->io[i].op.op, o->io[i].op.action, o->io[i].op.flags, o->io[i].op.blocks,
                      o->io[i].op.at % ZO_SIZE, o->io[i].op.at / ZO_SIZE, o->inflight - 1);
 }
 
@@ -745,10 +747,10 @@ void zo_compare(struct zone_oracle *o) {
     for (uint32_t i = 0; i < ZO_ZONES; i++) {
         const char *why = zo_differs(o, o->m, i);
         if (why)
-            fail_msg("after %" PRIu64 " requests: %s", o->done, why);
+            fail_msg("seed %" PRIu64 ", after %" PRIu64 " requests: %s", o->seed, o->done, why);
     }
     if (drive_check_state(o->drive, &e))
-        fail_msg("after %" PRIu64 " requests: %s", o->done, e.text);
+        fail_msg("seed %" PRIu64 ", after %" PRIu64 " requests: %s", o->seed, o->done, e.text);
 }
 
 void zo_verify(struct zone_oracle *o) {
@@ -788,10 +790,10 @@ static void settle_zone(struct zone_oracle *o, uint32_t zone) {
             wp++;
     }
     if (wp < z->sure || wp > z->wp)
-        fail_msg("after %" PRIu64
+        fail_msg("seed %" PRIu64 ", after %" PRIu64
                  " requests: zone %u came back from the power cut with %u blocks; %u were promised and "
                  "%u written",
-                 o->done, zone, wp, z->sure, z->wp);
+                 o->seed, o->done, zone, wp, z->sure, z->wp);
     if (wp < z->wp) {
         if (window) {
             assert_true(wp < z->window_at);

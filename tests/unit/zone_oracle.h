@@ -82,7 +82,7 @@ struct zone_oracle {
     struct rng rng;
     struct zo_model *m, own;
     uint32_t epoch[ZO_ZONES]; /* resets of a zone */
-    uint64_t stamp, done, refused;
+    uint64_t seed, stamp, done, refused;
     unsigned inflight;
     struct zo_io io[ZO_DEPTH];
 };
