@@ -269,11 +269,11 @@ static bool join_loading(struct die *d, struct nand_op *op, int64_t now) {
 /* An operation that comes while its companions are still on the bus runs with them. */
 static bool join(struct die *d, struct nand_op *op, int64_t now) {
     if (d->loading && op->kind == NAND_PROGRAM) {
-        if ((d->load_in || now < d->ready_ns) && nand_op_joins(d->loading, d->loading_mask, op))
+        if ((d->load_in || now < d->ready_ns) && nand_op_joins(d, d->loading, d->loading_mask, op))
             return join_loading(d, op, now);
         return false;
     }
-    if (!d->cur || !nand_op_joins(d->cur, d->cur_mask, op))
+    if (!d->cur || !nand_op_joins(d, d->cur, d->cur_mask, op))
         return false;
     if (op->kind != NAND_PROGRAM)
         return join_command(d, op, now);

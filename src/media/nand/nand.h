@@ -127,7 +127,8 @@ static inline uint64_t nand_block_index(const struct nand_config *c, uint32_t di
  * where order matters: of a program before it reads the page, of an erase
  * before it programs the block, of all reads of a block before it erases it.
  * Programs of one class (host and mapping, or garbage collection and wear;
- * urgent counts as host) on one plane stay in the order they were submitted.
+ * urgent counts as host) on one plane stay in the order they were submitted, and
+ * an erase never overtakes a host's read of its block.
  *
  * done() may submit, and may cut the power, but not free the device.
  */

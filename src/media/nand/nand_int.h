@@ -173,8 +173,8 @@ static inline unsigned die_select(const struct die *d) {
 /* Take the head of queue q and what may run with it; *mask gets their planes. Counts whom it passes over. */
 struct nand_op *die_take(struct die *d, unsigned q, uint16_t *mask);
 
-/* True if `op` may run in one array operation with the group `head` of planes `mask`. */
-bool nand_op_joins(const struct nand_op *head, uint16_t mask, const struct nand_op *op);
+/* True if `op` may run in one array operation with the group `head` of planes `mask` of the die. */
+bool nand_op_joins(const struct die *d, const struct nand_op *head, uint16_t mask, const struct nand_op *op);
 
 /* --- die.c --- */
 

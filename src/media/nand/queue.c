@@ -73,9 +73,24 @@ static struct nand_op *unlink_after(struct die *d, unsigned q, struct nand_op *p
     return op;
 }
 
-bool nand_op_joins(const struct nand_op *head, uint16_t mask, const struct nand_op *op) {
-    return op->queue == head->queue && !(mask & (1u << op->plane)) &&
-           (op->page == head->page || op->kind == NAND_ERASE);
+/* Older reads of the block come before its erase; true if there is one, or too many to look at. */
+static bool passes_reads(const struct die *d, const struct nand_op *erase) {
+    for (unsigned q = NAND_READ; q < NAND_QUEUES; q += NAND_KINDS) {
+        const struct nand_op *tail = d->tail[q], *op = tail;
+        for (unsigned i = 0; op && (op = op->next, older(op, erase)); i++) {
+            if (i == NAND_MERGE_SCAN || (op->plane == erase->plane && op->block == erase->block))
+                return true;
+            if (op == tail)
+                break;
+        }
+    }
+    return false;
+}
+
+bool nand_op_joins(const struct die *d, const struct nand_op *head, uint16_t mask, const struct nand_op *op) {
+    if (op->queue != head->queue || mask & (1u << op->plane))
+        return false;
+    return op->kind == NAND_ERASE ? !passes_reads(d, op) : op->page == head->page;
 }
 
 /*
@@ -89,7 +104,7 @@ static uint16_t merge(struct die *d, unsigned q, struct nand_op *head) {
         struct nand_op *op = prev->next;
         bool end = op == d->tail[q], first = !(seen & (1u << op->plane));
         seen |= 1u << op->plane;
-        if (first && nand_op_joins(head, (uint16_t)mask, op)) {
+        if (first && nand_op_joins(d, head, (uint16_t)mask, op)) {
             mask |= 1u << op->plane;
             last = last->next = unlink_after(d, q, prev);
         } else {
