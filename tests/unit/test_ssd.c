@@ -86,6 +86,15 @@ static void test_ssd_every_plane_order_reads_back(void **state) {
     }
 }
 
+static void test_ssd_every_victim_policy_reads_back(void **state) {
+    for (unsigned i = 0; gc_policies[i].name; i++) {
+        char arg[64];
+        snprintf(arg, sizeof arg, "ssd.gc_policy=%s", gc_policies[i].name);
+        run(ARGS(arg, "ssd.gc_choices=3"), 20 + i, 6000);
+        run(ARGS(arg, "drive.capacity=26MiB", "ssd.op_percent=0"), 30 + i, 4000);
+    }
+}
+
 static void test_ssd_writes_through_without_buffer(void **state) {
     run(ARGS("ssd.write_buffer=0"), 10, 6000);
 }
@@ -104,11 +113,12 @@ static void test_ssd_tight_spare(void **state) {
     run(ARGS("drive.capacity=26MiB", "ssd.op_percent=0"), 13, 12000);
 }
 
-/* Full to the last unit without any garbage: collection must notice what later writes leave behind. */
-static void test_ssd_full_drive_goes_on(void **state) {
+static void full_drive_goes_on(const char *policy) {
     struct drive_config config;
     static struct oracle o;
-    oracle_config(&config, ARGS("drive.capacity=26MiB", "ssd.op_percent=0"));
+    char arg[64];
+    snprintf(arg, sizeof arg, "ssd.gc_policy=%s", policy);
+    oracle_config(&config, ARGS("drive.capacity=26MiB", "ssd.op_percent=0", arg));
     oracle_open(&o, &config, "memory", NULL, 15);
     for (uint64_t u = 0; u < o.units; u += ORACLE_SPAN)
         assert_int_equal(oracle_one(&o, IO_WRITE, u, ORACLE_SPAN, 0), IO_OK);
@@ -118,6 +128,12 @@ static void test_ssd_full_drive_goes_on(void **state) {
     oracle_verify(&o);
     oracle_check(&o);
     oracle_close(&o);
+}
+
+/* Full to the last unit without any garbage: collection must notice what later writes leave behind. */
+static void test_ssd_full_drive_goes_on(void **state) {
+    for (unsigned i = 0; gc_policies[i].name; i++)
+        full_drive_goes_on(gc_policies[i].name);
 }
 
 static void test_ssd_foreground_collection_only(void **state) {
@@ -531,6 +547,7 @@ int main(void) {
         cmocka_unit_test(test_drive_kinds_keep_their_promises),
         cmocka_unit_test(test_drive_options_name_the_rows),
         cmocka_unit_test(test_ssd_every_plane_order_reads_back),
+        cmocka_unit_test(test_ssd_every_victim_policy_reads_back),
         cmocka_unit_test(test_ssd_writes_through_without_buffer),
         cmocka_unit_test(test_ssd_protected_buffer),
         cmocka_unit_test(test_ssd_small_pages_and_single_plane),

@@ -6,7 +6,7 @@
 
 /* In the order of ftl_kinds[] and gc_policies[]; a test compares the names. */
 static const char *const mappings[] = {"page", NULL};
-static const char *const policies[] = {"greedy", NULL};
+static const char *const policies[] = {"greedy", "fifo", "random", "dchoices", NULL};
 static const char *const preconditions[] = {"none", "sequential", "random", NULL};
 
 const struct opt_row ssd_opts[] = {
@@ -30,6 +30,8 @@ const struct opt_row ssd_opts[] = {
     ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s", .runtime = true,
         .help = "host link, each direction; 0 = unlimited"),
     ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
+    ROW(gc_choices, .type = OPT_U32, .min = 1, .max = 1000, .def = "10",
+        .help = "blocks that gc_policy=dchoices draws for each choice"),
     ROW(gc_start_percent, .type = OPT_DOUBLE, .max = 100, .def = "5", .unit = "%",
         .help = "free blocks of a plane below which collection starts in the background"),
     ROW(gc_stop_percent, .type = OPT_DOUBLE, .max = 100, .def = "6", .unit = "%",

@@ -54,14 +54,20 @@ void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     f->blocks[p->first_block + block].state = BLOCK_DEAD;
 }
 
+/* Nothing more is written to the block. */
+static void block_full(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    bool bad = f->state[p->first_block + block].bad;
+    f->blocks[p->first_block + block].state = bad ? BLOCK_FAILED : BLOCK_FULL;
+    p->bad_full += bad;
+    if (!bad)
+        ftl_victim_add(f, p, block);
+}
+
 static void close_if_done(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     struct ftl_block *b = &f->blocks[p->first_block + block];
     if (b->state != BLOCK_CLOSING || b->programs)
         return;
-    b->state = BLOCK_FULL;
-    ftl_note_garbage(f, p, b);
-    if (f->state[p->first_block + block].bad)
-        p->bad_full++;
+    block_full(f, p, block);
 }
 
 static void close_open(struct ftl *f, struct ftl_plane *p, enum ftl_stream s) {
@@ -81,8 +87,7 @@ static void sort_block(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     if (nb->bad && !b->valid) {
         b->state = BLOCK_DEAD;
     } else if (nb->bad || nb->next_page) {
-        b->state = BLOCK_FULL; /* a block left half written is not continued */
-        p->bad_full += nb->bad != 0;
+        block_full(f, p, block); /* a block left half written is not continued */
     } else {
         b->state = BLOCK_FREE;
         heap_push(f, p, block);
@@ -94,10 +99,10 @@ void ftl_blocks_rebuild(struct ftl *f) {
         struct ftl_plane *p = &f->plane[i];
         p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
         p->collecting = p->gc_urgent = p->stuck = false;
-        p->garbage_most = f->block_units;
         p->starved = true; /* until collection has had a look */
         p->victim = FTL_NONE;
         p->copies = p->gc_reads = p->gc_reading = 0;
+        ftl_victims_reset(f, p);
         for (unsigned s = 0; s < FTL_STREAMS; s++) {
             p->open[s].block = FTL_NONE;
             p->open[s].page = p->open[s].programs = 0;

@@ -114,7 +114,7 @@ static int planes_init(struct ftl *f, struct err *e) {
         p->plane = (uint8_t)(i % f->geometry->planes);
         p->heap = calloc(f->geometry->blocks, sizeof *p->heap);
         p->copy = calloc(6 * f->page_units, sizeof *p->copy);
-        if (!p->heap || !p->copy)
+        if (ftl_victims_init(f, p) || !p->heap || !p->copy)
             return err_set(e, ENOMEM, "no memory for plane %u", i);
     }
     return 0;
@@ -139,6 +139,7 @@ static void geometry_init(struct ftl *f, const struct drive_config *config) {
 int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, struct store *store, bool fresh,
              struct err *e) {
     geometry_init(f, config);
+    rng_init(&f->rng, config->drive.seed, 0x6763);
     bool fresh_state, fresh_map;
     f->state = store_state(store, "nand.blocks", 1, f->total_blocks * sizeof *f->state, &fresh_state, e);
     if (!f->state)
@@ -176,6 +177,7 @@ void ftl_release(struct ftl *f) {
     for (uint32_t i = 0; f->plane && i < f->planes; i++) {
         free(f->plane[i].heap);
         free(f->plane[i].copy);
+        ftl_victims_release(&f->plane[i]);
     }
     free(f->plane);
     free(f->blocks);
@@ -206,10 +208,6 @@ static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t 
     if (blk->state == BLOCK_DRAINING && blk->valid > blk->copying)
         return err_set(e, EFAULT, "die %u plane %u block %u drains with %u valid units, but only %u are being copied",
                        p->die, p->plane, b, blk->valid, blk->copying);
-    if (blk->state == BLOCK_FULL && !nb->bad && f->block_units - blk->valid > p->garbage_most)
-        return err_set(e, EFAULT,
-                       "die %u plane %u block %u: %u of %u units valid, but garbage is said to be %u at most", p->die,
-                       p->plane, b, blk->valid, f->block_units, p->garbage_most);
     if (blk->valid > nb->next_page * f->page_units)
         return err_set(e, EFAULT, "die %u plane %u block %u: %u valid units in %u pages", p->die, p->plane, b,
                        blk->valid, nb->next_page);
@@ -240,7 +238,7 @@ static int check_plane(const struct ftl *f, const struct ftl_plane *p, struct er
         return err_set(e, EFAULT, "die %u plane %u: %u free, %u erasing, %u victims; counted %u, %u, %d", p->die,
                        p->plane, state[BLOCK_FREE], state[BLOCK_ERASING], state[BLOCK_VICTIM], p->free_count,
                        p->erasing, p->victim != FTL_NONE);
-    return check_heap(f, p, e);
+    return check_heap(f, p, e) || ftl_victims_check(f, p, e) ? -EFAULT : 0;
 }
 
 int ftl_check(const struct ftl *f, struct err *e) {

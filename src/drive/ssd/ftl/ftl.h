@@ -11,12 +11,13 @@
  * States of a block:
  *
  *   FREE -> OPEN -> CLOSING -> FULL -> VICTIM -> DRAINING -> ERASING -> FREE
- *             \_______\__________|                   |          |
+ *             \_______\_______ FAILED ____|          |          |
  *              (program failed)   (program failed) DEAD <-------+ (erase failed)
  *
  *   FREE -> OPEN: ftl_take_page   OPEN -> CLOSING: its last page was taken, or
  *   a program failed   CLOSING -> FULL: no program under way   FULL -> VICTIM:
- *   gc picks it   VICTIM -> DRAINING: all its valid pages are read   DRAINING ->
+ *   gc picks it (CLOSING -> FAILED -> VICTIM: a block of which a program failed)
+ *   VICTIM -> DRAINING: all its valid pages are read   DRAINING ->
  *   ERASING or DEAD: nothing valid and no copy left. (Host reads of it may still
  *   be queued: on its die none is passed by a younger erase.)
  *
@@ -31,6 +32,7 @@
 #ifndef DRIVELAB_DRIVE_SSD_FTL_H
 #define DRIVELAB_DRIVE_SSD_FTL_H
 
+#include "base/rng.h"
 #include "drive/drive.h"
 
 enum { FTL_UNIT_SHIFT = 12, FTL_UNIT_BYTES = 1 << FTL_UNIT_SHIFT, FTL_PAGE_UNITS_MAX = 16, FTL_PROGRAM_DEPTH = 2 };
@@ -56,6 +58,7 @@ enum ftl_block_state {
     BLOCK_OPEN,
     BLOCK_CLOSING,
     BLOCK_FULL,
+    BLOCK_FAILED,
     BLOCK_VICTIM,
     BLOCK_DRAINING,
     BLOCK_ERASING,
@@ -73,6 +76,17 @@ struct ftl_copy {
     uint32_t lpn, from;
 };
 
+/* The FULL blocks of a plane, arranged as its victim policy needs them; see victim.c. */
+struct ftl_candidates {
+    uint32_t count;
+    uint32_t least; /* greedy: no ring below this number of units has a member */
+    uint64_t valid; /* units in them */
+    uint32_t *list;
+    struct {
+        uint32_t prev, next;
+    } * link; /* by block number */
+};
+
 /* Free blocks, streams and collection of one plane. */
 struct ftl_plane {
     uint32_t first_block; /* block index of its block 0 */
@@ -85,8 +99,8 @@ struct ftl_plane {
     uint32_t *heap;      /* block numbers, least erased first */
     uint32_t coming;     /* good blocks DRAINING or ERASING: soon free */
     uint32_t erasing;
-    uint32_t garbage_most; /* no FULL block has more garbage units */
-    uint32_t bad_full;     /* failed blocks whose valid data must move */
+    uint32_t bad_full; /* FAILED blocks: what they hold must move */
+    struct ftl_candidates candidates;
     struct {
         uint32_t block, page; /* block number or FTL_NONE; next page to take */
         uint32_t programs;    /* under way */
@@ -139,6 +153,7 @@ struct ftl {
 
     struct ftl_op *op_free;
     struct ftl_op_slab *slabs;
+    struct rng rng; /* of victim policies */
 
     bool read_only;
     int64_t spare_blocks_start; /* beyond what the capacity needs, when new */
@@ -180,10 +195,15 @@ struct ftl_ops {
 
 extern const struct ftl_ops *const ftl_kinds[]; /* NULL-terminated */
 
-/* Victim selection. */
+/* Victim selection. Blocks enter the index when they become FULL and leave it when they cease to be. */
 struct gc_policy {
     const char *name, *doc;
-    uint32_t (*pick)(const struct ftl *, const struct ftl_plane *); /* block number of a FULL block, or FTL_NONE */
+    bool blind;                            /* takes blocks whatever garbage they hold */
+    uint32_t (*lists)(const struct ftl *); /* size of candidates.list */
+    void (*add)(const struct ftl *, struct ftl_plane *, uint32_t block);
+    void (*remove)(const struct ftl *, struct ftl_plane *, uint32_t block);
+    void (*changed)(const struct ftl *, struct ftl_plane *, uint32_t block, uint32_t was); /* valid units; or NULL */
+    uint32_t (*pick)(struct ftl *, struct ftl_plane *); /* block number of a FULL block, or FTL_NONE */
 };
 
 extern const struct gc_policy gc_policies[]; /* ended by name == NULL */
@@ -206,12 +226,6 @@ static inline uint32_t *ftl_owner(const struct ftl *f, uint32_t ppu) {
 static inline struct ftl_plane *ftl_plane_of(const struct ftl *f, uint32_t block_index) {
     /* block_index / blocks without a division (Lemire, Kaser and Kurz 2019: exact for 32 bits) */
     return &f->plane[(uint32_t)(((unsigned __int128)f->blocks_recip * block_index) >> 64)];
-}
-
-/* A FULL block has this much garbage now. */
-static inline void ftl_note_garbage(const struct ftl *f, struct ftl_plane *p, const struct ftl_block *b) {
-    uint32_t garbage = f->block_units - b->valid;
-    p->garbage_most = garbage > p->garbage_most ? garbage : p->garbage_most;
 }
 
 /* Fill the address of a NAND operation on the page of `ppu`. */
@@ -251,6 +265,21 @@ int64_t ftl_spare_blocks(const struct ftl *f);
 
 /* Program and commit at once, without time; for recovery and preconditioning. False: no room. */
 bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count);
+
+/* --- victim.c --- */
+
+int ftl_victims_init(struct ftl *f, struct ftl_plane *p); /* 0 or -ENOMEM */
+void ftl_victims_release(struct ftl_plane *p);
+void ftl_victims_reset(struct ftl *f, struct ftl_plane *p); /* no candidates */
+void ftl_victim_add(struct ftl *f, struct ftl_plane *p, uint32_t block);
+void ftl_victim_remove(struct ftl *f, struct ftl_plane *p, uint32_t block);
+
+/* The valid units of a FULL block were `was`. */
+void ftl_victim_changed(struct ftl *f, uint32_t block_index, uint32_t was);
+
+/* Units that stand for the gain of collecting the block: its own garbage, or the candidates' if the policy is blind. */
+uint64_t ftl_garbage(const struct ftl *f, const struct ftl_plane *p, uint32_t block);
+int ftl_victims_check(const struct ftl *f, const struct ftl_plane *p, struct err *e);
 
 /* --- gc.c --- */
 

@@ -8,8 +8,8 @@
  * with less than an eighth of garbage are left alone; below that they run
  * with the host's priority.
  *
- * Faithful: greedy choice over all closed blocks of a plane; reads, programs
- * and erases go through the same dies and channels as the host's.
+ * Faithful: the policy (victim.c) chooses among all closed blocks of a plane;
+ * reads, programs and erases go through the same dies and channels as the host's.
  * Simplified: copies stay in their plane; copy data lives in controller memory
  * that is never short (two pages a plane).
  * Not modelled: copyback inside the die.
@@ -142,53 +142,25 @@ void ftl_drained(struct ftl *f, uint32_t block_index) {
 
 /* --- victims --- */
 
-static uint32_t pick_greedy(const struct ftl *f, const struct ftl_plane *p) {
-    const struct ftl_block *b = &f->blocks[p->first_block];
-    uint32_t best = FTL_NONE, least = UINT32_MAX;
-    for (uint32_t i = 0; i < f->geometry->blocks; i++) {
-        if (b[i].valid < least && b[i].state == BLOCK_FULL && !f->state[p->first_block + i].bad) {
-            best = i;
-            least = b[i].valid;
-        }
-    }
-    return best;
-}
-
-const struct gc_policy gc_policies[] = {
-    {"greedy", "the block with the fewest valid units", pick_greedy},
-    {0},
-};
-
 static uint32_t pick_failed(const struct ftl *f, const struct ftl_plane *p) {
     for (uint32_t i = 0; i < f->geometry->blocks; i++)
-        if (f->blocks[p->first_block + i].state == BLOCK_FULL && f->state[p->first_block + i].bad)
+        if (f->blocks[p->first_block + i].state == BLOCK_FAILED)
             return i;
     return FTL_NONE;
 }
 
 /*
- * How much garbage makes a victim. None would gain nothing, little not enough
- * for the time being: a plane almost without garbage would be worn out for a
- * handful of units; others take the host's writes until nothing else is left to
- * do.
+ * False if collecting the block would gain nothing, or not enough for the time
+ * being. A plane almost without garbage would be worn out for a handful of
+ * units; others take the host's writes until nothing else is left to do. A
+ * blind policy is asked if a round over all blocks would gain one.
  */
-static uint32_t garbage_needed(const struct ftl *f, const struct ftl_plane *p) {
+static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
+    uint64_t garbage = ftl_garbage(f, p, block);
     if (f->stalled && !f->running)
-        return 1;
-    uint32_t share = p->free_count <= f->gc_urgent ? 32 : 8;
-    return (f->block_units + share - 1) / share;
-}
-
-/* A block worth collecting, or FTL_NONE. Looking through all blocks is left out where it could find none. */
-static uint32_t pick_victim(const struct ftl *f, struct ftl_plane *p) {
-    uint32_t needed = garbage_needed(f, p);
-    if (p->garbage_most < needed)
-        return FTL_NONE;
-    uint32_t block = f->policy->pick(f, p);
-    uint32_t garbage = block == FTL_NONE ? 0 : f->block_units - f->blocks[p->first_block + block].valid;
-    if (f->policy->pick == pick_greedy)
-        p->garbage_most = garbage;
-    return garbage < needed ? FTL_NONE : block;
+        return garbage > 0;
+    uint32_t share = f->policy->blind ? 1 : p->free_count <= f->gc_urgent ? 32 : 8;
+    return garbage >= (f->block_units + share - 1) / share;
 }
 
 static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
@@ -198,9 +170,10 @@ static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
     if (block != FTL_NONE) {
         p->bad_full--;
     } else {
-        block = p->collecting ? pick_victim(f, p) : FTL_NONE;
-        if (block == FTL_NONE)
+        block = p->collecting ? f->policy->pick(f, p) : FTL_NONE;
+        if (block == FTL_NONE || !worthwhile(f, p, block))
             return false;
+        ftl_victim_remove(f, p, block);
     }
     struct ftl_block *b = &f->blocks[p->first_block + block];
     b->state = BLOCK_VICTIM;

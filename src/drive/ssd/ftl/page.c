@@ -231,7 +231,7 @@ static void invalidate(struct ftl *f, uint32_t ppu) {
     f->valid[ppu >> 6] &= ~(1ull << (ppu & 63));
     b->valid--;
     if (b->state == BLOCK_FULL)
-        ftl_note_garbage(f, ftl_plane_of(f, ppu >> f->block_shift), b);
+        ftl_victim_changed(f, ppu >> f->block_shift, b->valid + 1);
     else if (b->valid == 0 && b->state == BLOCK_DRAINING)
         ftl_drained(f, ppu >> f->block_shift);
 }
@@ -239,7 +239,9 @@ static void invalidate(struct ftl *f, uint32_t ppu) {
 static void validate(struct ftl *f, uint32_t lpn, uint32_t ppu) {
     *ftl_owner(f, ppu) = lpn;
     f->valid[ppu >> 6] |= 1ull << (ppu & 63);
-    ftl_block_of(f, ppu)->valid++;
+    struct ftl_block *b = ftl_block_of(f, ppu);
+    if (b->valid++, __builtin_expect(b->state == BLOCK_FULL, 0)) /* its last page */
+        ftl_victim_changed(f, ppu >> f->block_shift, b->valid - 1);
 }
 
 static void set_entry(struct ftl *f, uint32_t lpn, uint32_t entry) {
@@ -323,12 +325,23 @@ static void place_buffered(struct ftl *f, uint32_t *found, uint32_t count) {
     }
 }
 
+static uint32_t least_valid(const struct ftl *f, const struct ftl_plane *p) {
+    const struct ftl_block *b = &f->blocks[p->first_block];
+    uint32_t best = FTL_NONE;
+    for (uint32_t i = 0; i < f->geometry->blocks; i++)
+        if (b[i].state == BLOCK_FULL && (best == FTL_NONE || b[i].valid < b[best].valid))
+            best = i;
+    return best;
+}
+
 /* Without a free block a plane could never be collected: clear one with time standing still. */
 static void make_room(struct ftl *f, struct ftl_plane *p) {
     while (p->free_count == 0) {
-        uint32_t block = f->policy->pick(f, p);
+        uint32_t block = least_valid(f, p);
         if (block == FTL_NONE)
             return;
+        ftl_victim_remove(f, p, block);
+        f->blocks[p->first_block + block].state = BLOCK_VICTIM;
         uint32_t first = ftl_ppu(f, p, block, 0);
         for (uint32_t u = 0; u < f->block_units; u++)
             if (ftl_valid(f, first + u) && ++f->homeless)
