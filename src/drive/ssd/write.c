@@ -316,14 +316,23 @@ static void give_up(struct ssd *s) {
     }
 }
 
-/* The drive can write no more: fail what waits for room, and flushes of what has no place to go. */
-static void end_of_life(struct ssd *s) {
+/* Refuse what waits for room. Units that were taken before it ran out may be waited for: they go on without the rest.
+ */
+static void refuse_waiting(struct ssd *s) {
     while (s->wait_head) {
         struct io *io = s->wait_head;
         s->wait_head = io->next;
         fail_read_only(s, io);
-        ssd_write_part(s, io); /* units of it that are in the buffer may be waited for */
+        ssd_write_part(s, io);
     }
+    wbuf_drain(&s->buffer);
+    to_flash(s);
+}
+
+/* The drive can write no more: fail what waits for room, and flushes of what has no place to go. */
+static void end_of_life(struct ssd *s) {
+    if (s->wait_head)
+        refuse_waiting(s);
     if (!s->was_read_only)
         collect_everywhere(s);
     s->was_read_only = true;
