@@ -191,6 +191,15 @@ char *drivelab_statistics(const struct drivelab_drive *drive);
  */
 void drivelab_power_cut(struct drivelab_drive *drive);
 
+enum drivelab_media_op { DRIVELAB_MEDIA_READ, DRIVELAB_MEDIA_PROGRAM, DRIVELAB_MEDIA_ERASE };
+
+/*
+ * Make the next `count` flash operations of a kind fail, wherever they are: a
+ * failed read is uncorrectable, a failed program or erase makes its block bad.
+ * 0, or -errno with `e`: the drive has no flash.
+ */
+int drivelab_fail_media(struct drivelab_drive *drive, int op, uint64_t count, struct drivelab_error *e);
+
 /* Force a zone to a state that worn flash brings about: 13 read only, 15 offline. 0, or -errno with `e`. */
 int drivelab_fail_zone(struct drivelab_drive *drive, uint32_t index, int state, struct drivelab_error *e);
 

@@ -337,6 +337,22 @@ void drivelab_power_cut(struct drivelab_drive *d) {
     lose_all(d);
 }
 
+int drivelab_fail_media(struct drivelab_drive *d, int op, uint64_t count, struct drivelab_error *e) {
+    struct err why = {0};
+    struct nand *nand = d->drive->ops->nand ? d->drive->ops->nand(d->drive) : NULL;
+    const struct nand_fault fault = {
+        .kind = (uint8_t)op, .die = NAND_ANY, .plane = NAND_ANY, .block = NAND_ANY, .count = count};
+    if (!nand)
+        err_set(&why, ENOTSUP, "the drive has no flash whose operations could fail");
+    else if (op < DRIVELAB_MEDIA_READ || op > DRIVELAB_MEDIA_ERASE)
+        err_set(&why, EINVAL, "flash operation %d: allowed are 0 (read), 1 (program) and 2 (erase)", op);
+    else
+        nand_fault_add(nand, &fault, &why);
+    if (why.code)
+        report(e, &why);
+    return why.code;
+}
+
 int drivelab_fail_zone(struct drivelab_drive *d, uint32_t index, int state, struct drivelab_error *e) {
     struct err why = {0};
     if (!zone_exists(d, index))
@@ -347,5 +363,5 @@ int drivelab_fail_zone(struct drivelab_drive *d, uint32_t index, int state, stru
         d->drive->ops->zoned->fail(d->drive, index, (uint8_t)state, &why);
     if (why.code)
         report(e, &why);
-    return why.code < 0 ? why.code : -why.code;
+    return why.code;
 }

@@ -185,6 +185,63 @@ static void test_api_zone_calls_on_a_drive_without_zones(void **state) {
     assert_non_null(strstr(seen.reason, "no zones"));
 }
 
+static void test_api_media_faults(void **state) {
+    struct bed *bed = *state;
+    static char data[BLOCK];
+    struct drivelab_error e = {0};
+    struct seen seen = {0};
+    submit(bed->drive, DRIVELAB_WRITE, 0, BLOCK, data, &seen);
+    submit(bed->drive, DRIVELAB_FLUSH, 0, 0, NULL, &seen);
+    drivelab_wait(bed->drive);
+    assert_int_equal(drivelab_fail_media(bed->drive, DRIVELAB_MEDIA_READ, 1, &e), 0);
+    submit(bed->drive, DRIVELAB_READ, 0, BLOCK, data, &seen);
+    drivelab_wait(bed->drive);
+    assert_int_equal(seen.last.status, 0x281);
+    submit(bed->drive, DRIVELAB_READ, 0, BLOCK, data, &seen);
+    drivelab_wait(bed->drive);
+    assert_int_equal(seen.last.status, DRIVELAB_OK);
+    assert_int_equal(drivelab_fail_media(bed->drive, 3, 1, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "2 (erase)"));
+}
+
+static void test_api_zones(void **state) {
+    struct drivelab_error e = {0};
+    struct drivelab_lab *lab = drivelab_lab_new(NULL, &e);
+    struct drivelab_drive *drive = drivelab_open(lab, "femu-zns", NULL, "memory", NULL, &e);
+    if (!drive)
+        fail_msg("%s", e.text);
+    struct drivelab_info info = {.struct_size = sizeof(info)};
+    drivelab_get_info(drive, &info);
+    assert_int_equal(info.zone_size, 128 << 20);
+    assert_int_equal(info.zones, 32);
+    static char data[BLOCK];
+    struct seen seen = {0};
+    for (unsigned i = 0; i < 3; i++)
+        submit(drive, DRIVELAB_APPEND, info.zone_size, BLOCK, data, &seen);
+    drivelab_wait(drive);
+    assert_int_equal(seen.answers, 3);
+    assert_int_equal(seen.last.result, info.zone_size + 2 * BLOCK);
+    struct drivelab_zone zone = {.struct_size = sizeof(zone)};
+    assert_int_equal(drivelab_get_zone(drive, 1, &zone), 0);
+    assert_int_equal(zone.state, 2);
+    assert_int_equal(zone.write_pointer, info.zone_size + 3 * BLOCK);
+    submit(drive, DRIVELAB_ZONE_FINISH, info.zone_size, 0, NULL, &seen);
+    drivelab_wait(drive);
+    submit(drive, DRIVELAB_WRITE, info.zone_size + 3 * BLOCK, BLOCK, data, &seen);
+    drivelab_wait(drive);
+    assert_int_equal(seen.last.status, 0x1b9); /* Zone Is Full */
+    assert_non_null(strstr(seen.reason, "Full"));
+    submit(drive, DRIVELAB_ZONE_RESET, info.zone_size, 0, NULL, &seen);
+    drivelab_wait(drive);
+    assert_int_equal(drivelab_fail_zone(drive, 2, 15, &e), 0);
+    assert_int_equal(drivelab_get_zone(drive, 2, &zone), 0);
+    assert_int_equal(zone.state, 15);
+    assert_int_equal(drivelab_fail_zone(drive, 2, 1, &e), -EINVAL);
+    assert_int_equal(drivelab_get_zone(drive, 32, &zone), -EINVAL);
+    drivelab_lab_free(lab);
+    (void)state;
+}
+
 static void test_api_bad_input_is_named(void **state) {
     static const struct {
         const char *profile, *option, *store, *image, *says;
@@ -254,6 +311,8 @@ int main(void) {
         WITH_DRIVE(test_api_unknown_operation_is_refused),
         WITH_DRIVE(test_api_structures_may_be_shorter),
         WITH_DRIVE(test_api_zone_calls_on_a_drive_without_zones),
+        WITH_DRIVE(test_api_media_faults),
+        cmocka_unit_test(test_api_zones),
         cmocka_unit_test(test_api_bad_input_is_named),
         cmocka_unit_test(test_api_closed_drive_answers_and_keeps_its_image),
     };
