@@ -209,7 +209,7 @@ static void print_message(FILE *out, const struct explain_message *m) {
 
 /* What a device's log can be searched for. */
 static void print_command(FILE *out, const struct explanation *x) {
-    char queue[40] = "", cid[96] = "";
+    char queue[40] = "", cid[128] = "";
     if (x->qid >= 0)
         snprintf(queue, sizeof queue, "queue %" PRId64 "%s", x->qid, x->cid >= 0 ? ", " : "");
     if (x->cid > 0xfff)

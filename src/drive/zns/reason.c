@@ -56,7 +56,8 @@ static const char *zone_words(const struct zns *s, const struct io *io, uint32_t
     return buf;
 }
 
-static void fail_list(struct zns *s, struct io *io, uint32_t zone, uint16_t status, const char *fmt, va_list args) {
+__attribute__((format(printf, 5, 0))) static void fail_list(struct zns *s, struct io *io, uint32_t zone,
+                                                            uint16_t status, const char *fmt, va_list args) {
     char why[WHY_MAX], what[ZONE_MAX], where[ZONE_MAX];
     vsnprintf(why, sizeof why, fmt, args);
     s->stat.refused++;
