@@ -139,8 +139,8 @@ struct nvme_status nvme_zone_copy_check(struct nvme_cmd *cmd) {
     if (z.write_pointer != to || to + bytes <= z.start + z.capacity)
         return NVME_OK;
     return nvme_fail(cmd, IO_ZONE_BOUNDARY, NVME_LOC(cdw10),
-                     "copy of %u blocks to 0x%" PRIx64 ": zone %" PRIu64 " (%s) starts at 0x%" PRIx64
-                     " and takes 0x%" PRIx64 " blocks, of which 0x%" PRIx64 " are left",
+                     "copy of %u blocks to LBA 0x%" PRIx64 ": zone %" PRIu64 " (%s) at LBA 0x%" PRIx64
+                     " has a capacity of %" PRIu64 " blocks, of which %" PRIu64 " are left",
                      cmd->nlb, cmd->slba, zone, zone_state_name(z.state), zone * lbas, z.capacity >> ns->lba_shift,
                      (z.start + z.capacity - to) >> ns->lba_shift);
 }

@@ -233,7 +233,7 @@ void bed_up(struct bed *bed, unsigned io_queues) {
     bed_connect_default(&command, &data, bed, 0, NVME_CNTLID_ANY);
     assert_int_equal(bed_connect(bed, 0, &command, &data), 0);
     bed->cntlid = (uint16_t)bed_result(bed, 0);
-    assert_int_equal(bed_property_set(bed, 0, NVME_PROP_CC, 0x460001), 0);
+    assert_int_equal(bed_property_set(bed, 0, NVME_PROP_CC, 0x460061), 0); /* CSS: all command sets, as Linux */
     for (uint16_t q = 1; q <= io_queues; q++) {
         bed_connect_default(&command, &data, bed, q, bed->cntlid);
         assert_int_equal(bed_connect(bed, q, &command, &data), 0);
