@@ -106,6 +106,22 @@ static void test_nvme_zns_what_does_not_fit_is_refused_at_start(void **state) {
     bed_free(bed);
 }
 
+/* Write protection, Sanitize, reservations: refused, and not announced. */
+static void test_nvme_zns_rules27_37_38_are_not_announced(void **state) {
+    struct bed *bed = zoned_new(NULL, NULL);
+    assert_int_equal(bed_identify(bed, NVME_CNS_CTRL, 0, 0), 0);
+    const struct nvme_id_ctrl *id = bed_out(bed, 0);
+    assert_int_equal(id->nwpc, 0);
+    assert_int_equal(le32_get(id->sanicap), 0);
+    assert_int_equal(le16_get(id->oncs) & NVME_ONCS_RESERVATIONS, 0);
+    assert_int_equal(bed_set_feature(bed, 0x84, 1, false), NVME_SC_INVALID_FIELD);
+    struct nvme_sqe sanitize = bed_sqe(NVME_ADMIN_SANITIZE, 0, 2, 0, 0);
+    assert_int_equal(bed_do(bed, 0, &sanitize, NULL), NVME_SC_INVALID_OPCODE);
+    struct nvme_sqe reservation = bed_sqe(NVME_IO_RESERVATION_REPORT, 1, 0, 0, 0);
+    assert_int_equal(bed_do(bed, 1, &reservation, NULL), NVME_SC_INVALID_OPCODE);
+    bed_free(bed);
+}
+
 /* ---- Several namespaces ---- */
 
 static void test_nvme_zns_namespaces_divide_the_zones(void **state) {
@@ -423,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_command_sets_of_the_controller),
         cmocka_unit_test(test_nvme_zns_rule47_effects_of_the_command_set),
         cmocka_unit_test(test_nvme_zns_what_does_not_fit_is_refused_at_start),
+        cmocka_unit_test(test_nvme_zns_rules27_37_38_are_not_announced),
         cmocka_unit_test(test_nvme_zns_namespaces_divide_the_zones),
         cmocka_unit_test(test_nvme_zns_rule36_format_empties_zones),
         cmocka_unit_test(test_nvme_zns_format_refuses_what_comes_meanwhile),
