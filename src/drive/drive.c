@@ -155,12 +155,13 @@ void drive_submit(struct drive *drive, struct io *io) {
     io->drive = drive;
     io->submitted_ns = sim_now(drive->sim);
     io->status = IO_OK;
+    io->stages = NULL;
     io->data = NULL;
     io->unmapped = false;
     io->result = 0;
     drive->inflight++;
     PROBE3(io_submit, io->op, io->offset, io->bytes);
-    if (__builtin_expect(drive->tap != NULL, 0))
+    if (__builtin_expect(drive->tap != NULL, 0) && drive->tap->submitted)
         drive->tap->submitted(drive->tap, io);
     if (__builtin_expect(!range_check(drive, io), 0)) {
         io_line_push(&drive->early, io, io->submitted_ns);
@@ -183,6 +184,8 @@ void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
         drive->bare += !io->reason;
         io->data = NULL;
     }
+    if (__builtin_expect(drive->tap != NULL, 0) && drive->tap->completed)
+        drive->tap->completed(drive->tap, io);
     io->done(io);
 }
 

@@ -156,9 +156,14 @@ struct drive_ops {
 
 extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */
 
-/* Who wants to see every request when it reaches the drive, before it is checked. */
+/*
+ * Who wants to see every request: when it reaches the drive, before it is
+ * checked, and when it is answered. `submitted` may set io->stages. Either may
+ * be NULL.
+ */
 struct drive_tap {
-    void (*submitted)(struct drive_tap *, const struct io *);
+    void (*submitted)(struct drive_tap *, struct io *);
+    void (*completed)(struct drive_tap *, struct io *);
 };
 
 /* The embedded part of every drive. */

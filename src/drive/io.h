@@ -70,6 +70,29 @@ enum io_status {
     IO_DEALLOCATED = 0x287,
 };
 
+/*
+ * What a request's time went into, for whoever asks. Parts that overlap are
+ * charged to what the request waited for last, so that the sum is no more than
+ * its latency; what a drive kind doesn't say is missing from it.
+ */
+enum io_stage {
+    IO_STAGE_BUFFER_WAIT,  /* a write waits for room in the write buffer */
+    IO_STAGE_DIE_WAIT,     /* a page waits for its die, or for the first use of its channel */
+    IO_STAGE_ARRAY,        /* the die works for it */
+    IO_STAGE_CHANNEL,      /* command and data cross the channel */
+    IO_STAGE_CHANNEL_WAIT, /* the data waits for the channel */
+    IO_STAGE_FLASH,        /* an accepted write waits for its own program or for what it didn't write */
+    IO_STAGE_CACHE,        /* answered from the write buffer, or nothing there to be read */
+    IO_STAGE_LINK_WAIT,    /* waits for the host link */
+    IO_STAGE_LINK,         /* crosses it */
+    IO_STAGE_FIRMWARE,     /* the controller's time */
+    IO_STAGES
+};
+
+struct io_stages {
+    int64_t ns[IO_STAGES];
+};
+
 struct drive;
 
 /*
@@ -102,6 +125,8 @@ struct io {
     bool unmapped;    /* read: some part was never written or was deallocated */
     uint64_t result;  /* IO_APPEND: offset it was written at; ZONE_RESET: 1 if a zone's capacity changed */
     int64_t submitted_ns, completed_ns;
+
+    struct io_stages *stages; /* where to say what the time went into; set by the drive's tap, NULL: nobody asks */
 
     /* the drive's own while it holds the request */
     struct io *next;

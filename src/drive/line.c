@@ -63,6 +63,6 @@ int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes) {
     if (!link->byte_ns_q32)
         return from_ns;
     int64_t start = from_ns > link->free_ns ? from_ns : link->free_ns;
-    link->free_ns = start + (int64_t)(((unsigned __int128)bytes * link->byte_ns_q32) >> 32);
+    link->free_ns = start + io_link_ns(link, bytes);
     return link->free_ns;
 }

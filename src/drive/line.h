@@ -39,6 +39,11 @@ void io_link_init(struct io_link *link, uint64_t bytes_per_second);
 /* Another bandwidth from now on; what is on the link crosses as planned. */
 void io_link_set(struct io_link *link, uint64_t bytes_per_second);
 
+/* How long `bytes` take to cross, without waiting. */
+static inline int64_t io_link_ns(const struct io_link *link, uint64_t bytes) {
+    return (int64_t)(((unsigned __int128)bytes * link->byte_ns_q32) >> 32);
+}
+
 /* When `bytes` that are ready at `from_ns` have crossed; takes the link until then. */
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes);
 

@@ -48,7 +48,7 @@ static bool recordable(const struct io *io) {
     return io->action == ZONE_RESET || io->action == ZONE_FINISH || io->action == ZONE_CLOSE || io->action == ZONE_OPEN;
 }
 
-static void submitted(struct drive_tap *tap, const struct io *io) {
+static void submitted(struct drive_tap *tap, struct io *io) {
     struct record *r = (struct record *)tap;
     if (!recordable(io))
         return;

@@ -945,6 +945,66 @@ def test_explain_refuses(folder):
         check(explain(*args, stdin=stdin, code=1) in ("", "[]\n"))
 
 
+# ---- timeline ----
+
+SMALL = [arg for option in ("drive.capacity=64MiB", "nand.channels=2", "nand.luns=2", "nand.blocks=12", "nand.pages=64",
+                            "ssd.write_buffer=1MiB", "ssd.precondition=random") for arg in ("-o", option)]
+MIXED = "[mix]\nrw=randrw\nrwmixread=50\nbs=4k\niodepth=24\nnumber_ios=6000\nnorandommap\n"
+
+
+def timeline_lanes(path):
+    """Names of the lanes -> sorted events as (from, to, name) in nanoseconds."""
+    trace = json.loads(path.read_text())
+    names, lanes = {}, {}
+    for event in trace["traceEvents"]:
+        if event["ph"] == "X":
+            begin = round(event["ts"] * 1000)
+            lanes.setdefault((event["pid"], event["tid"]), []).append(
+                (begin, begin + round(event["dur"] * 1000), event["name"]))
+        elif event["name"] == "thread_name":
+            names[event["pid"], event["tid"]] = event["args"]["name"]
+    check(set(names) == set(lanes), "lanes without name or events:", set(names) ^ set(lanes))
+    return {names[lane]: sorted(events) for lane, events in lanes.items()}, trace["otherData"]
+
+
+def test_timeline_has_a_lane_for_all_and_none_does_two_things_at_once(folder):
+    job, path = write_job(folder, MIXED), pathlib.Path(folder, "t.json")
+    report = json.loads(run("run", "tlc", *SMALL, "--job", job, "--timeline", path, "--json", "-", code=0).stdout)
+    lanes, other = timeline_lanes(path)
+    for name, events in lanes.items():
+        for one, two in zip(events, events[1:]):
+            check(one[1] <= two[0], "overlap on", name, one, two)
+    config = report["drivelab"]["options"]["nand"]
+    kinds = {kind: [name for name in lanes if name.startswith(kind)] for kind in ("channel", "die", "reads", "writes")}
+    check(len(kinds["channel"]) == config["channels"] and len(kinds["die"]) == config["channels"] * config["luns"], kinds)
+    requests = sum(len(lanes[name]) for name in kinds["reads"] + kinds["writes"])
+    check(requests == 6000 and len(kinds["reads"]) + len(kinds["writes"]) <= 48, requests, kinds)
+    check(other["complete"] and any(e[2] == "gc program" for d in kinds["die"] for e in lanes[d]), other)
+    again = pathlib.Path(folder, "again.json")
+    run("run", "tlc", *SMALL, "--job", job, "--timeline", again, code=0)
+    check(path.read_bytes() == again.read_bytes())
+
+
+def test_timeline_is_bounded(folder):
+    job, path = write_job(folder, MIXED), pathlib.Path(folder, "t.json")
+    args = ["run", "tlc", *SMALL, "--job", job, "--timeline", path]
+    done = run(*args, "--timeline-events", 500, code=0)
+    lanes, other = timeline_lanes(path)
+    check(sum(map(len, lanes.values())) == other["events"] == 500 and not other["complete"], other)
+    check("500 events are the limit" in done.stderr, done.stderr)
+    check(not run(*args, "--timeline-window", "1ms:2ms", code=0).stderr)
+    lanes, other = timeline_lanes(path)
+    times = [event for events in lanes.values() for event in events]
+    check(times and all(begin < 2000000 and end > 1000000 for begin, end, _ in times), other)
+    for bad in ("1ms", "2ms:1ms", "x:1ms", "1ms:x", ":0"):
+        refused("START:END", *args, "--timeline-window", bad)
+    for bad in ("0", "-1", "x", "1e9", "20000001"):
+        refused("a number from 1 to", *args, "--timeline-events", bad)
+    path.write_text("whole")
+    refused("No such file", "run", "tlc", "--job", pathlib.Path(folder, "none.fio"), "--timeline", path)
+    check(path.read_text() == "whole")
+
+
 def main():
     wanted = sys.argv[2:]
     tests = [(name[5:], f) for name, f in globals().items() if name.startswith("test_") and (not wanted or name[5:] in wanted)]

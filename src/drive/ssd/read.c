@@ -15,6 +15,12 @@ static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
     bool verify = s->payload && (io->flags & IO_NO_DATA);
     int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes);
+    if (__builtin_expect(io->stages != NULL, 0)) {
+        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes);
+        ns[IO_STAGE_LINK] = link;
+        ns[IO_STAGE_LINK_WAIT] = end - from_ns - link;
+        ns[IO_STAGE_FIRMWARE] = s->drive.config.ssd.read_firmware;
+    }
     io_line_push(&s->reads, io, end + s->drive.config.ssd.read_firmware);
 }
 
@@ -31,6 +37,8 @@ static void gathered(struct ssd *s, struct io *io) {
 }
 
 static void delayed(struct io_line *line, struct io *io) {
+    if (__builtin_expect(io->stages != NULL, 0))
+        io->stages->ns[IO_STAGE_CACHE] = io->completed_ns - io->submitted_ns;
     to_link(line->owner, io, io->completed_ns);
 }
 
@@ -52,6 +60,15 @@ static void read_failed(struct ssd *s, const struct ssd_op *op) {
             op->nand.die / n->luns, op->nand.die % n->luns, op->nand.plane, op->nand.block, op->nand.page);
 }
 
+/* The page that came last is what the request waited for. */
+static void say_stages(const struct ssd *s, struct io *io, const struct nand_op *nand) {
+    int64_t *ns = io->stages->ns;
+    ns[IO_STAGE_DIE_WAIT] = nand->started_ns - nand->submitted_ns;
+    ns[IO_STAGE_ARRAY] = nand->array_ns;
+    ns[IO_STAGE_CHANNEL] = nand->bus_ns;
+    ns[IO_STAGE_CHANNEL_WAIT] = sim_now(s->sim) - nand->started_ns - nand->array_ns - nand->bus_ns;
+}
+
 static void page_read(struct nand_op *nand) {
     struct ssd_op *op = (struct ssd_op *)nand; /* first member */
     struct ssd *s = op->ssd;
@@ -60,6 +77,8 @@ static void page_read(struct nand_op *nand) {
     if (__builtin_expect(nand->result != NAND_DONE, 0))
         read_failed(s, op);
     uint32_t slot = op->slot;
+    if (__builtin_expect(io->stages != NULL, 0) && slot == SLOT_NONE && io->pending == 1)
+        say_stages(s, io, nand);
     ssd_op_free(op);
     if (slot != SLOT_NONE) {
         ssd_slot_filled(s, slot);

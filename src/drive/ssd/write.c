@@ -24,10 +24,26 @@
 
 /* --- answers --- */
 
+/* What came last decides: the link and the controller, or the buffer and the flash. */
+static void say_stages(const struct ssd *s, struct io *io, int64_t now) {
+    int64_t *ns = io->stages->ns, firmware = s->drive.config.ssd.write_firmware;
+    int64_t link = io_link_ns(&s->link_in, io->op == IO_WRITE ? io->bytes : 0);
+    if (io->event.at_ns + firmware < now) {
+        ns[IO_STAGE_FLASH] = now - io->submitted_ns - ns[IO_STAGE_BUFFER_WAIT];
+        return;
+    }
+    ns[IO_STAGE_BUFFER_WAIT] = 0;
+    ns[IO_STAGE_LINK] = link;
+    ns[IO_STAGE_LINK_WAIT] = io->event.at_ns - io->submitted_ns - link;
+    ns[IO_STAGE_FIRMWARE] = firmware;
+}
+
 /* Due when the data has crossed the link and the controller has done its part; io->event.at_ns holds the first. */
 static void answer(struct drive *drive, struct io *io) {
     struct ssd *s = ssd_of(drive);
     int64_t now = sim_now(s->sim), link = io->event.at_ns + s->drive.config.ssd.write_firmware;
+    if (__builtin_expect(io->stages != NULL, 0))
+        say_stages(s, io, now);
     io_line_push(&s->writes, io, link > now ? link : now);
 }
 
@@ -117,6 +133,8 @@ static bool accept(struct ssd *s, struct io *io) {
             payload_write(&s->drive, io, &at, offset, bytes);
         io->part += bytes;
     }
+    if (__builtin_expect(io->stages != NULL, 0))
+        io->stages->ns[IO_STAGE_BUFFER_WAIT] = sim_now(s->sim) - io->submitted_ns;
     if (on_flash_before_answer(s, io))
         wbuf_drain(&s->buffer);
     ssd_write_part(s, io);

@@ -1,0 +1,144 @@
+/*
+ * The command line of `drivelab run`; see run_args.h.
+ */
+#include "cli/run_args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/trace_args.h"
+#include "load/option.h"
+
+const char run_args_help[] =
+    "  --job FILE             fio job file; what is not supported is refused by line\n"
+    "  --job-options          list the options of job files, as Markdown\n"
+    "  --set NAME=VALUE       option of a job file, over what the file says for every job\n" TRACE_ARG_HELP
+    "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
+    "  --precondition steady  first write the drive twice, then the first job's workload until it is steady\n"
+    "  --seed N               seed of the drive and of the jobs, default 1\n"
+    "  --json FILE            also write JSON, a superset of fio's; - : only JSON, to standard output\n"
+    "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests\n"
+    "  --timeline-window A:B  only from A to B, times since the run began, such as 10ms:12ms\n"
+    "  --timeline-events N    at most so many events, default 300000\n"
+    "  --reproducible         leave out everything measured by the wall clock: same input, same bytes\n";
+
+static int parse_seed(const char *text, uint64_t *seed) {
+    char *end;
+    errno = 0;
+    *seed = strtoull(text, &end, 0);
+    return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
+}
+
+/* START:END, either may be missing. */
+static int take_window(struct run_args *a, const char *text, struct err *e) {
+    char from[64];
+    const char *colon = strchr(text, ':');
+    a->window.from_ns = 0;
+    a->window.to_ns = SIM_NEVER;
+    if (!colon || (size_t)(colon - text) >= sizeof(from))
+        goto bad;
+    snprintf(from, sizeof(from), "%.*s", (int)(colon - text), text);
+    if (from[0] && opt_parse_time(from, &a->window.from_ns))
+        goto bad;
+    if (colon[1] && opt_parse_time(colon + 1, &a->window.to_ns))
+        goto bad;
+    if (a->window.from_ns >= 0 && a->window.from_ns < a->window.to_ns)
+        return 0;
+bad:
+    return err_set(e, EINVAL, "--timeline-window %s: START:END, times since the run began such as 10ms:12ms", text);
+}
+
+static int take_events(struct run_args *a, const char *text, struct err *e) {
+    char *end;
+    errno = 0;
+    a->window.events = strtoull(text, &end, 10);
+    if (!errno && *text >= '0' && *text <= '9' && !*end && a->window.events && a->window.events <= TIMELINE_EVENTS_MAX)
+        return 0;
+    return err_set(e, EINVAL, "--timeline-events %s: a number from 1 to %d", text, TIMELINE_EVENTS_MAX);
+}
+
+int run_args_parse(const struct cli_command *self, int argc, char **argv, struct run_args *a) {
+    static const struct option options[] = {
+        {"job", required_argument, 0, 'b'},
+        {"json", required_argument, 0, 'j'},
+        {"seed", required_argument, 0, 's'},
+        {"reproducible", no_argument, 0, 'r'},
+        {"help", no_argument, 0, 'h'},
+        {"set", required_argument, 0, 'S'},
+        {"precondition", required_argument, 0, 'p'},
+        {"job-options", no_argument, 0, 'O'},
+        {"timeline", required_argument, 0, 't'},
+        {"timeline-window", required_argument, 0, 'w'},
+        {"timeline-events", required_argument, 0, 'E'},
+        TRACE_ARG_OPTIONS,
+        {0},
+    };
+    struct err e = {0};
+    *a = (struct run_args){.seed = 1, .window = {.from_ns = 0, .to_ns = SIM_NEVER, .events = TIMELINE_EVENTS}};
+    trace_args_init(&a->replay);
+    for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
+        switch (c) {
+        case 'o':
+            if (config_override(&a->overrides, optarg, &e))
+                return cli_bad_input(&e);
+            break;
+        case 'b':
+            a->job = optarg;
+            break;
+        case 'j':
+            a->json = optarg;
+            break;
+        case 's':
+            if (parse_seed(optarg, &a->seed))
+                return cli_bad_usage(self, "--seed %s: a number from 0 to 2^64 - 1", optarg);
+            break;
+        case 'r':
+            a->reproducible = true;
+            break;
+        case 'S':
+            if (a->sets == RUN_SETS_MAX)
+                return cli_bad_usage(self, "--set: at most %d times", RUN_SETS_MAX);
+            a->set[a->sets++] = optarg;
+            break;
+        case 'p':
+            if (strcmp(optarg, "none") && strcmp(optarg, "steady"))
+                return cli_bad_usage(self, "--precondition %s: none or steady", optarg);
+            a->precondition = !strcmp(optarg, "steady");
+            break;
+        case 't':
+            a->timeline = optarg;
+            break;
+        case 'w':
+            if (take_window(a, optarg, &e))
+                return cli_bad_input(&e);
+            break;
+        case 'E':
+            if (take_events(a, optarg, &e))
+                return cli_bad_input(&e);
+            break;
+        case 'O':
+            a->over = true;
+            job_options_print(stdout);
+            return CLI_OK;
+        case 'h':
+            a->over = true;
+            return cli_help(self);
+        default:
+            if (c < TRACE_ARG_FIRST || c >= TRACE_ARG_END)
+                return cli_bad_option(self, argv, c, options);
+            if (trace_args_take(&a->replay, c, optarg, &e))
+                return cli_bad_input(&e);
+        }
+    }
+    if (optind + 1 != argc)
+        return cli_bad_usage(self, "one drive is to be named");
+    a->drive = argv[optind];
+    if (!a->job == !a->replay.trace.path)
+        return cli_bad_usage(self, a->job ? "either --job or --trace" : "--job FILE or --trace FILE is missing");
+    if (a->replay.trace.path && (a->precondition || a->sets))
+        return cli_bad_usage(self, "%s is for job files", a->sets ? "--set" : "--precondition steady");
+    return CLI_OK;
+}

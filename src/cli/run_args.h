@@ -1,0 +1,36 @@
+/*
+ * The command line of `drivelab run`.
+ */
+#ifndef DRIVELAB_CLI_RUN_ARGS_H
+#define DRIVELAB_CLI_RUN_ARGS_H
+
+#include "cli/cli.h"
+#include "cli/config.h"
+#include "load/replay.h"
+#include "report/timeline.h"
+
+#define RUN_SETS_MAX 64
+
+struct run_args {
+    const char *drive; /* as named */
+    struct config_overrides overrides;
+    const char *job, *json, *timeline;
+    struct timeline_config window; /* of the timeline; its `out` is not set here */
+    const char *set[RUN_SETS_MAX]; /* options over those of every job */
+    unsigned sets;
+    struct replay_config replay; /* trace.path NULL: a job file */
+    uint64_t seed;
+    bool precondition, reproducible;
+    bool over; /* nothing is to be run: help was asked for and given */
+};
+
+/* CLI_OK, or CLI_USAGE after saying what is wrong. */
+int run_args_parse(const struct cli_command *self, int argc, char **argv, struct run_args *args);
+
+/* The lines of help. */
+#define RUN_ARGS_SYNOPSIS                                                                                              \
+    "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "                             \
+    "[--precondition none|steady] [--seed N] [--json FILE|-] [--timeline FILE] [--reproducible]"
+extern const char run_args_help[];
+
+#endif

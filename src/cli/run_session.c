@@ -1,0 +1,256 @@
+/*
+ * One run; see run_session.h.
+ */
+#include "cli/run_session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/progress.h"
+#include "cli/trace_args.h"
+
+static int64_t wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* --- running --- */
+
+static int read_jobs(struct session *s, const struct run_args *a, struct err *e) {
+    const struct job_overrides overrides = {.text = a->set, .count = a->sets};
+    return job_file_read(&s->jobs, a->job, &overrides, e);
+}
+
+/* Payload is kept only for jobs that look at it. */
+static int open_drive(struct session *s, const struct run_args *a, struct err *e) {
+    const struct sim_config virtual_time = {.mode = SIM_VIRTUAL};
+    struct drive_zoned_limits zones = {0};
+    s->sim = sim_new(&virtual_time, e);
+    if (s->sim)
+        s->drive = drive_open(&s->config.drive, job_needs_payload(&s->jobs) ? "memory" : "none", NULL, s->sim, e);
+    if (!s->drive)
+        return e->code ? e->code : -EIO;
+    if (s->drive->ops->zoned)
+        s->drive->ops->zoned->limits(s->drive, &zones);
+    for (unsigned i = 0; i < s->jobs.count; i++)
+        if (job_resolve(&s->jobs.job[i], s->drive->capacity, zones.zone_bytes, e))
+            return err_prefix(e, "%s: ", a->job);
+    return 0;
+}
+
+static void print_notes(const struct session *s, const struct run_args *a) {
+    if (s->jobs.notes[0])
+        fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
+    if (s->jobs.scheduling[0])
+        fprintf(stderr, "drivelab: note: %s: without an I/O scheduler of no effect: %s\n", a->job, s->jobs.scheduling);
+}
+
+/* A part of the whole, under a name for the progress. */
+struct stage {
+    struct progress progress;
+    struct load_settings settings;
+};
+
+static const struct load_settings *stage_begin(struct stage *stage, const struct session_setup *setup,
+                                               const char *what) {
+    stage->settings = (struct load_settings){.seed = setup->args->seed,
+                                             .progress = setup->quiet ? NULL : progress_show,
+                                             .context = &stage->progress,
+                                             .stop = progress_catch_interrupts()};
+    progress_begin(&stage->progress, what);
+    return &stage->settings;
+}
+
+static int precondition(struct session *s, const struct session_setup *setup, struct err *e) {
+    struct stage stage;
+    const struct load_settings *settings = stage_begin(&stage, setup, "preconditioning");
+    int ret = load_precondition(&s->jobs, s->drive, s->sim, settings, &s->precondition, e);
+    progress_end(&stage.progress);
+    return ret;
+}
+
+static int measure(struct session *s, const struct session_setup *setup, struct err *e) {
+    const struct run_args *a = setup->args;
+    struct stage stage;
+    const struct load_settings *settings = stage_begin(&stage, setup, a->job ? "running" : "replaying");
+    int64_t start = wall_clock();
+    int ret = a->job ? load_run(&s->jobs, s->drive, s->sim, settings, &s->result, e)
+                     : load_replay(&a->replay, s->drive, s->sim, settings, &s->replay, e);
+    progress_end(&stage.progress);
+    s->wall_ns = wall_clock() - start;
+    if (!ret && !a->job && !setup->quiet)
+        trace_args_notes(&a->replay, &s->replay, s->drive->capacity);
+    return ret;
+}
+
+static int watch_start(struct session *s, const struct session_setup *setup, struct err *e) {
+    struct timeline_config timeline = setup->args->window;
+    timeline.out = setup->timeline;
+    if (!timeline.out)
+        return 0;
+    s->watch = watch_begin(&timeline, s->drive, e);
+    return s->watch ? 0 : e->code;
+}
+
+static void watch_stop(struct session *s, const struct session_setup *setup) {
+    const struct timeline_end *t = &s->watched.timeline;
+    watch_end(s->watch, &s->watched);
+    s->watch = NULL;
+    if (t->full)
+        fprintf(stderr,
+                "drivelab: note: %s: %" PRIu64 " events are the limit, reached %.6f s after the beginning; "
+                "--timeline-window shows later parts, --timeline-events more\n",
+                setup->args->timeline, t->events, (double)t->full_at_ns / 1e9);
+    if (t->crowded)
+        fprintf(stderr, "drivelab: note: %s: %" PRIu64 " requests are not shown as too many ran at once\n",
+                setup->args->timeline, t->crowded);
+}
+
+int session_run(struct session *s, const struct session_setup *setup, struct err *e) {
+    const struct run_args *a = setup->args;
+    char seed[64];
+    struct config_overrides overrides = *setup->overrides;
+    snprintf(seed, sizeof(seed), "drive.seed=%" PRIu64, a->seed);
+    memmove(overrides.text + 1, overrides.text, overrides.count * sizeof(overrides.text[0]));
+    overrides.text[0] = seed; /* first, so that -o drive.seed still wins */
+    overrides.count++;
+    if ((a->job && read_jobs(s, a, e)) || config_load(&s->config, setup->drive, &overrides, e) || open_drive(s, a, e))
+        return e->code;
+    if (!setup->quiet)
+        print_notes(s, a);
+    if ((a->precondition && precondition(s, setup, e)) || watch_start(s, setup, e))
+        return e->code;
+    int ret = measure(s, setup, e);
+    watch_stop(s, setup);
+    return ret;
+}
+
+bool session_interrupted(const struct session *s) {
+    return s->result.interrupted || s->replay.interrupted;
+}
+
+void session_release(struct session *s) {
+    watch_end(s->watch, &s->watched);
+    run_result_release(&s->result);
+    replay_result_release(&s->replay);
+    if (s->drive)
+        drive_close(s->drive);
+    if (s->sim)
+        sim_free(s->sim);
+    job_file_release(&s->jobs);
+}
+
+/* --- results --- */
+
+/* What the job does, then the rest of its options as they were given. */
+static void describe(const struct job *job, struct report_job_option *option) {
+    unsigned n = 0;
+#define ADD(key, ...) (snprintf(option[n].value, sizeof(option[n].value), __VA_ARGS__), option[n++].name = (key))
+    ADD("rw", "%s", job_rw_name(job));
+    ADD("bs", "%" PRIu64 ",%" PRIu64 ",%" PRIu64, job->bs[RUN_READ], job->bs[RUN_WRITE], job->bs[RUN_TRIM]);
+    ADD("iodepth", "%u", job->iodepth);
+    ADD("numjobs", "%u", job->numjobs);
+    ADD("offset", "%" PRIu64, job->offset.bytes);
+    ADD("size", "%" PRIu64, job->size.bytes);
+    ADD("rwmixread", "%u", job->rwmixread);
+    for (unsigned i = 0; i < job->givens; i++) {
+        unsigned at = 0;
+        while (at < n && strcmp(option[at].name, job->given[i].name))
+            at++;
+        if (at < 7 || at == REPORT_JOB_OPTIONS - 1) /* resolved above; or full */
+            continue;
+        snprintf(option[at].value, sizeof(option[at].value), "%.63s", job->given[i].value);
+        option[at].name = job->given[i].name;
+        n += at == n;
+    }
+#undef ADD
+    option[n].name = NULL;
+}
+
+/* What --precondition steady found; NULL without it. */
+static json_t *precondition_json(const struct precondition_result *p) {
+    if (!p->rounds)
+        return NULL;
+    json_t *rounds = json_array();
+    for (unsigned i = 0; i < p->rounds; i++)
+        json_array_append_new(rounds, json_real(p->iops[i]));
+    return json_pack("{s:b,s:i,s:f,s:f,s:f,s:I,s:I,s:o}", "steady", p->steady, "rounds", (int)p->rounds, "average_iops",
+                     p->average, "excursion_percent", p->excursion_percent, "slope_percent", p->slope_percent, "ios",
+                     (json_int_t)p->ios, "simulated_ns", (json_int_t)p->simulated_ns, "round_iops", rounds);
+}
+
+/* With what both kinds of run have in common. */
+static int show(struct session *s, const struct session_setup *setup, struct report *report,
+                int (*use)(const struct report *, void *), void *context) {
+    report->drive = s->config.drive.name;
+    report->seed = setup->args->seed;
+    report->wall_ns = s->wall_ns;
+    report->reproducible = setup->args->reproducible;
+    report->drive_stats = drive_stats(s->drive);
+    report->config = opt_to_json(&s->config.set);
+    int ret = report->drive_stats && report->config ? use(report, context) : -ENOMEM;
+    json_decref(report->drive_stats);
+    json_decref(report->config);
+    return ret;
+}
+
+static int show_jobs(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
+                     void *context) {
+    const struct run_result *result = &s->result;
+    struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count, sizeof(*options));
+    unsigned *iodepth = calloc(result->count, sizeof(*iodepth));
+    int ret = -ENOMEM;
+    if (!options || !iodepth)
+        goto out;
+    for (unsigned i = 0; i < result->count; i++) {
+        describe(result->job[i], options[i]);
+        iodepth[i] = result->stat[i]->latency_depth ? result->stat[i]->latency_depth : result->job[i]->iodepth;
+    }
+    struct report report = {
+        .stat = result->stat,
+        .options = options,
+        .iodepth = iodepth,
+        .count = result->count,
+        .ios = result->ios,
+        .simulated_ns = result->simulated_ns,
+        .precondition = precondition_json(&s->precondition),
+    };
+    ret = show(s, setup, &report, use, context);
+    json_decref(report.precondition);
+out:
+    free(options);
+    free(iodepth);
+    return ret;
+}
+
+static int show_replay(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
+                       void *context) {
+    const struct replay_result *result = &s->replay;
+    const struct replay_config *config = &setup->args->replay;
+    struct report_job_option options[1][REPORT_JOB_OPTIONS] = {0};
+    options[0][0].name = "read_iolog";
+    snprintf(options[0][0].value, sizeof(options[0][0].value), "%.63s", config->trace.path);
+    struct report report = {
+        .stat = &result->stat,
+        .options = (const struct report_job_option(*)[REPORT_JOB_OPTIONS])options,
+        .iodepth = &result->most_inflight,
+        .count = 1,
+        .ios = result->ios,
+        .simulated_ns = result->simulated_ns,
+        .trace = trace_args_json(config, result),
+    };
+    int ret = show(s, setup, &report, use, context);
+    json_decref(report.trace);
+    return ret;
+}
+
+int session_report(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
+                   void *context) {
+    return setup->args->job ? show_jobs(s, setup, use, context) : show_replay(s, setup, use, context);
+}

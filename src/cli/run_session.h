@@ -1,0 +1,44 @@
+/*
+ * One run of `drivelab run`: a drive, what is run on it, and its results.
+ */
+#ifndef DRIVELAB_CLI_RUN_SESSION_H
+#define DRIVELAB_CLI_RUN_SESSION_H
+
+#include "cli/run_args.h"
+#include "load/precondition.h"
+#include "load/runner.h"
+#include "report/report.h"
+#include "report/watch.h"
+
+struct session {
+    struct config config;
+    struct job_file jobs;
+    struct sim *sim;
+    struct drive *drive;
+    struct precondition_result precondition;
+    struct run_result result;
+    struct replay_result replay;
+    struct watch *watch;
+    struct watch_result watched;
+    int64_t wall_ns;
+};
+
+struct session_setup {
+    const struct run_args *args;
+    const char *drive;
+    const struct config_overrides *overrides;
+    FILE *timeline; /* NULL: none */
+    bool quiet;     /* neither notes nor progress */
+};
+
+/* Run. 0, or -errno with `e`: nothing could be run. session_release() in any case. */
+int session_run(struct session *s, const struct session_setup *setup, struct err *e);
+
+/* Show the results to `use`, for as long as it takes; returns what it returns, or -ENOMEM. */
+int session_report(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
+                   void *context);
+
+bool session_interrupted(const struct session *s);
+void session_release(struct session *s);
+
+#endif
