@@ -4,6 +4,9 @@
  * at most once and is given back exactly once; the state machine's self-check
  * holds; nothing is left when the queues are gone.
  *
+ * Each input is played twice: to a drive without zones, and to one with zones,
+ * descriptor extensions and random write areas.
+ *
  * Input: records of one control byte, the entry (64 bytes), and data:
  *   bits 1:0 queue (0 admin, 1 and 2 I/O, 3 unconnected)
  *   bit 2    run the simulation after it
@@ -132,19 +135,44 @@ static void connect_queue(struct world *w, unsigned q) {
     const struct nvme_fabrics_property p = {.opc = NVME_OPC_FABRICS,
                                             .fctype = NVME_FCTYPE_PROPERTY_SET,
                                             .ofst = le32_from(NVME_PROP_CC),
-                                            .value = le64_from(0x460001)};
+                                            .value = le64_from(0x460061)};
     nvme_cmd_execute(&start(w, 0, &p, NULL)->cmd);
 }
 
-static void world_open(struct world *w) {
+static const char *const flat[] = {"drive.kind=nossd", "drive.capacity=4MiB", "nvme.namespaces=2", NULL};
+static const char *const zoned[] = {"drive.kind=zns",
+                                    "drive.capacity=4MiB",
+                                    "nvme.namespaces=2",
+                                    "nvme.lba_bytes=512",
+                                    "zns.zone_size=256KiB",
+                                    "zns.zone_capacity=192KiB",
+                                    "zns.max_active=3",
+                                    "zns.max_open=2",
+                                    "zns.append_limit=32KiB",
+                                    "zns.read_across=no",
+                                    "zns.extension_bytes=64",
+                                    "zns.zrwa_zones=2",
+                                    "zns.zrwa_bytes=32KiB",
+                                    "zns.zrwa_granularity=8KiB",
+                                    "zns.dies_per_zone=1",
+                                    "nand.channels=1",
+                                    "nand.luns=1",
+                                    "nand.planes=1",
+                                    "nand.pages=12",
+                                    "nand.blocks=20",
+                                    "nand.page_bytes=16384",
+                                    "nand.factory_bad_percent=0",
+                                    NULL};
+
+static void world_open(struct world *w, const char *const *options) {
     static struct drive_config config;
     struct nvme_config nvme;
     struct opt_set set = {0};
     struct err e = {0};
     log_set_levels("error", NULL);
     fuzz_require(!drive_config_init(&config, &set, &e) && !opt_set_add(&set, nvme_opts, &nvme));
-    fuzz_require(!opt_assign_arg(&set, "drive.kind=nossd", &e) && !opt_assign_arg(&set, "drive.capacity=4MiB", &e) &&
-                 !opt_assign_arg(&set, "nvme.namespaces=2", &e));
+    for (; *options; options++)
+        fuzz_require(!opt_assign_arg(&set, *options, &e));
     w->sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
     w->drive = drive_open(&config, "memory", NULL, w->sim, &e);
     w->target = nvme_target_new(w->sim, &e);
@@ -207,10 +235,10 @@ static void record(struct world *w, uint8_t control, const uint8_t *entry, const
         end_queue(w, q);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void play(const char *const *options, const uint8_t *data, size_t size) {
     struct world *w = calloc(1, sizeof *w);
     fuzz_require(w != NULL);
-    world_open(w);
+    world_open(w, options);
     while (size >= 65) {
         size_t used = 65;
         const uint8_t *pattern = NULL;
@@ -227,5 +255,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             nvme_cmd_execute(&w->q[q].parked->cmd);
     world_close(w);
     free(w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    play(flat, data, size);
+    play(zoned, data, size);
     return 0;
 }

@@ -479,7 +479,7 @@ static void test_nvme_event_given_up_by_the_host(void **state) {
     memcpy(&sqe, &p, sizeof sqe);
     bed_send(bed, 0, &sqe, NULL, &other);
     assert_int_equal(other, 0);
-    assert_int_equal(bed_result(bed, 0), 0x460001);
+    assert_int_equal(bed_result(bed, 0), 0x460061);
     assert_int_equal(bed->q[0].queue.outstanding, 0);
     assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CSTS, &value), 0);
     bed_free(bed);
