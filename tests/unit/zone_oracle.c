@@ -351,7 +351,7 @@ void zo_model_fail(struct zo_model *m, uint32_t zone, uint8_t state) {
 
 /* --- the drive --- */
 
-static void assign(struct opt_set *set, const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static void assign(struct opt_set *set, const char *fmt, ...) {
     char arg[80];
     va_list args;
     struct err e = {0};
