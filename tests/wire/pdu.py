@@ -14,6 +14,7 @@ IN_CAPSULE, TRANSPORT = 0x01, 0x5A
 FABRICS = 0x7F
 ADMIN_IDENTIFY, ADMIN_ASYNC_EVENT, ADMIN_KEEP_ALIVE = 0x06, 0x0C, 0x18
 IO_FLUSH, IO_WRITE, IO_READ = 0x00, 0x01, 0x02
+ZONE_SEND, ZONE_RECEIVE, ZONE_APPEND = 0x79, 0x7A, 0x7D
 
 _TABLE = []
 for _i in range(256):
@@ -63,6 +64,7 @@ class Pdu:
     status = property(lambda s: s.field("H", 8 + 14) >> 1)
     code = property(lambda s: s.status & 0x7FF)
     result = property(lambda s: s.field("I", 8))
+    result64 = property(lambda s: s.field("Q", 8))
     # R2T, data
     ttag = property(lambda s: s.field("H", 10))
     offset = property(lambda s: s.field("I", 12))
@@ -220,7 +222,7 @@ class Connection:
         return self.complete(entry)
 
     def enable(self):
-        resp = self.property_set(0x14, 0x460001)
+        resp = self.property_set(0x14, 0x460061)   # CC: all command sets, as Linux sets it
         assert resp.status == 0, "CC.EN: %#x" % resp.status
 
     def complete(self, entry, data=b"", **kw):
