@@ -72,6 +72,7 @@ static int precondition(struct session *s, const struct session_setup *setup, st
     const struct load_settings *settings = stage_begin(&stage, setup, "preconditioning");
     int ret = load_precondition(&s->jobs, s->drive, s->sim, settings, &s->precondition, e);
     progress_end(&stage.progress);
+    s->preconditioned = ret ? NULL : drive_stats(s->drive);
     return ret;
 }
 
@@ -138,6 +139,7 @@ bool session_interrupted(const struct session *s) {
 void session_release(struct session *s) {
     watch_end(s->watch, &s->watched);
     run_result_release(&s->result);
+    json_decref(s->preconditioned);
     replay_result_release(&s->replay);
     if (s->drive)
         drive_close(s->drive);
@@ -174,15 +176,17 @@ static void describe(const struct job *job, struct report_job_option *option) {
 }
 
 /* What --precondition steady found; NULL without it. */
-static json_t *precondition_json(const struct precondition_result *p) {
+static json_t *precondition_json(const struct session *s) {
+    const struct precondition_result *p = &s->precondition;
     if (!p->rounds)
         return NULL;
     json_t *rounds = json_array();
     for (unsigned i = 0; i < p->rounds; i++)
         json_array_append_new(rounds, json_real(p->iops[i]));
-    return json_pack("{s:b,s:i,s:f,s:f,s:f,s:I,s:I,s:o}", "steady", p->steady, "rounds", (int)p->rounds, "average_iops",
-                     p->average, "excursion_percent", p->excursion_percent, "slope_percent", p->slope_percent, "ios",
-                     (json_int_t)p->ios, "simulated_ns", (json_int_t)p->simulated_ns, "round_iops", rounds);
+    return json_pack("{s:b,s:i,s:f,s:f,s:f,s:I,s:I,s:o,s:O}", "steady", p->steady, "rounds", (int)p->rounds,
+                     "average_iops", p->average, "excursion_percent", p->excursion_percent, "slope_percent",
+                     p->slope_percent, "ios", (json_int_t)p->ios, "simulated_ns", (json_int_t)p->simulated_ns,
+                     "round_iops", rounds, "drive", s->preconditioned);
 }
 
 /* With what both kinds of run have in common. */
@@ -219,7 +223,7 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
         .count = result->count,
         .ios = result->ios,
         .simulated_ns = result->simulated_ns,
-        .precondition = precondition_json(&s->precondition),
+        .precondition = precondition_json(s),
     };
     ret = show(s, setup, &report, use, context);
     json_decref(report.precondition);

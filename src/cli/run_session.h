@@ -16,6 +16,7 @@ struct session {
     struct sim *sim;
     struct drive *drive;
     struct precondition_result precondition;
+    struct json_t *preconditioned; /* the drive's statistics after it */
     struct run_result result;
     struct replay_result replay;
     struct watch *watch;

@@ -280,7 +280,7 @@ int job_resolve(struct job *job, uint64_t capacity, uint64_t zone_bytes, struct 
         resolve_zones(job, zone_bytes, e) || check_zoned(job, e))
         return -EINVAL;
     job->zoneskip = resolved(extent_bytes(&job->zoneskip, capacity, zone));
-    uint64_t io_size = extent_bytes(&job->io_size, capacity, zone);
+    uint64_t io_size = extent_bytes(&job->io_size, job->size.bytes, zone); /* as fio: a percentage of size */
     job->io_size = io_size ? resolved(io_size) : (struct job_extent){0};
     if (io_size && io_size < job_smallest(job))
         REFUSE("io_size %" PRIu64 " is smaller than one block of %" PRIu64 " bytes", job->name, io_size,

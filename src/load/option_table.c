@@ -133,7 +133,7 @@ const struct job_option job_options[] = {
      AT(io_size),
      .min = 0.000001,
      .def = "size",
-     .help = "bytes to do, less or more than the region has"},
+     .help = "bytes to do, less or more than the region has; a percentage is one of size"},
     {.name = "filesize",
      .type = JOB_EXTENT,
      AT(filesize),

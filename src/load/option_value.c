@@ -130,10 +130,11 @@ const char *job_option_allowed(const struct job_option *o, char *buf, size_t siz
         number_range(o, "a decimal number", buf, size);
     else if (o->type == JOB_EXTENT)
         snprintf(buf, size,
-                 "a size such as 4096, 512k, 10m, 2g, a percentage of the drive from %g%% to 100%%, or 4z (zones)",
-                 o->min);
+                 "a size such as 4096, 512k, 10m, 2g, a percentage of the drive %s 0%% to 100%%, or 4z (zones)",
+                 o->min > 0 ? "above" : "from");
     else if (o->type == JOB_TIME)
-        snprintf(buf, size, "a time such as 30, 30s, 500ms, 20us, 5m, 1h");
+        snprintf(buf, size, "a time such as 30, 30s, 500ms, 20us, 5m, 1h; %s without a unit",
+                 o->unit_ns == 1000 ? "microseconds" : "seconds");
     else if (o->type == JOB_CHOICE)
         list_choices(o->choices, buf, size);
     else if (o->type == JOB_TEXT)

@@ -342,6 +342,166 @@ def test_run_takes_what_fio_users_write(folder):
     check([j["jobname"] for j in jobs] == ["a", "b"] and jobs[1]["trim"]["total_ios"] == 16)
 
 
+EVERYTHING = """[global]
+size=8m
+group_reporting
+[zipf]
+rw=randrw
+rwmixread=60
+iodepth=8
+random_distribution=zipf:1.1
+bssplit=4k/60:8k/30:64k/10
+numjobs=2
+fsync=32
+[pareto]
+stonewall
+rw=randwrite
+random_distribution=pareto:0.2:0.5
+rate_iops=20000
+rate_process=poisson
+iodepth=16
+[normal]
+rw=randread
+random_distribution=normal:10
+thinktime=50
+loops=2
+[lfsr]
+stonewall
+rw=randtrimwrite
+offset=16m
+random_generator=lfsr
+verify=crc32c
+[zones]
+rw=randrw
+zonemode=zbd
+zonesize=1m
+max_open_zones=3
+percentage_random=70
+"""
+
+
+def test_run_with_all_kinds_of_jobs_is_reproducible(folder):
+    job = write_job(folder, EVERYTHING)
+    for name in ("nossd", "tlc", "zns-small"):
+        if name not in drives():
+            continue
+        text = EVERYTHING if name != "zns-small" else "[a]\nrw=randwrite\nzonemode=zbd\nbs=64k\nio_size=16m\nsize=8z\n"
+        write_job(folder, text)
+        args = ["run", name, *(FAST if name == "nossd" else []), "--job", job, "--json", "-", "--reproducible"]
+        first = run(*args, code=0)
+        check(first.stdout == run(*args, code=0).stdout, name, "differs from run to run")
+        check(all(j["error"] == 0 for j in json.loads(first.stdout)["jobs"]), name)
+
+
+def test_run_reads_included_files(folder):
+    write_job(folder, "bs=8k\ninclude sub/two.fio\n", "one.fio")
+    pathlib.Path(folder, "sub").mkdir()
+    write_job(folder, "iodepth=4\n", "sub/two.fio")
+    job = write_job(folder, "[a]\nrw=read\nsize=1m\ninclude one.fio\n")
+    options = json.loads(run("run", "nossd", *FAST, "--job", job, "--json", "-", code=0).stdout)["jobs"][0]["job options"]
+    check(options["bs"].startswith("8192") and options["iodepth"] == "4", options)
+    write_job(folder, "include job.fio\n", "sub/two.fio")
+    write_job(folder, "\ninclude sub/two.fio\n", "one.fio")
+    refused(r"sub/two\.fio:1: include job\.fio: it includes itself: job\.fio includes one\.fio includes sub/two\.fio "
+            r"includes job\.fio$", "run", "nossd", "--job", "job.fio", cwd=folder)
+    write_job(folder, "[b]\ninclude nowhere.fio\n", "one.fio")
+    refused(r"one\.fio:2: nowhere\.fio: No such file", "run", "nossd", "--job", "one.fio", cwd=folder)
+
+
+def test_run_overrides_options_of_jobs(folder):
+    job = write_job(folder, "[a]\nrw=read\nsize=1m\niodepth=2\n[b]\nrw=read\nsize=1m\n")
+    done = json.loads(run("run", "nossd", *FAST, "--job", job, "--set", "iodepth=7", "--set", "number_ios=10", "--json", "-",
+                          code=0).stdout)
+    for one in done["jobs"]:
+        check(one["job options"]["iodepth"] == "7" and one["read"]["total_ios"] == 10, one["job options"])
+    refused(r"--set: iodepth=0: a number from 1 to 65536", "run", "nossd", "--job", job, "--set", "iodepth=0")
+    refused(r'--set: option "iodeth" is not supported \(did you mean iodepth\?\)', "run", "nossd", "--job", job, "--set",
+            "iodeth=4")
+
+
+def test_run_notes_what_only_a_scheduler_sees(folder):
+    job = write_job(folder, "[a]\nrw=read\nsize=64k\nprio=3\ncgroup_weight=100\n")
+    done = run("run", "nossd", *FAST, "--job", job, code=0)
+    check(re.fullmatch(r"drivelab: note: .*without an I/O scheduler of no effect: prio cgroup_weight ?\n", done.stderr),
+          done.stderr)
+
+
+def test_run_verifies_payload(folder):
+    job = write_job(folder, "[a]\nrw=randwrite\nsize=4m\nverify=crc32c\niodepth=8\n")
+    for name in ("nossd", "tlc"):
+        if name in drives():
+            one = json.loads(run("run", name, "--job", job, "--json", "-", code=0).stdout)["jobs"][0]
+            check(one["drivelab_verified"] == 1024 == one["read"]["total_ios"], name, one)
+    job = write_job(folder, "[a]\nrw=read\nsize=4m\nverify=crc32c\n")
+    done = run("run", "nossd", "--job", job, code=1)
+    check("no header in the block at 0" in done.stdout, done.stdout)
+
+
+def test_run_logs_and_replays(folder):
+    job = write_job(folder, "[a]\nrw=randrw\nsize=1m\nthinktime=100\nwrite_iolog=a.log\n")
+    run("run", "nossd", *FAST, "--job", job, cwd=folder, code=0)
+    log = pathlib.Path(folder, "a.log").read_text()
+    check(log.startswith("fio version 3 iolog\n0 drive add\n0 drive open\n0 drive "), log[:200])
+    check(len(re.findall(r"^\d+ drive (?:read|write) \d+ 4096$", log, re.M)) == 256)
+    write_job(folder, "[a]\nread_iolog=a.log\n", "replay.fio")
+    done = json.loads(run("run", "nossd", *FAST, "--job", "replay.fio", "--json", "-", cwd=folder, code=0).stdout)
+    check(done["drivelab"]["ios"] == 256 and done["drivelab"]["simulated_ns"] > 255 * 100000)
+    pathlib.Path(folder, "a.log").write_text(log.replace("drive read", "drive raed", 1))
+    refused(r"a\.log:\d+: .*raed", "run", "nossd", *FAST, "--job", "replay.fio", cwd=folder)
+    write_job(folder, "[a]\nread_iolog=none.log\n", "replay.fio")
+    refused(r"none\.log: No such file", "run", "nossd", "--job", "replay.fio", cwd=folder)
+    write_job(folder, "[a]\nrw=read\nwrite_iolog=no/where\n", "bad.fio")
+    refused(r"write_iolog=.*no/where", "run", "nossd", "--job", "bad.fio", cwd=folder)
+
+
+def test_run_preconditions_to_steady_state(folder):
+    if "femu-blackbox" not in drives():
+        raise Skip("there is no drive femu-blackbox")
+    job = write_job(folder, "[a]\nrw=randwrite\niodepth=32\nsize=100%\nnumber_ios=20k\nnorandommap\n")
+    args = ["run", "femu-blackbox", "-o", "drive.capacity=256MiB", "-o", "nand.blocks=16", "--precondition", "steady", "--job",
+            job, "--json", "-", "--reproducible"]
+    first = run(*args, code=0).stdout
+    found = json.loads(first)["drivelab"]["precondition"]
+    check(found["steady"] and 5 <= found["rounds"] <= 25 and len(found["round_iops"]) == found["rounds"], found)
+    check(found["excursion_percent"] <= 20 and found["slope_percent"] <= 10, found)
+    check(json.loads(first)["drivelab"]["ios"] == 20 << 10)
+    check(first == run(*args, code=0).stdout)
+    done = run("run", "nossd", "--job", job, "--precondition", "twice", code=2)
+    check("--precondition twice: none or steady" in done.stderr, done.stderr)
+
+
+def test_run_interrupted_prints_what_it_has(folder):
+    job = write_job(folder, "[a]\nrw=randread\ntime_based\nruntime=30d\n")
+    process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job, "--json", "-"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    check(process.returncode == 1 and err.startswith("drivelab: interrupted: "), process.returncode, err)
+    check(json.loads(out)["jobs"][0]["read"]["total_ios"] > 1000)
+
+
+def test_run_shows_progress_on_a_terminal(folder):
+    job = write_job(folder, "[a]\nrw=randread\ntime_based\nruntime=30d\n")
+    ours, theirs = os.openpty()
+    process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"wall time" not in seen:
+        seen += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    process.wait(LIMIT)
+    os.close(ours)
+    check(re.search(rb"\rrunning: .* simulated, .* I/Os, .* of wall time", seen), seen)
+
+
+def test_job_options_are_documented(_):
+    text = run("run", "--job-options", code=0).stdout
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "job-files.md").read_text()
+    check(page.endswith("## Options\n\n" + text), "docs/job-files.md is not what drivelab run --job-options prints")
+
+
 def test_run_that_fails_ends_with_1(folder):
     job = write_job(folder, "[a]\nrw=randread\nruntime=1\ntime_based\n")
     done = run("run", "nossd", "--job", job, "-o", "nossd.read_latency=0", code=1)

@@ -135,6 +135,7 @@ static void test_options_count_as_fio_does(void **state) {
         {"rw=randread\nsize=32k\nio_size=64k\n", 16, 0, 0},
         {"rw=read\nsize=32k\nio_size=64k\n", 16, 0, 0},
         {"rw=randread\nsize=32k\nio_size=16k\n", 4, 0, 0},
+        {"rw=read\nsize=1m\nio_size=50%\n", 128, 0, 0},
         {"rw=read\nsize=30k\n", 7, 0, 0},
         {"rw=randread\nsize=30k\n", 7, 0, 0},
         {"rw=read\nsize=16k\nio_size=12k\nloops=2\n", 6, 0, 0},
