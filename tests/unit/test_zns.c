@@ -889,6 +889,72 @@ static void test_zns_rule46_blocks_of_empty_zones_are_deallocated(void **state) 
     bed_close(&b);
 }
 
+/* --- failing flash --- */
+
+static void fail_next(struct bed *b, uint8_t kind, uint32_t count) {
+    struct nand_fault fault = {.kind = kind, .die = NAND_ANY, .plane = NAND_ANY, .block = NAND_ANY, .count = count};
+    struct err e = {0};
+    assert_int_equal(nand_fault_add(drive_nand(b->drive), &fault, &e), 0);
+}
+
+/* Writes until one fails, or all of the zone. */
+static uint16_t fill_zone(struct bed *b, uint32_t zone) {
+    uint16_t status = IO_OK;
+    uint64_t capacity = zone_of(b, zone).capacity;
+    for (uint64_t at = 0; at < capacity && !status; at += 64 * KIB)
+        status = write_at(b, zone * (uint64_t)SIZE + at, 64 * KIB);
+    sim_run(b->sim, sim_now(b->sim) + 100000000);
+    return status;
+}
+
+static void test_zns_worn_zone_becomes_read_only(void **state) {
+    struct bed b = bed_open(ARGS("nand.blocks=16"));
+    struct watcher w = {.watch.changed = changed};
+    b.zoned->watch(b.drive, &w.watch);
+    fail_next(&b, NAND_PROGRAM, 1);
+    fill_zone(&b, 2);
+    expect_state(&b, 2, RO, 0);
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(w.last, 2);
+    assert_int_equal(read_at(&b, 2 * SIZE, BLOCK, 1 + 2 * SIZE / BLOCK % 255), IO_OK);
+    assert_int_equal(write_at(&b, 2 * SIZE, BLOCK), IO_ZONE_IS_READ_ONLY);
+    bed_close(&b);
+}
+
+static void test_zns_rule22_worn_zone_shrinks_at_its_reset(void **state) {
+    struct bed b = bed_open(ARGS("nand.blocks=16", "zns.variable_capacity=yes", "zns.excursions=yes"));
+    struct watcher w = {.watch.changed = changed};
+    b.zoned->watch(b.drive, &w.watch);
+    fail_next(&b, NAND_PROGRAM, 1);
+    fill_zone(&b, 2);
+    expect_state(&b, 2, F, 0);
+    assert_int_equal(zone_of(&b, 2).attributes, ZONE_FINISHED_BY_CONTROLLER);
+    assert_int_equal(zone_of(&b, 2).capacity, CAPACITY); /* until it is reset */
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(act(&b, ZONE_RESET, 2), IO_OK);
+    assert_int_equal(result, 1);
+    assert_int_equal(zone_of(&b, 2).capacity, CAPACITY / 2); /* one of two dies is left */
+    assert_int_equal(fill_zone(&b, 2), IO_OK);
+    expect_state(&b, 2, F, 0);
+    assert_int_equal(act(&b, ZONE_RESET, 2), IO_OK);
+    assert_int_equal(result, 0);
+    bed_close(&b);
+}
+
+static void test_zns_zone_without_blocks_goes_offline(void **state) {
+    struct bed b = bed_open(ARGS("nand.blocks=16"));
+    struct watcher w = {.watch.changed = changed};
+    b.zoned->watch(b.drive, &w.watch);
+    assert_int_equal(fill_zone(&b, 2), IO_OK);
+    fail_next(&b, NAND_ERASE, 2);
+    assert_int_equal(act(&b, ZONE_RESET, 2), IO_OK);
+    sim_run(b.sim, sim_now(b.sim) + 100000000);
+    expect_state(&b, 2, O, 0);
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(read_at(&b, 2 * SIZE, BLOCK, -1), IO_ZONE_IS_OFFLINE);
+    bed_close(&b);
+}
+
 /* --- random write areas --- */
 
 #define WINDOWED "zns.zrwa_zones=2", "zns.zrwa_bytes=64KiB", "zns.zrwa_granularity=16KiB"
@@ -1111,6 +1177,9 @@ int main(void) {
         cmocka_unit_test(test_zns_rule39_bad_options_are_refused),
         cmocka_unit_test(test_zns_rule40_zones_fail_from_every_state),
         cmocka_unit_test(test_zns_rule41_recommendations_and_excursions),
+        cmocka_unit_test(test_zns_worn_zone_becomes_read_only),
+        cmocka_unit_test(test_zns_rule22_worn_zone_shrinks_at_its_reset),
+        cmocka_unit_test(test_zns_zone_without_blocks_goes_offline),
         cmocka_unit_test(test_zns_rule43_requests_are_no_events),
         cmocka_unit_test(test_zns_rule46_blocks_of_empty_zones_are_deallocated),
         cmocka_unit_test(test_zns_zrwa_is_given_at_open_or_with_an_extension),

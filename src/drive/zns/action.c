@@ -51,6 +51,7 @@ static bool do_reset(struct zns *s, uint32_t zone, struct io *io) {
     if (z->mark.state == ZONE_STATE_EMPTY)
         return false;
     zns_empty(s, zone);
+    s->live[zone].resetting = true;
     zns_media_reset(s->media, zone, written, finished, io);
     return true;
 }
@@ -206,6 +207,6 @@ void zns_reset_done(struct zns *s, struct io *io) {
             zns_adopt_capacity(s, zone);
         if (s->live[zone].changed)
             io->result = 1;
-        s->live[zone].changed = 0;
+        s->live[zone].changed = s->live[zone].resetting = false;
     }
 }

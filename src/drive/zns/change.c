@@ -143,7 +143,9 @@ void zns_adopt_capacity(struct zns *s, uint32_t zone) {
         return;
     }
     z->capacity = now;
-    s->live[zone].changed = 1;
+    s->live[zone].changed = s->live[zone].resetting; /* the reset's answer tells, or an event */
+    if (!s->live[zone].resetting)
+        zns_notify(s, zone);
 }
 
 void zns_zone_failed(struct zns_media_owner *owner, uint32_t zone, uint64_t capacity) {

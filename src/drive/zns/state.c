@@ -326,7 +326,7 @@ void zns_power_cut(struct drive *drive) {
     struct zns *s = zns_of(drive);
     zns_media_power_cut(s->media);
     for (uint32_t i = 0; i < s->count; i++) {
-        s->live[i].changed = 0;
+        s->live[i].changed = s->live[i].resetting = false;
         fall_back(s, i);
         settle(s, i);
     }

@@ -52,10 +52,11 @@ enum zns_timer { ZNS_RECOMMEND_FINISH, ZNS_FINISH, ZNS_RECOMMEND_RESET, ZNS_TIME
 /* Not durable, one a zone. */
 struct zns_live {
     struct zns_link opened, timed, stale;
-    int64_t due_ns;   /* of its timer */
-    uint8_t timer;    /* enum zns_timer it waits in, or ZNS_TIMERS */
-    uint8_t is_stale; /* in the list of zones to clear */
-    uint8_t changed;  /* its capacity, since the last reset was answered */
+    int64_t due_ns;    /* of its timer */
+    uint8_t timer;     /* enum zns_timer it waits in, or ZNS_TIMERS */
+    uint8_t is_stale;  /* in the list of zones to clear */
+    uint8_t resetting; /* a reset is in flight */
+    uint8_t changed;   /* its capacity, meanwhile */
 };
 
 /* A namespace's share: its own limits. */
