@@ -172,7 +172,7 @@ static void test_nvme_properties(void **state) {
     assert_int_equal(bed_property_get(bed, 0, NVME_PROP_VS, &value), 0);
     assert_int_equal(value, NVME_VERSION_2_0);
     assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CC, &value), 0);
-    assert_int_equal(value, 0x460001);
+    assert_int_equal(value, 0x460061);
     assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CSTS, &value), 0);
     assert_int_equal(value, NVME_CSTS_RDY);
     assert_int_equal(bed_property_get(bed, 0, NVME_PROP_CRTO, &value), 0);
