@@ -8,6 +8,7 @@
 
 #include "base/outfile.h"
 #include "cli/commands.h"
+#include "cli/run_many.h"
 #include "cli/run_session.h"
 
 /* Files of results, open from the start: a long run is not to end at a wrong path. */
@@ -87,10 +88,22 @@ out:
     return ret;
 }
 
+static int run_points_of(const struct run_args *a) {
+    struct run_points points;
+    struct err e = {0};
+    int ret;
+    if (run_points_init(&points, a, &e))
+        ret = cli_bad_input(&e);
+    else
+        ret = points.count > 1 ? run_many(a, &points) : run_once(a);
+    run_points_release(&points);
+    return ret;
+}
+
 static int run_run(const struct cli_command *self, int argc, char **argv) {
     struct run_args a;
     int ret = run_args_parse(self, argc, argv, &a);
-    return ret || a.over ? ret : run_once(&a);
+    return ret || a.over ? ret : run_points_of(&a);
 }
 
 const struct cli_command cmd_run = {

@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/run_pool.h"
 #include "cli/trace_args.h"
 #include "load/option.h"
 
@@ -20,6 +22,10 @@ const char run_args_help[] =
     "  --precondition steady  first write the drive twice, then the first job's workload until it is steady\n"
     "  --seed N               seed of the drive and of the jobs, default 1\n"
     "  --json FILE            also write JSON, a superset of fio's; - : only JSON, to standard output\n"
+    "  -o section.key=A,B     run with each of the values, and all combinations of several lists; ; instead of ,\n"
+    "                         where a value may have commas itself\n"
+    "  --compare DRIVE,DRIVE  run on each of the drives and show the results side by side\n"
+    "  --jobs N               so many runs at once, each in a process of its own, default 1\n"
     "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests\n"
     "  --timeline-window A:B  only from A to B, times since the run began, such as 10ms:12ms\n"
     "  --timeline-events N    at most so many events, default 300000\n"
@@ -51,13 +57,13 @@ bad:
     return err_set(e, EINVAL, "--timeline-window %s: START:END, times since the run began such as 10ms:12ms", text);
 }
 
-static int take_events(struct run_args *a, const char *text, struct err *e) {
+static int take_number(const char *option, const char *text, uint64_t most, uint64_t *number, struct err *e) {
     char *end;
     errno = 0;
-    a->window.events = strtoull(text, &end, 10);
-    if (!errno && *text >= '0' && *text <= '9' && !*end && a->window.events && a->window.events <= TIMELINE_EVENTS_MAX)
+    *number = strtoull(text, &end, 10);
+    if (!errno && *text >= '0' && *text <= '9' && !*end && *number && *number <= most)
         return 0;
-    return err_set(e, EINVAL, "--timeline-events %s: a number from 1 to %d", text, TIMELINE_EVENTS_MAX);
+    return err_set(e, EINVAL, "%s %s: a number from 1 to %" PRIu64, option, text, most);
 }
 
 int run_args_parse(const struct cli_command *self, int argc, char **argv, struct run_args *a) {
@@ -70,6 +76,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         {"set", required_argument, 0, 'S'},
         {"precondition", required_argument, 0, 'p'},
         {"job-options", no_argument, 0, 'O'},
+        {"compare", required_argument, 0, 'c'},
+        {"jobs", required_argument, 0, 'J'},
         {"timeline", required_argument, 0, 't'},
         {"timeline-window", required_argument, 0, 'w'},
         {"timeline-events", required_argument, 0, 'E'},
@@ -77,6 +85,7 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         {0},
     };
     struct err e = {0};
+    uint64_t jobs = 1;
     *a = (struct run_args){.seed = 1, .window = {.from_ns = 0, .to_ns = SIM_NEVER, .events = TIMELINE_EVENTS}};
     trace_args_init(&a->replay);
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -108,6 +117,13 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
                 return cli_bad_usage(self, "--precondition %s: none or steady", optarg);
             a->precondition = !strcmp(optarg, "steady");
             break;
+        case 'c':
+            a->compare = optarg;
+            break;
+        case 'J':
+            if (take_number("--jobs", optarg, RUN_POOL_JOBS_MAX, &jobs, &e))
+                return cli_bad_input(&e);
+            break;
         case 't':
             a->timeline = optarg;
             break;
@@ -116,7 +132,7 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
                 return cli_bad_input(&e);
             break;
         case 'E':
-            if (take_events(a, optarg, &e))
+            if (take_number("--timeline-events", optarg, TIMELINE_EVENTS_MAX, &a->window.events, &e))
                 return cli_bad_input(&e);
             break;
         case 'O':
@@ -133,9 +149,12 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
                 return cli_bad_input(&e);
         }
     }
-    if (optind + 1 != argc)
+    if (a->compare && optind != argc)
+        return cli_bad_usage(self, "either a drive or --compare");
+    if (!a->compare && optind + 1 != argc)
         return cli_bad_usage(self, "one drive is to be named");
-    a->drive = argv[optind];
+    a->drive = a->compare ? NULL : argv[optind];
+    a->jobs = (unsigned)jobs;
     if (!a->job == !a->replay.trace.path)
         return cli_bad_usage(self, a->job ? "either --job or --trace" : "--job FILE or --trace FILE is missing");
     if (a->replay.trace.path && (a->precondition || a->sets))

@@ -12,7 +12,9 @@
 #define RUN_SETS_MAX 64
 
 struct run_args {
-    const char *drive; /* as named */
+    const char *drive;   /* as named; NULL with `compare` */
+    const char *compare; /* names of drives, separated by commas; NULL: not asked for */
+    unsigned jobs;       /* processes at once, of several runs */
     struct config_overrides overrides;
     const char *job, *json, *timeline;
     struct timeline_config window; /* of the timeline; its `out` is not set here */
@@ -30,7 +32,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
 /* The lines of help. */
 #define RUN_ARGS_SYNOPSIS                                                                                              \
     "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "                             \
-    "[--precondition none|steady] [--seed N] [--json FILE|-] [--timeline FILE] [--reproducible]"
+    "[--precondition none|steady] [--seed N] [--compare DRIVE,DRIVE...] [--jobs N] [--json FILE|-] [--timeline FILE] " \
+    "[--reproducible]"
 extern const char run_args_help[];
 
 #endif

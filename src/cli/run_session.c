@@ -60,7 +60,7 @@ struct stage {
 static const struct load_settings *stage_begin(struct stage *stage, const struct session_setup *setup,
                                                const char *what) {
     stage->settings = (struct load_settings){.seed = setup->args->seed,
-                                             .progress = setup->quiet ? NULL : progress_show,
+                                             .progress = setup->no_progress ? NULL : progress_show,
                                              .context = &stage->progress,
                                              .stop = progress_catch_interrupts()};
     progress_begin(&stage->progress, what);
@@ -85,7 +85,7 @@ static int measure(struct session *s, const struct session_setup *setup, struct 
                      : load_replay(&a->replay, s->drive, s->sim, settings, &s->replay, e);
     progress_end(&stage.progress);
     s->wall_ns = wall_clock() - start;
-    if (!ret && !a->job && !setup->quiet)
+    if (!ret && !a->job && !setup->no_notes)
         trace_args_notes(&a->replay, &s->replay, s->drive->capacity);
     return ret;
 }
@@ -123,10 +123,11 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
     overrides.count++;
     if ((a->job && read_jobs(s, a, e)) || config_load(&s->config, setup->drive, &overrides, e) || open_drive(s, a, e))
         return e->code;
-    if (!setup->quiet)
+    if (!setup->no_notes)
         print_notes(s, a);
     if ((a->precondition && precondition(s, setup, e)) || watch_start(s, setup, e))
         return e->code;
+    mark_set(&s->mark, s->drive);
     int ret = measure(s, setup, e);
     watch_stop(s, setup);
     return ret;
@@ -198,9 +199,11 @@ static int show(struct session *s, const struct session_setup *setup, struct rep
     report->reproducible = setup->args->reproducible;
     report->drive_stats = drive_stats(s->drive);
     report->config = opt_to_json(&s->config.set);
+    report->flash = mark_json(&s->mark, s->drive);
     int ret = report->drive_stats && report->config ? use(report, context) : -ENOMEM;
     json_decref(report->drive_stats);
     json_decref(report->config);
+    json_decref(report->flash);
     return ret;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/run_args.h"
 #include "load/precondition.h"
 #include "load/runner.h"
+#include "report/mark.h"
 #include "report/report.h"
 #include "report/watch.h"
 
@@ -19,6 +20,7 @@ struct session {
     struct json_t *preconditioned; /* the drive's statistics after it */
     struct run_result result;
     struct replay_result replay;
+    struct mark mark; /* when the measured part began */
     struct watch *watch;
     struct watch_result watched;
     int64_t wall_ns;
@@ -29,7 +31,7 @@ struct session_setup {
     const char *drive;
     const struct config_overrides *overrides;
     FILE *timeline; /* NULL: none */
-    bool quiet;     /* neither notes nor progress */
+    bool no_notes, no_progress;
 };
 
 /* Run. 0, or -errno with `e`: nothing could be run. session_release() in any case. */

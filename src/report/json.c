@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -235,6 +236,51 @@ static json_t *job_object(const struct report *r, unsigned i) {
     return o;
 }
 
+/* What all jobs did together, in one direction. */
+static json_t *total_direction(const struct report *r, int dir, double seconds, struct hist *lat) {
+    static const struct {
+        const char *name;
+        double at;
+    } places[] = {{"p50", .5},     {"p90", .9},       {"p95", .95},        {"p99", .99},
+                  {"p99.9", .999}, {"p99.99", .9999}, {"p99.999", .99999}, {"p99.9999", .999999}};
+    uint64_t ios = 0, bytes = 0;
+    hist_init(lat);
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct run_dir_stat *d = &r->stat[i]->dir[dir];
+        ios += d->ios;
+        bytes += d->bytes;
+        hist_merge(lat, &d->lat);
+    }
+    if (!ios)
+        return NULL;
+    json_t *o = json_object(), *latency = latency_object(lat, false);
+    for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++)
+        set_int(latency, places[i].name, hist_quantile(lat, places[i].at));
+    set_int(o, "ios", ios);
+    set_int(o, "bytes", bytes);
+    set_real(o, "iops", seconds > 0 ? (double)ios / seconds : 0);
+    set_real(o, "bw_bytes", seconds > 0 ? (double)bytes / seconds : 0);
+    json_object_set_new(o, "lat_ns", latency);
+    return o;
+}
+
+static json_t *total_object(const struct report *r) {
+    json_t *o = json_object();
+    struct hist *lat = malloc(sizeof(*lat));
+    int64_t start = INT64_MAX, end = INT64_MIN;
+    for (unsigned i = 0; i < r->count; i++) {
+        start = r->stat[i]->start_ns < start ? r->stat[i]->start_ns : start;
+        end = r->stat[i]->end_ns > end ? r->stat[i]->end_ns : end;
+    }
+    for (int d = 0; d < RUN_DIRS && lat; d++) {
+        json_t *direction = total_direction(r, d, end > start ? (double)(end - start) / 1e9 : 0, lat);
+        if (direction)
+            json_object_set_new(o, dir_names[d], direction);
+    }
+    free(lat);
+    return o;
+}
+
 static json_t *drivelab_object(const struct report *r) {
     json_t *o = json_object();
     json_object_set_new(o, "version", json_string(DRIVELAB_VERSION));
@@ -247,6 +293,9 @@ static json_t *drivelab_object(const struct report *r) {
         set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);
     }
     json_object_set_new(o, "scheduler", json_string("none")); /* requests go straight to the drive */
+    json_object_set_new(o, "total", total_object(r));
+    if (r->flash)
+        json_object_set(o, "measured", r->flash);
     if (r->precondition)
         json_object_set(o, "precondition", r->precondition);
     if (r->trace)
@@ -267,7 +316,7 @@ static void add_time(json_t *root) {
     json_object_set_new(root, "time", json_string(text));
 }
 
-static int json_write(const struct report *r, FILE *out) {
+json_t *report_json_object(const struct report *r) {
     json_t *root = json_object(), *jobs = json_array();
     json_object_set_new(root, "fio version", json_string("fio-3.33 (drivelab " DRIVELAB_VERSION ")"));
     if (!r->reproducible)
@@ -278,6 +327,11 @@ static int json_write(const struct report *r, FILE *out) {
     json_object_set_new(root, "jobs", jobs);
     json_object_set_new(root, "disk_util", json_array());
     json_object_set_new(root, "drivelab", drivelab_object(r));
+    return root;
+}
+
+static int json_write(const struct report *r, FILE *out) {
+    json_t *root = report_json_object(r);
     int ret = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) ? -EIO : 0;
     json_decref(root);
     if (fputc('\n', out) == EOF || fflush(out))
