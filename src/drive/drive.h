@@ -95,6 +95,7 @@ struct zns_media_config {
     /* reads */
     int64_t read_firmware, read_command; /* in parallel; of the way out to the host */
     int64_t cache_read, unmapped_read;
+    uint64_t read_unit;  /* bytes the array reads at once, at most; 0: a page */
     uint64_t read_ahead; /* bytes ahead of a single sequential stream; 0: never */
     /* zone actions */
     int64_t nothing, zone_open, zone_close;

@@ -269,7 +269,7 @@ void zns_drain_read_done(struct zns_media *m, struct zns_zone *z) {
 
 static bool ready(const struct zns_media *m, const struct zns_zone *z) {
     if (!z->known || !z->clean || z->failed || z->repairing || z->issued >= z->laid_out ||
-        z->inflight >= m->units_in_flight)
+        z->inflight >= m->units_in_flight || z->issued - z->durable >= ZNS_UNITS_IN_FLIGHT * m->unit_bytes)
         return false;
     if (z->finish && z->accepted >= z->finish->target)
         return true;

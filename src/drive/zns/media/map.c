@@ -57,6 +57,14 @@ static int check_shape(const struct drive_config *c, struct zns_media *m, struct
     m->planes = c->nand.planes;
     m->rows = c->nand.pages / m->stripe;
     m->unit_bytes = (uint64_t)m->planes * m->stripe * c->nand.page_bytes;
+    m->read_bytes = c->zns_media.read_unit ? (uint32_t)c->zns_media.read_unit : c->nand.page_bytes;
+    if (m->read_bytes < 512 || c->nand.page_bytes % m->read_bytes) {
+        below = divisors_near(c->nand.page_bytes, m->read_bytes, &above);
+        return err_set(e, EINVAL,
+                       "zns.read_unit = %u: must divide nand.page_bytes = %u; nearest are %" PRIu64 " and %" PRIu64,
+                       m->read_bytes, c->nand.page_bytes, below, above);
+    }
+    m->parts = c->nand.page_bytes / m->read_bytes;
     if (c->zns_media.zone_cache < m->unit_bytes)
         return err_set(e, EINVAL,
                        "zns.zone_cache = %" PRIu64 ": less than a program unit, %" PRIu64
@@ -104,8 +112,35 @@ int zns_map_geometry(const struct drive_config *c, struct zns_media *m, struct e
 
 /* --- places --- */
 
+/* Dies in the order of use: channels change first. */
+static uint32_t nth_die(const struct zns_media *m, uint32_t n) {
+    uint32_t channels = m->config.nand.channels;
+    return n % channels * m->config.nand.luns + n / channels;
+}
+
 uint32_t zns_map_slot_die(const struct zns_media *m, uint32_t zone, uint32_t slot) {
-    return zone % m->groups * m->dies + slot / m->planes % m->dies;
+    const struct zns_zone *z = &m->zone[zone];
+    uint32_t lane = slot / m->planes % m->dies;
+    return nth_die(m, zone % m->groups * m->dies + (z->first_die + lane * z->die_step) % m->dies);
+}
+
+static uint32_t common_divisor(uint32_t a, uint32_t b) {
+    while (b) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/*
+ * Zones go round their dies from different ones and in different steps, so
+ * that those written or read together meet now and then, not on each die.
+ */
+static void choose_order(const struct zns_media *m, uint32_t zone, struct zns_zone *z) {
+    uint32_t nth = zone / m->groups, step = 2 * (nth % 8) + 1;
+    z->first_die = (uint16_t)((uint64_t)nth * ((uint32_t)(m->dies * 0.618) | 1) % m->dies);
+    z->die_step = (uint16_t)(common_divisor(m->dies, step) == 1 ? step : 1);
 }
 
 struct nand_block *zns_map_state(const struct zns_media *m, uint32_t zone, uint32_t slot) {
@@ -149,12 +184,14 @@ static struct zns_place broken_unit(const struct zns_media *m, uint32_t zone, ui
 struct zns_place zns_map_unit(const struct zns_media *m, uint32_t zone, uint64_t unit) {
     if (__builtin_expect(!m->zone[zone].whole, 0))
         return broken_unit(m, zone, unit);
-    uint32_t row = (uint32_t)(unit / m->dies), lane = (uint32_t)(unit % m->dies), set = 0;
+    uint32_t row = (uint32_t)(unit / m->dies), set = 0;
+    uint32_t lane = (uint32_t)(unit % m->dies);
     if (row >= m->rows) {
         set = row / m->rows;
         row %= m->rows;
     }
-    return (struct zns_place){zone % m->groups * m->dies + lane, (set * m->dies + lane) * m->planes, row * m->stripe};
+    return (struct zns_place){zns_map_slot_die(m, zone, lane * m->planes), (set * m->dies + lane) * m->planes,
+                              row * m->stripe};
 }
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -297,6 +334,8 @@ int zns_map_init(struct zns_media *m, bool fresh, struct err *e) {
     m->spare_count = calloc(planes, sizeof *m->spare_count);
     if (!m->spares || !m->spare_count)
         return err_set(e, ENOMEM, "no memory for the spare blocks");
+    for (uint32_t zone = 0; zone < m->zones; zone++)
+        choose_order(m, zone, &m->zone[zone]);
     if (fresh)
         deal(m);
     int rc = find_spares(m, e);

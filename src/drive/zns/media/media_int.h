@@ -30,7 +30,7 @@
 enum {
     ZNS_STRIPE_PAGES_MAX = 64,
     ZNS_READ_AHEAD_MAX = 16 << 20,
-    ZNS_UNITS_IN_FLIGHT = 64, /* of a zone */
+    ZNS_UNITS_IN_FLIGHT = 64, /* of a zone: bits of done_mask */
     ZNS_STREAM_PAGES = 4096,  /* that read-ahead can hold */
     ZNS_STREAM_AFTER = 2,     /* reads in a row that make a stream */
     ZNS_SECTOR = 4096,        /* writes of less read the rest first */
@@ -52,15 +52,16 @@ struct zns_zone {
     struct io *wait_head, *wait_tail;
     struct zns_job *finish, *flushes, *resets;
     struct zns_zone *ring_next, *dirty_next;
-    uint32_t inflight, stale; /* units at the dies; those of before the last reset */
-    uint32_t reads;           /* page reads at the dies */
-    uint32_t erasing;         /* block erases */
-    uint32_t generation;      /* counts resets */
-    uint32_t parts;           /* writes that wait for the rest of a block, and those behind them */
-    bool known;               /* the fields above are right; else the next write says where the zone stands */
-    bool whole;               /* no die is left out of any set */
-    bool clean;               /* blocks not begun are erased */
-    bool touched;             /* opened or written since its last reset */
+    uint32_t inflight, stale;     /* units at the dies; those of before the last reset */
+    uint32_t reads;               /* page reads at the dies */
+    uint32_t erasing;             /* block erases */
+    uint16_t first_die, die_step; /* order in which it goes round its dies */
+    uint32_t generation;          /* counts resets */
+    uint32_t parts;               /* writes that wait for the rest of a block, and those behind them */
+    bool known;                   /* the fields above are right; else the next write says where the zone stands */
+    bool whole;                   /* no die is left out of any set */
+    bool clean;                   /* blocks not begun are erased */
+    bool touched;                 /* opened or written since its last reset */
     bool in_ring, in_dirty, repairing;
     bool failed; /* takes no more until its next reset */
     bool shrunk; /* lost a block in the erase under way */
@@ -121,7 +122,7 @@ struct zns_flash_core {
 struct zns_stream {
     uint32_t zone, run;
     uint64_t next;        /* byte that continues it */
-    uint64_t first, head; /* pages held or on their way: [first, head) */
+    uint64_t first, head; /* parts of pages held or on their way: [first, head) */
     uint64_t bad;         /* a page that could not be read, or UINT64_MAX */
     struct io *wait_head, *wait_tail;
     uint32_t inflight;
@@ -150,6 +151,7 @@ struct zns_media {
     struct zns_life *life;
     /* geometry */
     uint32_t zones, dies, groups, sets, planes, stripe, rows; /* rows: units of a die in a set */
+    uint32_t read_bytes, parts;                               /* what the array reads at once; so many make a page */
     uint32_t slots;                                           /* blocks of a zone */
     uint64_t unit_bytes, zone_size, zone_capacity;
     uint32_t *table;  /* durable: blocks of all zones */

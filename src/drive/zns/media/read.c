@@ -62,11 +62,11 @@ static void page_read(struct nand_op *nand) {
         zns_read_end(m, io);
 }
 
-/* An operation for `bytes` of the zone's page `number`, or NULL: it isn't on flash (yet), or no memory. */
+/* An operation for `bytes` of the zone's part of a page `number`, or NULL: it isn't on flash (yet), or no memory. */
 static struct zns_op *page_op(struct zns_media *m, uint32_t zone, uint64_t number, uint32_t bytes) {
-    uint32_t pages = m->planes * m->stripe, i = (uint32_t)(number % pages), block;
-    struct zns_place at = zns_map_unit(m, zone, number / pages);
-    uint32_t slot = at.block_slot + i % m->planes, page = at.page + i / m->planes;
+    uint32_t parts = m->planes * m->stripe * m->parts, i = (uint32_t)(number % parts), block;
+    struct zns_place at = zns_map_unit(m, zone, number / parts);
+    uint32_t slot = at.block_slot + i % m->planes, page = at.page + i / m->planes / m->parts;
     if (m->zone[zone].known && !m->zone[zone].clean)
         return NULL; /* what is on its blocks is from before a reset */
     if (zns_map_state(m, zone, slot)->next_page <= page)
@@ -87,13 +87,13 @@ static struct zns_op *page_op(struct zns_media *m, uint32_t zone, uint64_t numbe
 }
 
 static void read_pages(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
-    uint32_t page_bytes = m->config.nand.page_bytes;
+    uint32_t part_bytes = m->read_bytes;
     uint64_t laid_out = m->zone[zone].laid_out;
     if (at >= laid_out)
         return;
     for (uint64_t end = least(at + bytes, laid_out); at < end;) {
-        uint32_t part = (uint32_t)least(page_bytes - at % page_bytes, end - at);
-        struct zns_op *op = page_op(m, zone, at / page_bytes, part);
+        uint32_t part = (uint32_t)least(part_bytes - at % part_bytes, end - at);
+        struct zns_op *op = page_op(m, zone, at / part_bytes, part);
         at += part;
         if (!op) {
             m->count.cache_read_pages++;
@@ -115,8 +115,8 @@ static bool held(const struct zns_stream *s, uint64_t page) {
 
 /* Reads of a stream keep their first page in event.at_ns. */
 static uint64_t last_page(const struct zns_media *m, const struct io *io) {
-    uint32_t page_bytes = m->config.nand.page_bytes;
-    return (io->offset % m->zone_size + io->bytes - 1) / page_bytes;
+    uint32_t part_bytes = m->read_bytes;
+    return (io->offset % m->zone_size + io->bytes - 1) / part_bytes;
 }
 
 static void serve(struct zns_media *m) {
@@ -133,7 +133,7 @@ static void serve(struct zns_media *m) {
         io->next = NULL;
         io->event.at_ns = 0;
         s->first = last;
-        if (s->bad <= last && s->bad >= io->offset % m->zone_size / m->config.nand.page_bytes)
+        if (s->bad <= last && s->bad >= io->offset % m->zone_size / m->read_bytes)
             io_fail(io, IO_UNRECOVERED_READ, "zone %u: page %" PRIu64 " of it is uncorrectable", s->zone, s->bad);
         zns_read_end(m, io);
     }
@@ -162,7 +162,7 @@ static void page_ahead(struct nand_op *nand) {
 static void fetch(struct zns_media *m, uint64_t to) {
     struct zns_stream *s = &m->stream;
     while (s->head < to && s->head - s->first < ZNS_STREAM_PAGES) {
-        struct zns_op *op = page_op(m, s->zone, s->head, m->config.nand.page_bytes);
+        struct zns_op *op = page_op(m, s->zone, s->head, m->read_bytes);
         if (!op)
             return;
         s->ready[s->head % ZNS_STREAM_PAGES / 64] &= ~(1ull << (s->head % 64));
@@ -193,8 +193,8 @@ static bool continues(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t 
 /* True if the stream takes the read. */
 static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
     struct zns_stream *s = &m->stream;
-    uint32_t page_bytes = m->config.nand.page_bytes;
-    uint64_t first = at / page_bytes, last = (at + bytes - 1) / page_bytes;
+    uint32_t part_bytes = m->read_bytes;
+    uint64_t first = at / part_bytes, last = (at + bytes - 1) / part_bytes;
     if (!continues(m, zone, at, bytes) || s->run < ZNS_STREAM_AFTER)
         return false;
     if (!s->active) {
@@ -204,8 +204,10 @@ static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_
         s->bad = UINT64_MAX;
         s->first = s->head = first;
     }
-    uint64_t end = at + bytes + zns_cost(m)->read_ahead, laid_out = m->zone[zone].laid_out;
-    fetch(m, (least(end, laid_out) + page_bytes - 1) / page_bytes);
+    uint64_t end = s->first * part_bytes + zns_cost(m)->read_ahead, laid_out = m->zone[zone].laid_out;
+    if (end < at + bytes)
+        end = at + bytes;
+    fetch(m, (least(end, laid_out) + part_bytes - 1) / part_bytes);
     if (s->head <= last) {
         s->active = false;
         return false;
