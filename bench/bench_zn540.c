@@ -372,6 +372,18 @@ static void table_2(struct world *w) {
         cell(w, label("append %u KiB, depth 1: latency", rows[i].kib), "us", rows[i].append_us, r.mean_us, 5);
         cell(w, label("append %u KiB, depth 1", rows[i].kib), "IOPS", rows[i].append_iops, r.iops, 5);
     }
+    static const struct {
+        unsigned bytes;
+        double write_us, append_us;
+    } parts[] = {{512, 24.80, 25.49}, {1024, 23.66, 25.79}, {2048, 23.26, 25.52}};
+    w->source = "[A] data/spdk/zns-a/lbaf0 (512 B format)";
+    for (unsigned i = 0; i < COUNT(parts); i++) {
+        struct result r = simple(w, JOB_WRITE, parts[i].bytes, 1, 1, 100 * MS);
+        cell(w, label("write %u B, depth 1: latency", parts[i].bytes), "us", parts[i].write_us, r.mean_us, 0);
+        r = simple(w, JOB_APPEND, parts[i].bytes, 1, 1, 100 * MS);
+        cell(w, label("append %u B, depth 1: latency", parts[i].bytes), "us", parts[i].append_us, r.mean_us, 0);
+    }
+    w->source = "[A] data/spdk/zns-a/lbaf2/read";
     for (unsigned i = 0; i < COUNT(reads); i++) {
         struct result r = simple(w, JOB_RANDREAD, reads[i].kib * KiB, 1, 1, 400 * MS);
         cell(w, label("random read %u KiB, depth 1: latency", reads[i].kib), "us", reads[i].us, r.mean_us, 5);
