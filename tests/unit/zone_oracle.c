@@ -485,7 +485,9 @@ struct zo_op zo_random_op(struct zone_oracle *o) {
         op = (struct zo_op){.op = IO_FLUSH};
     } else if (draw < 44) {
         op.op = draw < 42 ? IO_READ : IO_TRIM;
-        op.at += (uint32_t)rng_below(&o->rng, ZO_SIZE);
+        bool near = rng_below(&o->rng, 2);
+        op.at += near ? near_pointer(o, zone) : (uint32_t)rng_below(&o->rng, ZO_SIZE);
+        op.blocks = near ? 1 + (uint32_t)rng_below(&o->rng, 3) : op.blocks;
     } else if (draw < 60) {
         op.op = IO_APPEND;
         op.at += rng_below(&o->rng, 40) ? 0 : 1;
