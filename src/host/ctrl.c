@@ -185,8 +185,10 @@ static int enable(struct host_ctrl *ctrl, struct err *e) {
         return ret;
     if (NVME_CAP_MQES(cap) + 1u < ctrl->config.entries)
         ctrl->config.entries = (uint16_t)(NVME_CAP_MQES(cap) + 1u);
-    uint32_t cc = NVME_CC_EN | 6u << 16 | 4u << 20;
-    ret = property_set(ctrl, NVME_PROP_CC, cc, e);
+    ctrl->cc = NVME_CC_EN | 6u << 16 | 4u << 20;
+    if (cap & NVME_CAP_CSS_IOCS) /* zoned namespaces can't be read otherwise */
+        ctrl->cc |= NVME_CC_CSS_ALL << 4;
+    ret = property_set(ctrl, NVME_PROP_CC, ctrl->cc, e);
     for (int i = 0; !ret && i < READY_TRIES; i++) {
         ret = property_get(ctrl, NVME_PROP_CSTS, false, &csts, e);
         if (ret || csts & NVME_CSTS_RDY)
@@ -233,7 +235,7 @@ void host_ctrl_disconnect(struct host_ctrl *ctrl) {
     if (!ctrl->admin)
         return;
     sim_cancel(ctrl->sim, &ctrl->keep_alive);
-    property_set(ctrl, NVME_PROP_CC, NVME_CC_EN | 6u << 16 | 4u << 20 | 1u << 14, &ignored);
+    property_set(ctrl, NVME_PROP_CC, ctrl->cc | 1u << 14, &ignored);
     host_queue_close(ctrl->admin);
     ctrl->admin = NULL;
 }

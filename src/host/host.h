@@ -68,6 +68,7 @@ struct host_ctrl {
     struct host_config config;
     struct host_queue *admin;
     uint16_t cntlid;
+    uint32_t cc;         /* as set */
     uint32_t mdts;       /* bytes; UINT32_MAX = none */
     uint32_t in_capsule; /* bytes of data that fit an I/O command capsule */
     struct nvme_id_ctrl id;

@@ -464,6 +464,7 @@ void nvme_marks_count(struct nvme_ns *ns);
 
 /* zns.c: zones of a subsystem and its namespaces */
 int nvme_zones_init(struct nvme_subsystem *s, uint64_t *ns_bytes, struct err *e); /* no zones: nothing to do */
+void nvme_zones_watch(struct nvme_subsystem *s); /* from now on it stays, until the drive is closed */
 void nvme_zones_ns_init(struct nvme_ns *ns);
 /* The field of the entry that a refusal by a zone is about. */
 uint16_t nvme_zone_location(const struct nvme_cmd *cmd, uint16_t status);

@@ -236,6 +236,7 @@ struct nvme_subsystem *nvme_subsystem_new(struct nvme_target *target, const stru
 linked:
     s->next = target->subsystems;
     target->subsystems = s;
+    nvme_zones_watch(s);
     for (uint32_t i = 0; i < s->ns_count; i++)
         nvme_format_resume(&s->ns[i]);
     nvme_discovery_changed(target);

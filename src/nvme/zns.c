@@ -76,8 +76,6 @@ static int limits_check(const struct nvme_subsystem *s, struct err *e) {
     return 0;
 }
 
-static void zone_changed(struct drive_zone_watch *watch, uint32_t zone);
-
 int nvme_zones_init(struct nvme_subsystem *s, uint64_t *ns_bytes, struct err *e) {
     s->zoned = s->drive->ops->zoned;
     if (!s->zoned)
@@ -91,8 +89,6 @@ int nvme_zones_init(struct nvme_subsystem *s, uint64_t *ns_bytes, struct err *e)
     if (rc)
         return rc;
     s->zoned->divide(s->drive, s->config.namespaces);
-    s->zone_watch.changed = zone_changed;
-    s->zoned->watch(s->drive, &s->zone_watch);
     return 0;
 }
 
@@ -189,6 +185,13 @@ static void zone_changed(struct drive_zone_watch *watch, uint32_t zone) {
         if (ctrl->subsystem == s)
             ctrl_zone_changed(ctrl, ns, zone % each);
     }
+}
+
+void nvme_zones_watch(struct nvme_subsystem *s) {
+    if (!s->zoned)
+        return;
+    s->zone_watch.changed = zone_changed;
+    s->zoned->watch(s->drive, &s->zone_watch);
 }
 
 uint32_t nvme_zones_event(struct nvme_ctrl *ctrl, bool take) {
