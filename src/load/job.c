@@ -24,7 +24,7 @@
 #define JOB_FILE_MAX (1u << 20)
 #define JOBS_MAX     1024
 #define GIVENS_MAX   4096
-#define LINE_MAX_    8192
+#define JOB_LINE_MAX 8192
 
 /* A file being read, and who includes it. */
 struct source {
@@ -209,7 +209,7 @@ static int expand(char *line, const struct source *s, struct err *e) {
         if (!value)
             return err_set(e, EINVAL, "%s:%u: there is no environment variable \"%.100s\"", s->name, s->line, at + 2);
         size_t len = strlen(value), rest = strlen(close + 1) + 1;
-        if ((size_t)(at - line) + len + rest > LINE_MAX_)
+        if ((size_t)(at - line) + len + rest > JOB_LINE_MAX)
             return err_set(e, EINVAL, "%s:%u: too long with its variables", s->name, s->line);
         memmove(at + len, close + 1, rest);
         memcpy(at, value, len);
@@ -249,14 +249,14 @@ static int parse_line(struct parser *p, char *line, const struct source *s, stru
 
 /* The lines of one file. */
 static int parse_text(struct parser *p, struct source *s, const char *text, size_t len, struct err *e) {
-    char *line = malloc(LINE_MAX_);
+    char *line = malloc(JOB_LINE_MAX);
     int ret = line ? 0 : err_set(e, ENOMEM, "%s: no memory", s->name);
     for (size_t at = 0; !ret && at < len;) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t n = newline ? (size_t)(newline - text) - at : len - at;
         s->line++;
-        if (n >= LINE_MAX_) {
-            ret = err_set(e, EINVAL, "%s:%u: line is longer than %d characters", s->name, s->line, LINE_MAX_ - 1);
+        if (n >= JOB_LINE_MAX) {
+            ret = err_set(e, EINVAL, "%s:%u: line is longer than %d characters", s->name, s->line, JOB_LINE_MAX - 1);
             break;
         }
         memcpy(line, text + at, n);

@@ -1,14 +1,17 @@
 /*
- * Job files: any bytes as a fio job file, then each job fitted to a drive.
- * What was accepted must lie inside of the drive; what was refused must say why.
+ * Job files: any bytes as a fio job file, then each job fitted to a drive, then
+ * its first requests. What was accepted must lie inside of the drive; what was
+ * refused must say why.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "fuzz.h"
-#include "load/job.h"
+#include "load/generator.h"
 
 #define CAPACITY (UINT64_C(1) << 30)
+#define JOBS     4   /* whose requests are looked at */
+#define REQUESTS 100 /* of each */
 
 static void check_fitted(const struct job *job) {
     fuzz_require(job->offset.bytes % 512 == 0);
@@ -23,6 +26,27 @@ static void check_fitted(const struct job *job) {
     }
 }
 
+/* Every request lies in the region, in whole sectors; none is empty. */
+static void check_requests(const struct job *job) {
+    struct generator g;
+    struct request r;
+    uint64_t offset, size;
+    job_region(job, job->numjobs - 1, &offset, &size);
+    if (generator_init(&g, job, offset, size, 1, 1) == 0)
+        for (unsigned i = 0; i < REQUESTS && generator_next(&g, generator_direction(&g), &r); i++) {
+            fuzz_require(r.dir < RUN_DIRS && job->uses[r.dir]);
+            fuzz_require(r.bytes && r.bytes % 512 == 0 && r.offset % 512 == 0);
+            fuzz_require(r.offset >= offset && r.bytes <= size && r.offset - offset <= size - r.bytes);
+        }
+    generator_release(&g);
+}
+
+static void check_one(const struct job *job, unsigned i) {
+    check_fitted(job);
+    if (i < JOBS)
+        check_requests(job);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct job_file jobs;
     struct err e = {0};
@@ -31,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (unsigned i = 0; !rc && i < jobs.count; i++) {
         struct err refused = {0};
         if (!job_resolve(&jobs.job[i], CAPACITY, 0, &refused))
-            check_fitted(&jobs.job[i]);
+            check_one(&jobs.job[i], i);
         else
             fuzz_require(refused.text[0] != '\0');
     }
