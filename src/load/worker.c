@@ -36,6 +36,8 @@ void worker_stop(struct worker *w) {
 void worker_gate(struct worker *w, enum worker_gate gate, enum worker_then then) {
     if (w->gate == GATE_QUIESCE && w->then == THEN_RESET) /* a zone comes first */
         return;
+    if (w->gate == GATE_TIMER) /* asked for again afterwards */
+        sim_cancel(w->sim, &w->timer);
     w->gate = gate;
     w->then = then;
 }
@@ -227,7 +229,8 @@ static void request_done(struct worker *w, struct slot *slot) {
 }
 
 static void other_done(struct worker *w, struct slot *slot) {
-    w->gate = GATE_OPEN;
+    if (w->gate == GATE_ALONE)
+        w->gate = GATE_OPEN;
     if (slot->io.status != IO_OK)
         return;
     if (slot->kind == SLOT_RESET)

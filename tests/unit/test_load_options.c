@@ -299,6 +299,33 @@ static void test_options_thinktime(void **state) {
     bench_free(b);
 }
 
+/* Whatever holds a job back at once, it goes on, and asks everything once. */
+static void test_options_hold_back_together(void **state) {
+    static const char *const jobs[] = {
+        "rate_iops=50000\nthinktime=100\nthinktime_blocks=3\n",
+        "rate_iops=150000\nthinktime=100\nthinktime_blocks=3\nthinktime_blocks_type=issue\n",
+        "rate_iops=50000\nthinktime=30\nthinktime_blocks=5\nfsync=2\nrate_ignore_thinktime=1\n",
+        "rate=100m\nlatency_target=15\nlatency_window=1ms\n",
+        "rate_iops=90000\nrate_process=poisson\nfsync=3\nserialize_overlap=1\nthinktime=10\n",
+        "zonemode=zbd\nzonesize=64k\nio_size=8m\nthinktime=20\nrate_iops=70000\nfsync=5\n",
+        "verify=crc32c\nverify_backlog=7\nfsync=3\nthinktime=15\nrate_iops=60000\nthinktime_iotime=50us\n",
+    };
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+        struct bench *b = bench_new();
+        char text[300];
+        snprintf(text, sizeof(text),
+                 "[a]\nrw=randwrite\nsize=2m\niodepth=6\n%s[b]\nrw=randwrite\nsize=2m\noffset=4m\n%s%s", jobs[i],
+                 jobs[i], "numjobs=2\noffset_increment=4m\n");
+        const struct run_stat *s = run(b, text);
+        if (s->first_error)
+            fail_msg("%s-> %s", jobs[i], s->error_text);
+        if (!strstr(jobs[i], "latency_target"))
+            for (unsigned n = 0; n < 3; n++)
+                assert_int_equal(b->result.stat[n]->dir[RUN_WRITE].ios, strstr(jobs[i], "io_size") ? 2048 : 512);
+        bench_free(b);
+    }
+}
+
 /* --- how many --- */
 
 /* Once full, nothing until three are back, or until the queue has fallen to 1. */
@@ -601,6 +628,7 @@ int main(void) {
         cmocka_unit_test(test_options_poisson),
         cmocka_unit_test(test_options_rate_min),
         cmocka_unit_test(test_options_thinktime),
+        cmocka_unit_test(test_options_hold_back_together),
         cmocka_unit_test(test_options_batches),
         cmocka_unit_test(test_options_serialize_overlap),
         cmocka_unit_test(test_options_latency_target),
