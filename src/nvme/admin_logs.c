@@ -11,7 +11,7 @@
 
 #include "nvme/nvme_int.h"
 
-#define REASON_ENTRY 256
+#define REASON_ENTRY (8 + NVME_REASON_MAX)
 
 static le128 le128_from(uint64_t x) {
     return (le128){.lo = le64_from(x)};

@@ -227,7 +227,7 @@ uint64_t nvme_held(const struct nvme_target *target); /* commands that wait */
 /* ---- The last failures of all controllers, also of those that are gone ---- */
 
 #define NVME_FAILURES   256
-#define NVME_REASON_MAX 248
+#define NVME_REASON_MAX 504
 
 struct nvme_failure {
     uint64_t number; /* from 1 */
