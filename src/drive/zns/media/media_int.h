@@ -167,7 +167,7 @@ struct zns_media {
     uint64_t drain_q32, pad_q32; /* time of a byte, 32 fraction bits */
     uint32_t units_in_flight;    /* of a zone, at most */
     struct io *held_head, *held_tail;
-    uint64_t writes_in, writes_accepted;
+    uint64_t writes_in, writes_accepted, waiting;
     struct zns_stream stream;
     struct zns_zone *dirty;
     struct zns_job jobs; /* head of the list of all */

@@ -90,6 +90,7 @@ void zns_pipe_admit(struct zns_media *m, struct zns_zone *z) {
         if (!accept(m, z, io))
             break;
         z->wait_head = next;
+        m->waiting--;
         answer(m, io);
         any = true;
     }
@@ -102,6 +103,7 @@ void zns_pipe_drop(struct zns_media *m, struct zns_zone *z) {
     z->wait_head = NULL;
     while (io) {
         struct io *next = io->next;
+        m->waiting--;
         answer(m, io);
         io = next;
     }
@@ -124,6 +126,7 @@ static void data_is_in(struct zns_media *m, struct io *io) {
         return;
     }
     m->count.stalls++;
+    m->waiting++;
     io->next = NULL;
     if (z->wait_head)
         z->wait_tail->next = io;
@@ -249,5 +252,5 @@ void zns_pipe_power_cut(struct zns_media *m) {
     m->core.free_ns = 0;
     m->link_in.free_ns = 0;
     m->held_head = NULL;
-    m->writes_in = m->writes_accepted = 0;
+    m->writes_in = m->writes_accepted = m->waiting = 0;
 }

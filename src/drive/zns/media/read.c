@@ -119,6 +119,32 @@ static uint64_t last_page(const struct zns_media *m, const struct io *io) {
     return (io->offset % m->zone_size + io->bytes - 1) / part_bytes;
 }
 
+static void page_ahead(struct nand_op *nand);
+
+/* Fetch up to `to`, exclusive, as far as there is flash and room. */
+static void fetch(struct zns_media *m, uint64_t to) {
+    struct zns_stream *s = &m->stream;
+    while (s->head < to && s->head - s->first < ZNS_STREAM_PAGES) {
+        struct zns_op *op = page_op(m, s->zone, s->head, m->read_bytes);
+        if (!op)
+            return;
+        s->ready[s->head % ZNS_STREAM_PAGES / 64] &= ~(1ull << (s->head % 64));
+        op->page_number = s->head++;
+        op->nand.done = page_ahead;
+        s->inflight++;
+        m->count.ahead_pages++;
+        nand_submit(m->nand, &op->nand);
+    }
+}
+
+/* Fetch what the window now covers, and at least up to `end`, a byte. */
+static void fetch_window(struct zns_media *m, uint64_t end) {
+    const struct zns_stream *s = &m->stream;
+    uint64_t window = s->first * m->read_bytes + zns_cost(m)->read_ahead, laid_out = m->zone[s->zone].laid_out;
+    end = least(end > window ? end : window, laid_out);
+    fetch(m, (end + m->read_bytes - 1) / m->read_bytes);
+}
+
 static void serve(struct zns_media *m) {
     struct zns_stream *s = &m->stream;
     while (s->wait_head) {
@@ -133,6 +159,8 @@ static void serve(struct zns_media *m) {
         io->next = NULL;
         io->event.at_ns = 0;
         s->first = last;
+        if (s->active)
+            fetch_window(m, 0);
         if (s->bad <= last && s->bad >= io->offset % m->zone_size / m->read_bytes)
             io_fail(io, IO_UNRECOVERED_READ, "zone %u: page %" PRIu64 " of it is uncorrectable", s->zone, s->bad);
         zns_read_end(m, io);
@@ -156,22 +184,6 @@ static void page_ahead(struct nand_op *nand) {
     zns_op_free(op);
     zns_drain_read_done(m, z);
     serve(m);
-}
-
-/* Fetch up to `to`, exclusive, as far as there is flash and room. */
-static void fetch(struct zns_media *m, uint64_t to) {
-    struct zns_stream *s = &m->stream;
-    while (s->head < to && s->head - s->first < ZNS_STREAM_PAGES) {
-        struct zns_op *op = page_op(m, s->zone, s->head, m->read_bytes);
-        if (!op)
-            return;
-        s->ready[s->head % ZNS_STREAM_PAGES / 64] &= ~(1ull << (s->head % 64));
-        op->page_number = s->head++;
-        op->nand.done = page_ahead;
-        s->inflight++;
-        m->count.ahead_pages++;
-        nand_submit(m->nand, &op->nand);
-    }
 }
 
 static bool continues(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes) {
@@ -204,10 +216,7 @@ static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_
         s->bad = UINT64_MAX;
         s->first = s->head = first;
     }
-    uint64_t end = s->first * part_bytes + zns_cost(m)->read_ahead, laid_out = m->zone[zone].laid_out;
-    if (end < at + bytes)
-        end = at + bytes;
-    fetch(m, (least(end, laid_out) + part_bytes - 1) / part_bytes);
+    fetch_window(m, at + bytes);
     if (s->head <= last) {
         s->active = false;
         return false;
@@ -273,7 +282,7 @@ void zns_media_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t by
     }
     io->part = zone;
     io->result = mapped;
-    if (zns_cost(m)->in_order && m->writes_in != m->writes_accepted)
+    if (zns_cost(m)->in_order && (m->waiting || m->held_head))
         hold(m, io);
     else
         zns_read_start(m, io);
