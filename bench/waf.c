@@ -112,18 +112,9 @@ double waf_hot_cold(double op, double writes, double space, double *hot_spare) {
 struct load {
     struct drive *drive;
     struct rng rng;
-    uint64_t units, hot_units, left, failed;
-    double hot_writes;
+    uint64_t units, left, failed;
     struct io io[DEPTH];
 };
-
-static uint64_t next_unit(struct load *l) {
-    if (!l->hot_units)
-        return rng_below(&l->rng, l->units);
-    if (rng_unit(&l->rng) < l->hot_writes)
-        return rng_below(&l->rng, l->hot_units);
-    return l->hot_units + rng_below(&l->rng, l->units - l->hot_units);
-}
 
 static void again(struct io *io) {
     struct load *l = io->priv;
@@ -131,7 +122,7 @@ static void again(struct io *io) {
     if (!l->left)
         return;
     l->left--;
-    io->offset = next_unit(l) * 4096;
+    io->offset = rng_below(&l->rng, l->units) * 4096;
     drive_submit(l->drive, io);
 }
 
@@ -176,17 +167,19 @@ static int assign(struct opt_set *set, struct err *e, const char *name, const ch
 
 static int configure(const struct waf_drive *w, uint64_t units, struct drive_config *config, struct err *e) {
     static const char *const plain[] = {
-        "nand.channels=1",        "nand.luns=1",           "nand.planes=1",
-        "nand.page_bytes=4096",   "nand.read_time=10us",   "nand.program_time=10us",
-        "nand.erase_time=10us",   "nand.bus_mts=0",        "nand.command_time=0",
-        "nand.endurance=0",       "ssd.op_percent=0",      "ssd.write_buffer=4KiB",
-        "ssd.gc_start_percent=0", "ssd.gc_stop_percent=0", "ssd.gc_urgent_percent=0",
+        "nand.channels=1",         "nand.luns=1",          "nand.planes=1",          "nand.read_time=10us",
+        "nand.program_time=10us",  "nand.erase_time=10us", "nand.bus_mts=0",         "nand.command_time=0",
+        "nand.endurance=0",        "ssd.op_percent=0",     "ssd.gc_start_percent=0", "ssd.gc_stop_percent=0",
+        "ssd.gc_urgent_percent=0",
     };
     struct opt_set set = {0};
     int rc = drive_config_init(config, &set, e);
     for (unsigned i = 0; !rc && i < sizeof plain / sizeof *plain; i++)
         rc = opt_assign_arg(&set, plain[i], e);
-    if (rc || assign(&set, e, "nand.pages", "%u", w->block_units) || assign(&set, e, "nand.blocks", "%u", w->blocks) ||
+    unsigned page = w->page_units ? w->page_units : 1;
+    if (rc || assign(&set, e, "nand.page_bytes", "%u", page * 4096) ||
+        assign(&set, e, "ssd.write_buffer", "%u", page * 4096) ||
+        assign(&set, e, "nand.pages", "%u", w->block_units / page) || assign(&set, e, "nand.blocks", "%u", w->blocks) ||
         assign(&set, e, "drive.capacity", "%llu", (unsigned long long)units * 4096) ||
         assign(&set, e, "drive.seed", "%llu", (unsigned long long)w->seed) ||
         assign(&set, e, "ssd.gc_policy", "%s", w->policy) ||
@@ -208,8 +201,6 @@ double waf_simulate(const struct waf_drive *w, struct err *e) {
         l->drive = drive_open(&config, "none", NULL, sim, e);
     if (l && l->drive) {
         l->units = units;
-        l->hot_units = (uint64_t)(w->hot_space * (double)units);
-        l->hot_writes = w->hot_writes;
         rng_init(&l->rng, w->seed, 1);
         write_units(l, sim, (uint64_t)(w->warmup * (double)units));
         struct units from = programmed(l->drive);

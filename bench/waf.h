@@ -36,10 +36,10 @@ struct waf_drive {
     const char *policy; /* ssd.gc_policy */
     unsigned choices;   /* ssd.gc_choices, if not 0 */
     unsigned blocks, block_units;
+    unsigned page_units; /* 0: 1 */
     double alpha;
-    bool precondition;            /* start where long writing would have led */
-    double hot_writes, hot_space; /* 0: uniform */
-    double warmup, measured;      /* writes per logical unit */
+    bool precondition;       /* start where long writing would have led */
+    double warmup, measured; /* writes per logical unit */
     uint64_t seed;
 };
 
