@@ -10,7 +10,7 @@ zone_is 5 0x20 0x140010
 
 # said PART...: the newest reason (log page C0h, ours) has all of that.
 said() {
-    nvme get-log "$CTRL" --log-id=0xc0 --log-len=256 --raw-binary | tail -c +9 | tr -d '\0' >/tmp/reason
+    nvme get-log "$CTRL" --log-id=0xc0 --log-len=512 --raw-binary | tail -c +9 | tr -d '\0' >/tmp/reason
     cat /tmp/reason
     for part in "$@"; do
         contains "reason" "$(cat /tmp/reason)" "$part"
