@@ -13,7 +13,7 @@
 
 /* Files of results, open from the start: a long run is not to end at a wrong path. */
 struct outputs {
-    struct outfile json, timeline;
+    struct outfile json, html, timeline;
 };
 
 static int open_output(struct outfile *out, const char *option, const char *path, struct err *e) {
@@ -47,6 +47,10 @@ static int print(const struct report *report, void *context) {
         (void)report_find("json")->write(report, p->outputs->json.stream); /* the stream remembers */
         ret = commit(&p->outputs->json, "--json");
     }
+    if (a->html && ret == CLI_OK) {
+        (void)report_find("html")->write(report, p->outputs->html.stream);
+        ret = commit(&p->outputs->html, "--html");
+    }
     if (ret == CLI_OK)
         ret = commit(&p->outputs->timeline, "--timeline");
     for (unsigned i = 0; i < report->count && ret == CLI_OK; i++)
@@ -66,7 +70,7 @@ static int run_once(const struct run_args *a) {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return CLI_FAILED;
-    if (open_output(&outputs.json, "--json", a->json, &e) ||
+    if (open_output(&outputs.json, "--json", a->json, &e) || open_output(&outputs.html, "--html", a->html, &e) ||
         open_output(&outputs.timeline, "--timeline", a->timeline, &e)) {
         cli_bad_input(&e);
         goto out;
@@ -83,6 +87,7 @@ static int run_once(const struct run_args *a) {
 out:
     session_release(s);
     outfile_abandon(&outputs.json);
+    outfile_abandon(&outputs.html);
     outfile_abandon(&outputs.timeline);
     free(s);
     return ret;

@@ -26,6 +26,8 @@ const char run_args_help[] =
     "                         where a value may have commas itself\n"
     "  --compare DRIVE,DRIVE  run on each of the drives and show the results side by side\n"
     "  --jobs N               so many runs at once, each in a process of its own, default 1\n"
+    "  --detail               with --json: also over time, by die and channel, and latency by stage\n"
+    "  --html FILE            also write a page with charts: one file, to be opened in a browser\n"
     "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests\n"
     "  --timeline-window A:B  only from A to B, times since the run began, such as 10ms:12ms\n"
     "  --timeline-events N    at most so many events, default 300000\n"
@@ -78,6 +80,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         {"job-options", no_argument, 0, 'O'},
         {"compare", required_argument, 0, 'c'},
         {"jobs", required_argument, 0, 'J'},
+        {"detail", no_argument, 0, 'd'},
+        {"html", required_argument, 0, 'H'},
         {"timeline", required_argument, 0, 't'},
         {"timeline-window", required_argument, 0, 'w'},
         {"timeline-events", required_argument, 0, 'E'},
@@ -123,6 +127,12 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         case 'J':
             if (take_number("--jobs", optarg, RUN_POOL_JOBS_MAX, &jobs, &e))
                 return cli_bad_input(&e);
+            break;
+        case 'd':
+            a->detail = true;
+            break;
+        case 'H':
+            a->html = optarg;
             break;
         case 't':
             a->timeline = optarg;

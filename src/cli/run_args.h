@@ -16,14 +16,15 @@ struct run_args {
     const char *compare; /* names of drives, separated by commas; NULL: not asked for */
     unsigned jobs;       /* processes at once, of several runs */
     struct config_overrides overrides;
-    const char *job, *json, *timeline;
+    const char *job, *json, *html, *timeline;
     struct timeline_config window; /* of the timeline; its `out` is not set here */
     const char *set[RUN_SETS_MAX]; /* options over those of every job */
     unsigned sets;
     struct replay_config replay; /* trace.path NULL: a job file */
     uint64_t seed;
     bool precondition, reproducible;
-    bool over; /* nothing is to be run: help was asked for and given */
+    bool detail; /* the statistics of a struct watch */
+    bool over;   /* nothing is to be run: help was asked for and given */
 };
 
 /* CLI_OK, or CLI_USAGE after saying what is wrong. */
@@ -32,7 +33,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
 /* The lines of help. */
 #define RUN_ARGS_SYNOPSIS                                                                                              \
     "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "                             \
-    "[--precondition none|steady] [--seed N] [--compare DRIVE,DRIVE...] [--jobs N] [--json FILE|-] [--timeline FILE] " \
+    "[--precondition none|steady] [--seed N] [--compare DRIVE,DRIVE...] [--jobs N] [--json FILE|-] [--detail] "        \
+    "[--html FILE] [--timeline FILE] "                                                                                 \
     "[--reproducible]"
 extern const char run_args_help[];
 

@@ -23,8 +23,8 @@ struct many {
 
 /* What is meant for one run only, or would be written by all at once. */
 static int check_args(const struct run_args *a, struct err *e) {
-    if (a->timeline)
-        return err_set(e, EINVAL, "--timeline is of one run, and this is several");
+    if (a->timeline || a->html)
+        return err_set(e, EINVAL, "--%s is of one run, and this is several", a->timeline ? "timeline" : "html");
     if (!a->job && !strcmp(a->replay.trace.path, "-"))
         return err_set(e, EINVAL, "--trace -: the standard input can be replayed once only, and this is several runs");
     return 0;

@@ -91,11 +91,11 @@ static int measure(struct session *s, const struct session_setup *setup, struct 
 }
 
 static int watch_start(struct session *s, const struct session_setup *setup, struct err *e) {
-    struct timeline_config timeline = setup->args->window;
-    timeline.out = setup->timeline;
-    if (!timeline.out)
+    struct watch_config config = {.timeline = setup->args->window, .detail = setup->args->detail || setup->args->html};
+    config.timeline.out = setup->timeline;
+    if (!config.timeline.out && !config.detail)
         return 0;
-    s->watch = watch_begin(&timeline, s->drive, e);
+    s->watch = watch_begin(&config, s->drive, e);
     return s->watch ? 0 : e->code;
 }
 
@@ -138,6 +138,7 @@ bool session_interrupted(const struct session *s) {
 }
 
 void session_release(struct session *s) {
+    json_decref(s->watched.detail);
     watch_end(s->watch, &s->watched);
     run_result_release(&s->result);
     json_decref(s->preconditioned);
@@ -199,6 +200,7 @@ static int show(struct session *s, const struct session_setup *setup, struct rep
     report->reproducible = setup->args->reproducible;
     report->drive_stats = drive_stats(s->drive);
     report->config = opt_to_json(&s->config.set);
+    report->detail = s->watched.detail;
     report->flash = mark_json(&s->mark, s->drive);
     int ret = report->drive_stats && report->config ? use(report, context) : -ENOMEM;
     json_decref(report->drive_stats);

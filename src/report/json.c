@@ -296,6 +296,8 @@ static json_t *drivelab_object(const struct report *r) {
     json_object_set_new(o, "total", total_object(r));
     if (r->flash)
         json_object_set(o, "measured", r->flash);
+    if (r->detail)
+        json_object_set(o, "detail", r->detail);
     if (r->precondition)
         json_object_set(o, "precondition", r->precondition);
     if (r->trace)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-const struct report_format *const report_formats[] = {&report_text, &report_json, NULL};
+const struct report_format *const report_formats[] = {&report_text, &report_json, &report_html, NULL};
 
 const struct report_format *report_find(const char *name) {
     for (const struct report_format *const *f = report_formats; *f; f++)

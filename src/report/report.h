@@ -35,6 +35,7 @@ struct report {
     struct json_t *precondition; /* how the drive was brought to its steady state, or NULL */
     struct json_t *trace;        /* what there is to be said of a replayed trace, or NULL */
     struct json_t *drive_stats;  /* drive_stats() */
+    struct json_t *detail;       /* of a struct watch, or NULL */
     struct json_t *flash;        /* mark_json(): of the measured part, or NULL */
     struct json_t *config;       /* every option */
 };
@@ -47,7 +48,7 @@ struct report_format {
 
 extern const struct report_format *const report_formats[]; /* NULL-terminated */
 
-extern const struct report_format report_text, report_json;
+extern const struct report_format report_text, report_json, report_html;
 
 /* The report as a new JSON object, as report_json writes it; caller owns it. NULL: no memory. */
 struct json_t *report_json_object(const struct report *report);

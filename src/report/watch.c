@@ -5,7 +5,12 @@
 #include "report/watch.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
+
+#include "report/series.h"
+#include "report/stages.h"
+#include "report/usage.h"
 
 enum { SPANS_PER_SLAB = 256 };
 
@@ -25,7 +30,12 @@ struct watch {
     struct drive_tap tap; /* first */
     struct nand_observer observer;
     struct drive *drive;
+    int64_t start_ns;
     struct timeline *timeline;
+    bool detail;
+    struct series *series;
+    struct stages *stages[RUN_DIRS];
+    struct usage *usage; /* NULL: no flash */
     struct span *free;
     struct span_slab *slabs;
 };
@@ -59,6 +69,32 @@ static void submitted(struct drive_tap *tap, struct io *io) {
     io->stages = &span->stages;
 }
 
+/* Requests that move data or take it away; the others are not counted. */
+static bool direction(const struct io *io, enum run_dir *dir) {
+    switch (io->op) {
+    case IO_READ:
+        *dir = RUN_READ;
+        return true;
+    case IO_WRITE:
+    case IO_APPEND:
+        *dir = RUN_WRITE;
+        return true;
+    case IO_TRIM:
+        *dir = RUN_TRIM;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void account(struct watch *w, const struct io *io, const struct io_stages *stages) {
+    enum run_dir dir;
+    if (!direction(io, &dir) || io->status != IO_OK)
+        return;
+    series_request(w->series, dir, io->bytes, io->submitted_ns, io->completed_ns);
+    stages_add(w->stages[dir], io->completed_ns - io->submitted_ns, stages);
+}
+
 static void completed(struct drive_tap *tap, struct io *io) {
     struct watch *w = (struct watch *)tap;
     struct span *span = (struct span *)io->stages; /* first member */
@@ -66,6 +102,8 @@ static void completed(struct drive_tap *tap, struct io *io) {
         return; /* submitted before the watch began */
     if (w->timeline)
         timeline_answered(w->timeline, io, span->lane);
+    if (w->detail)
+        account(w, io, &span->stages);
     io->stages = NULL;
     span->next = w->free;
     w->free = span;
@@ -78,31 +116,91 @@ static void used(struct nand_observer *observer, enum nand_resource resource, ui
     struct watch *w = (struct watch *)((char *)observer - offsetof(struct watch, observer));
     if (w->timeline)
         timeline_use(w->timeline, resource, index, phase, op, from_ns, to_ns);
+    if (!w->detail)
+        return;
+    uint32_t dies = nand_die_count(&w->drive->config.nand), load = nand_die_load(drive_nand(w->drive), op->die);
+    usage_add(w->usage, resource, index, phase, op, load, from_ns, to_ns);
+    if (!usage_repeated(w->usage))
+        series_busy(w->series, resource == NAND_DIE ? index : dies + index, from_ns, to_ns);
+    if (usage_first(w->usage) && op->kind != NAND_READ)
+        series_programmed(w->series, op->cause, op->kind == NAND_PROGRAM ? op->bytes : 0, to_ns);
 }
 
 /* --- life --- */
 
-struct watch *watch_begin(const struct timeline_config *timeline, struct drive *drive, struct err *e) {
+static void free_detail(struct watch *w) {
+    series_free(w->series);
+    usage_free(w->usage);
+    for (int d = 0; d < RUN_DIRS; d++)
+        free(w->stages[d]);
+}
+
+static bool new_detail(struct watch *w, const struct nand_config *nand) {
+    bool good = (w->series = series_new(w->start_ns, nand ? nand_die_count(nand) + nand->channels : 0)) != NULL;
+    for (int d = 0; d < RUN_DIRS; d++)
+        good = (w->stages[d] = calloc(1, sizeof(*w->stages[d]))) != NULL && good;
+    if (nand)
+        good = (w->usage = usage_new(nand)) != NULL && good;
+    return good;
+}
+
+struct watch *watch_begin(const struct watch_config *config, struct drive *drive, struct err *e) {
     struct nand *nand = drive_nand(drive);
+    const struct nand_config *geometry = nand ? &drive->config.nand : NULL;
     struct watch *w = calloc(1, sizeof(*w));
     if (!w)
         goto out;
     w->tap = (struct drive_tap){submitted, completed};
     w->observer.use = used;
     w->drive = drive;
-    if (timeline->out) {
-        w->timeline = timeline_new(timeline, nand ? &drive->config.nand : NULL, sim_now(drive->sim));
-        if (!w->timeline)
-            goto out;
-    }
+    w->start_ns = sim_now(drive->sim);
+    w->detail = config->detail;
+    if (config->detail && !new_detail(w, geometry))
+        goto out;
+    if (config->timeline.out && !(w->timeline = timeline_new(&config->timeline, geometry, w->start_ns)))
+        goto out;
     drive->tap = &w->tap;
     if (nand)
         nand_observe(nand, &w->observer);
     return w;
 out:
+    if (w)
+        free_detail(w);
     free(w);
     err_set(e, ENOMEM, "no memory to watch the drive");
     return NULL;
+}
+
+/* --- results --- */
+
+static json_t *busy_json(const struct watch *w, uint32_t first, uint32_t count, int64_t end_ns) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, series_busy_json(w->series, first + i, end_ns));
+    return list;
+}
+
+static json_t *detail_json(struct watch *w) {
+    static const char *const dir_names[RUN_DIRS] = {"read", "write", "trim"};
+    const struct nand_config *n = &w->drive->config.nand;
+    int64_t end = sim_now(w->drive->sim);
+    json_t *o = json_object(), *stages = json_object();
+    for (int d = 0; d < RUN_DIRS; d++) {
+        json_t *one = stages_json(w->stages[d]);
+        if (one)
+            json_object_set_new(stages, dir_names[d], one);
+    }
+    json_object_set_new(o, "elapsed_ns", json_integer(end - w->start_ns));
+    json_object_set_new(o, "latency_by_stage", stages);
+    json_object_set_new(o, "series", series_json(w->series, end));
+    if (!w->usage)
+        return o;
+    json_object_set_new(o, "dies", usage_dies_json(w->usage, w->start_ns, end));
+    json_object_set_new(o, "channels", usage_channels_json(w->usage, w->start_ns, end));
+    json_object_set_new(o, "die_utilisation", busy_json(w, 0, nand_die_count(n), end));
+    json_object_set_new(o, "channel_utilisation", busy_json(w, nand_die_count(n), n->channels, end));
+    json_object_set_new(o, "gc_episodes", usage_episodes_json(w->usage, w->start_ns));
+    return o;
 }
 
 void watch_end(struct watch *w, struct watch_result *result) {
@@ -115,6 +213,9 @@ void watch_end(struct watch *w, struct watch_result *result) {
     w->drive->tap = NULL;
     if (w->timeline)
         result->timeline = timeline_end(w->timeline);
+    if (w->detail)
+        result->detail = detail_json(w);
+    free_detail(w);
     while (w->slabs) {
         struct span_slab *next = w->slabs->next;
         free(w->slabs);

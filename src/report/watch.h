@@ -11,16 +11,18 @@
 
 struct watch;
 
-/*
- * Takes the drive's tap and its flash's observer until watch_end().
- * timeline->out NULL: no timeline; its stream must live until then. NULL with
- * `e` filled: no memory.
- */
-struct watch *watch_begin(const struct timeline_config *timeline, struct drive *drive, struct err *e);
+struct watch_config {
+    struct timeline_config timeline; /* `out` NULL: none; the stream must live until watch_end() */
+    bool detail;                     /* collect the statistics */
+};
+
+/* Takes the drive's tap and its flash's observer until watch_end(). NULL with `e` filled: no memory. */
+struct watch *watch_begin(const struct watch_config *config, struct drive *drive, struct err *e);
 
 /* What was seen so far; the drive is left alone again. Frees the watch; NULL is none. */
 struct watch_result {
     struct timeline_end timeline;
+    struct json_t *detail; /* owned by the caller; NULL if not asked for */
 };
 void watch_end(struct watch *watch, struct watch_result *result);
 

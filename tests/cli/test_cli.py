@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 the run found an error, 2 bad usage or input; what is
 wrong is said in one line on standard error.
 """
 import hashlib
+import html.parser
 import json
 import os
 import pathlib
@@ -1163,6 +1164,105 @@ def test_timeline_is_bounded(folder):
     path.write_text("whole")
     refused("No such file", "run", "tlc", "--job", pathlib.Path(folder, "none.fio"), "--timeline", path)
     check(path.read_text() == "whole")
+
+
+# ---- details, and the page ----
+
+def test_details_add_up_and_change_nothing(folder):
+    job = write_job(folder, MIXED)
+    args = ["run", "tlc", *SMALL, "--job", job, "--reproducible", "--json", "-"]
+    report = json.loads(run(*args, "--detail", code=0).stdout)
+    detail = report["drivelab"].pop("detail")
+    check(report == json.loads(run(*args, code=0).stdout))
+    check(run(*args, "--detail").stdout == run(*args, "--detail").stdout)
+    for direction in ("read", "write"):
+        for part in detail["latency_by_stage"][direction].values():
+            check(abs(sum(part["stages_ns"].values()) - part["latency_ns"]) < 1, direction, part)
+            check("other" not in part["stages_ns"], part)
+        mean, slowest = (detail["latency_by_stage"][direction][k] for k in ("mean", "slowest"))
+        total = report["drivelab"]["total"][direction]
+        check(mean["requests"] == total["ios"] and abs(mean["latency_ns"] - total["lat_ns"]["mean"]) < 0.1, mean, total)
+        check(slowest["requests"] >= total["ios"] / 1000 and slowest["latency_ns"] >= slowest["from_latency_ns"] > mean["latency_ns"])
+    series, elapsed, measured = detail["series"], detail["elapsed_ns"], report["drivelab"]["measured"]
+    window = series["window_ns"]
+    check(len(series["queue_depth"]) == -(-elapsed // window) <= 256, window, elapsed)
+    seconds = [(min(elapsed, (i + 1) * window) - i * window) / 1e9 for i in range(len(series["queue_depth"]))]
+    for direction in ("read", "write"):
+        ios = sum(iops * s for iops, s in zip(series[direction]["iops"], seconds))
+        check(abs(ios - report["drivelab"]["total"][direction]["ios"]) < 0.5, direction, ios)
+    for cause, values in series["programmed_bytes"].items():
+        exact = measured["program"]["bytes"][cause]
+        check(exact <= sum(values) <= exact + 8 * 16384, cause, exact, sum(values))
+    for die, shares in zip(detail["dies"], detail["die_utilisation"]):
+        mean = sum(share * s for share, s in zip(shares, seconds)) / sum(seconds)
+        check(0 < die["utilisation"] <= 1 and abs(mean - die["utilisation"]) < 0.002, die, mean)
+    busy = sum(e["to_ns"] - e["from_ns"] for e in detail["gc_episodes"]["first"])
+    check(0 < detail["gc_episodes"]["count"] and busy == detail["gc_episodes"]["total_ns"] <= elapsed, detail["gc_episodes"])
+
+
+class Page(html.parser.HTMLParser):
+    """What a page opens and closes, what it refers to, and the text of its elements by id."""
+    VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.texts, self.policy = [], [], {}, ""
+        self.feed(text)
+        self.close()
+        check(not self.open, "not closed:", self.open)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.references += [value for name, value in attrs.items() if name in ("src", "href", "srcset", "action", "data")]
+        if attrs.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attrs["content"]
+        if tag not in self.VOID:
+            self.open.append((tag, attrs.get("id", tag)))
+
+    def handle_endtag(self, tag):
+        check(self.open and self.open.pop()[0] == tag, "closed, but not open:", tag)
+
+    def handle_data(self, text):
+        if self.open:
+            self.texts[self.open[-1][1]] = self.texts.get(self.open[-1][1], "") + text
+
+
+def test_page_has_everything_in_it(folder):
+    job, path = write_job(folder, MIXED.replace("[mix]", "[</script><b>&\"x]")), pathlib.Path(folder, "page.html")
+    args = ["run", "tlc", *SMALL, "--job", job, "--reproducible"]
+    report = json.loads(run(*args, "--html", path, "--json", "-", code=0).stdout)
+    page = Page(path.read_text())
+    data = json.loads(page.texts["data"])
+    curves = data.pop("curves")
+    check(data == report and data["jobs"][0]["jobname"].startswith("</script>") and "detail" in data["drivelab"], data.keys())
+    for direction, points in curves.items():
+        check(points == sorted(points) and len(points) <= 1000, points)
+        check(points[-1] == [report["jobs"][0][direction]["lat_ns"]["max"], report["jobs"][0][direction]["total_ios"]])
+    check(page.references == [] and "default-src 'none'" in page.policy, page.references, page.policy)
+    check(not re.search(r"url\(|@import|https?:|\bfetch\(|XMLHttpRequest|\beval\(", page.texts["script"] + page.texts["style"]))
+    refused("several", *args, "-o", "nand.luns=1,2", "--html", path)
+
+
+def test_page_draws_its_charts_in_a_browser(folder):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser:
+        raise Skip("no Chromium here")
+    jobs = {"tlc": MIXED, "nossd": MIXED, "zns": "[z]\nrw=write\nbs=64k\nzonemode=zbd\nsize=8z\nnumber_ios=200\n"}
+    for drive, text in jobs.items():
+        path = pathlib.Path(folder, drive + ".html")
+        options = SMALL if drive == "tlc" else FAST if drive == "nossd" else []
+        run("run", drive, *options, "--job", write_job(folder, text.replace("[mix]", "[<b>mix]")), "--html", path, code=0)
+        done = subprocess.run([browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
+                               "--virtual-time-budget=2000", "--enable-logging=stderr", "--dump-dom", path.as_uri()],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+        if not done.stdout:
+            raise Skip("the browser does not start here")
+        drawn = done.stdout
+        check("CONSOLE" not in done.stderr, drive, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
+        charts = drawn.count('<svg height=')
+        check(charts >= {"tlc": 12, "nossd": 5, "zns": 5}[drive], drive, charts)
+        check("NaN" not in drawn.split('id="data"')[0] and "undefined" not in drawn.split('id="data"')[0], drive)
+        check("<b>mix" not in drawn.split('id="data"')[0], drive)
 
 
 # ---- several runs ----
