@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "base/rng.h"
+#include "drive/profile.h"
 #include "drive/zns/media/media_int.h"
 
 enum { MiB = 1 << 20, KiB = 1024, DEPTH = 64 };
@@ -365,6 +366,50 @@ static void test_zns_media_read_ahead_of_one_stream_only(void **state) {
             assert_true(took(read_one(&b, zone, at, 32 * KiB, 32 * KiB)) > first / 2);
     assert_int_equal(b.media->count.ahead_pages, ahead);
     bed_close(&b);
+}
+
+static void test_zns_media_word_lines_are_read_by_pages(void **state) {
+    (void)state;
+    struct bed b;
+    bed_defaults(&b);
+    b.config.nand.pages = 8;
+    b.config.nand.page_bytes = 49152;
+    b.config.nand.multi_plane = false;
+    b.config.zns_media.stripe_pages = 1;
+    b.config.zns_media.read_unit = 16384;
+    bed_open(&b);
+    write_range(&b, 0, 0, 3 * MiB / 2, 96 * KiB);
+    run(&b);
+    assert_int_equal(programs(&b), 32);
+    read_one(&b, 0, 0, 96 * KiB, 96 * KiB);
+    assert_int_equal(flash_reads(&b), 6);
+    read_one(&b, 0, 20 * KiB, 20 * KiB, 20 * KiB);
+    assert_int_equal(flash_reads(&b), 8);
+    assert_int_equal(b.media->life->bytes_read, 116 * KiB);
+    bed_close(&b);
+    b.config.zns_media.read_unit = 10000;
+    refused(&b, "zns.read_unit = 10000", "8192 and 12288");
+}
+
+static int64_t read_behind_stalled_writes(bool in_order) {
+    struct bed b;
+    bed_defaults(&b);
+    b.config.zns_media.in_order = in_order;
+    bed_open(&b);
+    zns_media_fill(b.media, 1, 3 * MiB / 2); /* on other dies */
+    for (unsigned k = 0; k < 12; k++)
+        zns_media_write(b.media, 0, k * 96 * KiB, 96 * KiB, ZNS_WRITE,
+                        fresh_io(&b, 10 + k, IO_WRITE, 0, k * 96 * KiB, 96 * KiB));
+    sim_run(b.sim, 1000000);
+    int64_t took_ns = took(read_one(&b, 1, 0, 4096, 4096));
+    bed_close(&b);
+    return took_ns;
+}
+
+static void test_zns_media_reads_wait_behind_writes_if_in_order(void **state) {
+    (void)state;
+    assert_in_range(read_behind_stalled_writes(false), 1, 100000);
+    assert_true(read_behind_stalled_writes(true) > 2000000);
 }
 
 /* --- finish and reset --- */
@@ -745,6 +790,60 @@ static void test_zns_media_same_seed_same_times(void **state) {
     assert_int_not_equal(soak(5, 700), soak(6, 700));
 }
 
+/* --- a drive that was measured --- */
+
+static struct bed *zn540_open(void) {
+    struct opt_set set = {0};
+    static const char *const skip[] = {"nvme", "tcp", NULL};
+    struct bed *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    assert_int_equal(drive_config_init(&b->config, &set, &b->err), 0);
+    assert_int_equal(profile_load(&set, "wd-zn540", skip, b->config.name, &b->err), 0);
+    bed_open(b);
+    return b;
+}
+
+static void near(double got, double want, double percent) {
+    if (got < want * (1 - percent / 100) || got > want * (1 + percent / 100))
+        fail_msg("%g is not within %g %% of %g", got, percent, want);
+}
+
+static double mean_us(struct bed *b, uint32_t zone, enum zns_media_write_kind kind, uint64_t bytes) {
+    int64_t sum = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        struct io *io = fresh_io(b, 0, kind == ZNS_APPEND ? IO_APPEND : IO_WRITE, zone, i * bytes, bytes);
+        zns_media_write(b->media, zone, i * bytes, bytes, kind, io);
+        run(b);
+        sum += took(io);
+    }
+    return (double)sum / 20e3;
+}
+
+/* A few of the published figures; all of them: bench_zn540. */
+static void test_zns_media_zn540_as_measured(void **state) {
+    (void)state;
+    struct bed *b = zn540_open();
+    near(mean_us(b, 100, ZNS_WRITE, 4096), 11.36, 5);
+    near(mean_us(b, 101, ZNS_WRITE, 8192), 11.24, 5);
+    near(mean_us(b, 102, ZNS_WRITE, 16384), 16.25, 5);
+    near(mean_us(b, 103, ZNS_APPEND, 4096), 14.83, 5);
+    near(mean_us(b, 104, ZNS_APPEND, 8192), 14.02, 5);
+    uint64_t capacity = zns_media_capacity(b->media, 0);
+    assert_int_equal(capacity, 1077ull * MiB);
+    zns_media_fill(b->media, 0, capacity);
+    int64_t sum = 0;
+    for (uint64_t i = 0; i < 300; i++)
+        sum += took(read_one(b, 0, i * 16384, 4096, 4096));
+    near((double)sum / 300e3, 72.64, 5);
+    near((double)took(reset_one(b, 0, capacity, false)) / 1e6, 16.187, 3);
+    zns_media_fill(b->media, 1, capacity);
+    near((double)took(reset_one(b, 1, capacity / 4, true)) / 1e6, 5.0745, 3);
+    zns_media_fill(b->media, 2, capacity / 2);
+    near((double)took(finish_one(b, 2, capacity / 2)) / 1e6, 456.76, 3);
+    bed_close(b);
+    free(b);
+}
+
 static void test_zns_media_stats(void **state) {
     (void)state;
     struct bed b;
@@ -790,6 +889,9 @@ int main(void) {
         cmocka_unit_test(test_zns_media_factory_bad_blocks_cost_capacity),
         cmocka_unit_test(test_zns_media_soak),
         cmocka_unit_test(test_zns_media_same_seed_same_times),
+        cmocka_unit_test(test_zns_media_word_lines_are_read_by_pages),
+        cmocka_unit_test(test_zns_media_reads_wait_behind_writes_if_in_order),
+        cmocka_unit_test(test_zns_media_zn540_as_measured),
         cmocka_unit_test(test_zns_media_stats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

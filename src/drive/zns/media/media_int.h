@@ -85,7 +85,7 @@ struct zns_unit {
     uint32_t zone, generation, pending;
 };
 
-enum zns_job_kind { JOB_DELAY, JOB_FINISH, JOB_RESET, JOB_FLUSH, JOB_COMMIT };
+enum zns_job_kind { JOB_DELAY, JOB_FINISH, JOB_RESET, JOB_FLUSH };
 
 /* A zone action, or one zone's part of it. */
 struct zns_job {
@@ -96,7 +96,7 @@ struct zns_job {
     struct io *io;
     uint8_t kind;
     uint32_t zone, chunks;
-    uint64_t target; /* flush, commit: end */
+    uint64_t target; /* flush: end; finish: what was written before */
     int64_t delay_ns;
 };
 
