@@ -124,7 +124,7 @@ static bool copy_word(char *into, size_t size, const char *from, const char *to)
 }
 
 int opt_assign_arg(struct opt_set *set, const char *arg, struct err *e) {
-    char section[64], key[64], value[OPT_STRING_MAX + 64];
+    char section[64], key[64], value[OPT_TEXT_MAX];
     const char *equals = strchr(arg, '=');
     const char *dot = equals ? memchr(arg, '.', (size_t)(equals - arg)) : NULL;
     if (!dot || !copy_word(section, sizeof section, arg, dot) || !copy_word(key, sizeof key, dot + 1, equals))
@@ -144,6 +144,8 @@ static size_t value_bytes(enum opt_type type) {
         return sizeof(int);
     case OPT_STRING:
         return OPT_STRING_MAX;
+    case OPT_TEXT:
+        return OPT_TEXT_MAX;
     case OPT_TIMES:
         return sizeof(struct opt_times);
     case OPT_DOUBLE:
@@ -216,6 +218,8 @@ static json_t *value_json(const struct opt_row *row, const void *config) {
         return json_real(*(const double *)field);
     case OPT_TIMES:
         return times_json(field);
+    case OPT_TEXT:
+        return json_string(field);
     case OPT_ENUM:
     case OPT_STRING:
         break;

@@ -29,10 +29,12 @@ enum opt_type {
     OPT_ENUM,   /* int: index into choices */
     OPT_STRING, /* char[OPT_STRING_MAX] in the config struct */
     OPT_TIMES,  /* struct opt_times: comma-separated list of times */
+    OPT_TEXT,   /* char[OPT_TEXT_MAX]: a table; a value that begins with "+" is appended after a comma */
 };
 
 #define OPT_STRING_MAX 256
 #define OPT_TIMES_MAX  8
+#define OPT_TEXT_MAX   4096
 
 /* A short list of times in nanoseconds, e.g. read time per page type. */
 struct opt_times {

@@ -4,7 +4,7 @@
 
 #include "base/opt.h"
 
-#define OPT_VALUE_TEXT 320 /* enough for any value as text */
+#define OPT_VALUE_TEXT 320 /* enough for any value as text, but tables (OPT_TEXT), which are cut */
 
 /*
  * Parse `text` by the row's type and range into `config`. Returns 0 or -EINVAL,

@@ -234,6 +234,7 @@ static int parse_value(const struct opt_row *row, const char *text, union value 
         *size = sizeof v->times;
         return parse_times(row, text, &v->times);
     case OPT_STRING:
+    case OPT_TEXT:
         break;
     }
     return -EINVAL;
@@ -278,10 +279,26 @@ static int parse_string(const struct opt_row *row, char *field, const char *text
     return 0;
 }
 
+/* "+more" continues a table that is too long for a line of a profile. */
+static int parse_text(const struct opt_row *row, char *field, const char *text, struct err *e) {
+    bool more = *text == '+';
+    const char *value = skip_space(text + more);
+    size_t held = more ? strlen(field) : 0, len = strlen(value), comma = held && len;
+    if (held + comma + len >= OPT_TEXT_MAX)
+        return err_set(e, EINVAL, "%s.%s: %zu characters are too many (at most %d)", row->section, row->key,
+                       held + comma + len, OPT_TEXT_MAX - 1);
+    if (comma)
+        field[held] = ',';
+    memmove(field + held + comma, value, len + 1);
+    return 0;
+}
+
 int opt_value_parse(const struct opt_row *row, void *config, const char *text, struct err *e) {
     char *field = (char *)config + row->offset;
     if (row->type == OPT_STRING)
         return parse_string(row, field, text, e);
+    if (row->type == OPT_TEXT)
+        return parse_text(row, field, text, e);
     union value v;
     size_t size = 0;
     int rc = parse_value(row, text, &v, &size);
@@ -380,6 +397,9 @@ const char *opt_value_text(const struct opt_row *row, const void *config, char *
         break;
     case OPT_STRING:
         snprintf(buf, size, "%.*s", OPT_STRING_MAX - 1, (const char *)field);
+        break;
+    case OPT_TEXT:
+        snprintf(buf, size, "%.*s", OPT_TEXT_MAX - 1, (const char *)field);
         break;
     case OPT_TIMES:
         print_times(field, buf, size);

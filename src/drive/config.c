@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "drive/drive_int.h"
+#include "drive/hdd/hdd.h"
 #include "drive/nossd/nossd.h"
 #include "drive/ssd/ssd.h"
 #include "drive/zns/zns.h"
 
-const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, &zns_ops, NULL};
+const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, &zns_ops, &hdd_ops, NULL};
 
 /* The same names as rows for the option; in the order of drive_kinds[]. */
-static const char *const kind_names[] = {"nossd", "ssd", "zns", NULL};
+static const char *const kind_names[] = {"nossd", "ssd", "zns", "hdd", NULL};
 
 #define ROW(field, ...)                                                                                                \
     { "drive", #field, .offset = offsetof(struct drive_common_config, field), __VA_ARGS__ }
@@ -42,6 +43,7 @@ static const struct {
     {drive_opts, offsetof(struct drive_config, drive)}, {nossd_opts, offsetof(struct drive_config, nossd)},
     {nand_opts, offsetof(struct drive_config, nand)},   {ssd_opts, offsetof(struct drive_config, ssd)},
     {zns_opts, offsetof(struct drive_config, zns)},     {zns_media_opts, offsetof(struct drive_config, zns_media)},
+    {hdd_opts, offsetof(struct drive_config, hdd)},
 };
 #define TABLES (sizeof tables / sizeof *tables)
 

@@ -18,6 +18,7 @@
 #include "drive/io.h"
 #include "drive/line.h"
 #include "drive/zone.h"
+#include "media/disk/disk.h"
 #include "media/nand/nand.h"
 #include "sim/sim.h"
 #include "store/store.h"
@@ -105,6 +106,22 @@ struct zns_media_config {
     int64_t reset_chunk_time, reset_chunk_wait; /* of the flash core; in parallel */
 };
 
+/* Section "hdd": a hard disk's mechanics and its electronics. */
+struct hdd_config {
+    struct disk_config disk;
+    struct opt_times read_hit, read_miss, write_hit, write_miss; /* overhead after a read, after a write */
+    int64_t read_answer;                                         /* from a read's last byte to its completion */
+    uint64_t bus_bandwidth;                                      /* bytes a second; 0 = unlimited */
+    bool bus_overlap;                                            /* data crosses while the head still reads */
+    uint32_t queue_depth;
+    bool write_cache;
+    uint32_t read_segments, write_segments;
+    uint64_t segment_bytes, read_ahead;
+    bool read_ahead_on_hit;
+    double pressure_percent; /* of the write segments; above, writing back competes with reads */
+    int64_t write_back_age;
+};
+
 /* Everything a profile can say about a drive; unused sections keep their defaults. */
 struct drive_config {
     char name[OPT_STRING_MAX]; /* profile it came from */
@@ -114,6 +131,7 @@ struct drive_config {
     struct ssd_config ssd;
     struct zns_config zns;
     struct zns_media_config zns_media;
+    struct hdd_config hdd;
 };
 
 /* What hosts and the layers above need to know. */
