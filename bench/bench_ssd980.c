@@ -31,7 +31,7 @@
 #include "drive/drive.h"
 #include "drive/profile.h"
 
-enum { DEPTH_MAX = 512, READS = 300000 };
+enum { DEPTH_MAX = 512, READS = 1000000 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
