@@ -31,6 +31,12 @@ void zns_read_end(struct zns_media *m, struct io *io) {
     int64_t from = sim_now(m->sim) + c->read_firmware + io->event.at_ns;
     int64_t due = io_link_cross(&m->link_out, from, io->bytes) + c->read_command;
     m->link_out.free_ns = due;
+    if (__builtin_expect(io->stages != NULL, 0)) {
+        int64_t *ns = io->stages->ns, crossing = io_link_ns(&m->link_out, io->bytes) + c->read_command;
+        ns[IO_STAGE_FIRMWARE] = c->read_firmware + io->event.at_ns;
+        ns[IO_STAGE_LINK] = crossing;
+        ns[IO_STAGE_LINK_WAIT] = due - from - crossing;
+    }
     io_line_push(&m->reads, io, due);
 }
 
@@ -48,6 +54,17 @@ static void fail_page(struct zns_media *m, struct io *io, const struct zns_op *o
             op->zone, op->nand.page, op->nand.block, op->nand.die / luns, op->nand.die % luns, op->nand.plane);
 }
 
+/* The page that came last is what the request waited for, unless it was under way before. */
+static void say_stages(const struct zns_media *m, struct io *io, const struct nand_op *nand) {
+    int64_t *ns = io->stages->ns;
+    if (nand->submitted_ns < io->submitted_ns)
+        return;
+    ns[IO_STAGE_DIE_WAIT] = nand->started_ns - nand->submitted_ns;
+    ns[IO_STAGE_ARRAY] = nand->array_ns;
+    ns[IO_STAGE_CHANNEL] = nand->bus_ns;
+    ns[IO_STAGE_CHANNEL_WAIT] = sim_now(m->sim) - nand->started_ns - nand->array_ns - nand->bus_ns;
+}
+
 static void page_read(struct nand_op *nand) {
     struct zns_op *op = (struct zns_op *)nand; /* first member */
     struct zns_media *m = op->media;
@@ -56,6 +73,8 @@ static void page_read(struct nand_op *nand) {
     m->life->bytes_read += nand->bytes;
     if (nand->result != NAND_DONE)
         fail_page(m, io, op);
+    if (__builtin_expect(io->stages != NULL, 0) && io->pending == 1)
+        say_stages(m, io, nand);
     zns_op_free(op);
     zns_drain_read_done(m, z);
     if (--io->pending == 0)

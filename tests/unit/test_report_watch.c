@@ -1,0 +1,202 @@
+/*
+ * Watching a drive: buckets of latencies, windows over time, stages, uses of
+ * flash, lanes of the timeline; and tables of several results.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "report/coarse.h"
+#include "report/series.h"
+#include "report/stages.h"
+#include "report/table.h"
+#include "report/timeline.h"
+#include "report/usage.h"
+
+static double at(const json_t *o, const char *key, size_t i) {
+    return json_number_value(json_array_get(json_object_get(o, key), i));
+}
+
+static double number(const json_t *o, const char *key) {
+    return json_number_value(json_object_get(o, key));
+}
+
+static void test_report_coarse_buckets_are_narrow_and_in_order(void **state) {
+    for (unsigned b = 0; b < COARSE_BUCKETS; b++) {
+        int64_t low = coarse_low(b);
+        assert_int_equal(coarse_bucket(low), b);
+        if (b) {
+            assert_int_equal(coarse_bucket(low - 1), b - 1);
+            assert_true(low - coarse_low(b - 1) <= 1 + coarse_low(b - 1) / 32);
+        }
+    }
+    assert_int_equal(coarse_bucket(-5), 0);
+    assert_int_equal(coarse_bucket(INT64_MAX), COARSE_BUCKETS - 1);
+}
+
+static void test_report_series_keeps_sums_while_windows_double(void **state) {
+    const int64_t start = 5000, end = start + 3000000000;
+    struct series *s = series_new(start, 2);
+    assert_non_null(s);
+    for (int64_t t = start; t < end; t += 1000000)
+        series_request(s, RUN_READ, 4096, t, t + 500000);
+    series_busy(s, 1, start, start + 1500000000);
+    series_programmed(s, NAND_GC, 16384, end - 1);
+    json_t *o = series_json(s, end), *read = json_object_get(o, "read"), *busy = series_busy_json(s, 1, end);
+    int64_t window = (int64_t)number(o, "window_ns");
+    size_t count = json_array_size(json_object_get(o, "queue_depth"));
+    assert_int_equal(count, (3000000000 + window - 1) / window);
+    assert_true(count > SERIES_WINDOWS / 2 - 1 && count <= SERIES_WINDOWS);
+    double ios = 0, shares = 0;
+    for (size_t i = 0; i < count; i++) {
+        double seconds = (double)(i + 1 < count ? window : 3000000000 - (int64_t)i * window) / 1e9;
+        ios += at(read, "iops", i) * seconds;
+        shares += json_real_value(json_array_get(busy, i)) * seconds;
+        assert_true(at(o, "queue_depth", i) > 0.4 && at(o, "queue_depth", i) < 0.6);
+    }
+    assert_true(ios > 2999.9 && ios < 3000.1);
+    assert_true(shares > 1.49 && shares < 1.51);
+    assert_int_equal(at(read, "mean_ns", 3), 500000);
+    assert_true(at(read, "p99_ns", 3) > 484000 && at(read, "p99_ns", 3) <= 500000);
+    assert_int_equal(at(json_object_get(o, "programmed_bytes"), "gc", count - 1), 16384);
+    assert_null(json_object_get(o, "write_amplification")); /* nothing was written */
+    json_decref(o);
+    json_decref(busy);
+    series_free(s);
+}
+
+static void test_report_stages_tell_the_slowest_apart(void **state) {
+    struct stages *s = calloc(1, sizeof(*s));
+    assert_null(stages_json(s));
+    for (int i = 0; i < 9999; i++)
+        stages_add(s, 100, &(struct io_stages){.ns = {[IO_STAGE_ARRAY] = 60, [IO_STAGE_FIRMWARE] = 30}});
+    for (int i = 0; i < 12; i++)
+        stages_add(s, 100000, &(struct io_stages){.ns = {[IO_STAGE_DIE_WAIT] = 100000}});
+    json_t *o = stages_json(s), *slow = json_object_get(o, "slowest"), *all = json_object_get(o, "mean");
+    assert_int_equal(number(slow, "requests"), 12);
+    assert_int_equal(number(slow, "latency_ns"), 100000);
+    assert_int_equal(number(json_object_get(slow, "stages_ns"), "die_wait"), 100000);
+    assert_null(json_object_get(json_object_get(slow, "stages_ns"), "array"));
+    assert_int_equal(number(all, "requests"), 10011);
+    assert_true(number(json_object_get(all, "stages_ns"), "other") > 9.9);
+    json_decref(o);
+    free(s);
+}
+
+static const struct nand_config geometry = {.channels = 1, .luns = 2, .planes = 2, .blocks = 4, .pages = 4};
+
+/* A program that gives way before it begins, runs, and is one of two planes; garbage collection, twice. */
+static void test_report_usage_counts_each_operation_once(void **state) {
+    struct usage *u = usage_new(&geometry);
+    struct nand_op one = {.kind = NAND_PROGRAM, .cause = NAND_GC, .die = 1, .seq = 7, .started_ns = 1000};
+    struct nand_op two = one;
+    two.plane = 1;
+    two.seq = 8;
+    one.suspensions = two.suspensions = 1;
+    usage_add(u, NAND_DIE, 1, NAND_PHASE_SUSPEND, &one, 5, 1000, 2000);
+    assert_true(usage_first(u) && !usage_repeated(u));
+    usage_add(u, NAND_DIE, 1, NAND_PHASE_SUSPEND, &two, 5, 1000, 2000);
+    assert_true(usage_first(u) && usage_repeated(u));
+    for (int part = 0; part < 2; part++) {
+        usage_add(u, NAND_DIE, 1, NAND_PHASE_ARRAY, &one, 2, 3000 + 10000 * part, 9000 + 10000 * part);
+        usage_add(u, NAND_DIE, 1, NAND_PHASE_ARRAY, &two, 2, 3000 + 10000 * part, 9000 + 10000 * part);
+        assert_false(usage_first(u));
+    }
+    struct nand_op later = {.kind = NAND_ERASE, .cause = NAND_GC, .die = 1, .seq = 9};
+    usage_add(u, NAND_DIE, 1, NAND_PHASE_ARRAY, &later, 1, 50000000, 53000000);
+    json_t *dies = usage_dies_json(u, 0, 100000000), *die = json_array_get(dies, 1), *ops = json_object_get(die, "ops");
+    assert_int_equal(number(ops, "program"), 2);
+    assert_int_equal(number(ops, "erase"), 1);
+    assert_int_equal(number(die, "suspends"), 1);
+    assert_int_equal(number(die, "load_max"), 5);
+    assert_true(number(die, "utilisation") > 0.030129 && number(die, "utilisation") < 0.030131);
+    assert_true(at(die, "plane_utilisation", 1) < at(die, "plane_utilisation", 0));
+    json_t *episodes = usage_episodes_json(u, 0);
+    assert_int_equal(number(episodes, "count"), 2);
+    assert_int_equal(number(episodes, "longest_ns"), 3000000);
+    assert_int_equal(number(json_array_get(json_object_get(episodes, "first"), 0), "programs"), 2);
+    json_decref(dies);
+    json_decref(episodes);
+    usage_free(u);
+}
+
+static void test_report_timeline_joins_planes_and_reuses_lanes(void **state) {
+    char *text = NULL;
+    size_t size = 0;
+    const struct timeline_config config = {.out = open_memstream(&text, &size), .to_ns = 1000000, .events = 3};
+    struct timeline *t = timeline_new(&config, &geometry, 500);
+    struct nand_op op = {.kind = NAND_ERASE, .cause = NAND_HOST, .block = 3};
+    struct io io = {.op = IO_READ, .bytes = 4096, .submitted_ns = 500, .completed_ns = 1501}, other = io;
+    assert_int_equal(timeline_submitted(t, &io), 0);
+    assert_int_equal(timeline_submitted(t, &other), 1);
+    timeline_answered(t, &io, 0);
+    assert_int_equal(timeline_submitted(t, &io), 0);
+    timeline_use(t, NAND_DIE, 0, NAND_PHASE_ARRAY, &op, 700, 900);
+    op.plane = 1;
+    timeline_use(t, NAND_DIE, 0, NAND_PHASE_ARRAY, &op, 700, 900);
+    timeline_use(t, NAND_DIE, 0, NAND_PHASE_ARRAY, &op, 1000500, 1000900); /* behind the window */
+    other.completed_ns = 2500;
+    timeline_answered(t, &other, 1);
+    timeline_answered(t, &io, 0); /* one too many */
+    struct timeline_end end = timeline_end(t);
+    fclose(config.out);
+    assert_int_equal(end.events, 3);
+    assert_true(end.full && end.full_at_ns == 0);
+    json_t *root = json_loads(text, 0, NULL), *first, *die;
+    assert_non_null(root);
+    first = json_array_get(json_object_get(root, "traceEvents"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "read");
+    assert_true(number(first, "ts") == 0 && number(first, "dur") > 1.0009 && number(first, "dur") < 1.0011);
+    die = json_array_get(json_object_get(root, "traceEvents"), 1);
+    assert_string_equal(json_string_value(json_object_get(die, "name")), "host erase");
+    assert_int_equal(json_array_size(json_object_get(json_object_get(die, "args"), "planes")), 2);
+    json_decref(root);
+    free(text);
+}
+
+static json_t *point(const char *drive, double iops, double mean) {
+    return json_pack("{s:s,s:{s:s},s:{s:{s:{s:{s:f,s:f,s:{s:f,s:i,s:i,s:i}}}}}}", "drive", drive, "options", "a.b", "1",
+                     "result", "drivelab", "total", "read", "iops", iops, "bw_bytes", 4096 * iops, "lat_ns", "mean",
+                     mean, "p50", 10, "p99", 20, "p99.9", 30);
+}
+
+static void test_report_tables_show_points_that_failed(void **state) {
+    char *text = NULL;
+    size_t size = 0;
+    json_t *points = json_pack("[o,o,{s:s,s:{s:s},s:s}]", point("x", 1230, 100), point("y", 615, 200), "drive", "z",
+                               "options", "a.b", "2", "error", "no luck");
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(table_print(points, out), 0);
+    fclose(out);
+    assert_string_equal(text, "drive  a.b    IOPS  bandwidth    mean    p50    p99  p99.9\n"
+                              "x        1  1.23 k  5.04 MB/s  100 ns  10 ns  20 ns  30 ns\n"
+                              "y        1     615  2.52 MB/s  200 ns  10 ns  20 ns  30 ns\n"
+                              "z        2  no luck\n");
+    free(text);
+    out = open_memstream(&text, &size);
+    assert_int_equal(table_compare(points, out), 0);
+    fclose(out);
+    assert_non_null(strstr(text, "x0.5"));
+    assert_non_null(strstr(text, "x2"));
+    assert_non_null(strstr(text, "\nz: no luck\n"));
+    free(text);
+    json_decref(points);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_report_coarse_buckets_are_narrow_and_in_order),
+        cmocka_unit_test(test_report_series_keeps_sums_while_windows_double),
+        cmocka_unit_test(test_report_stages_tell_the_slowest_apart),
+        cmocka_unit_test(test_report_usage_counts_each_operation_once),
+        cmocka_unit_test(test_report_timeline_joins_planes_and_reuses_lanes),
+        cmocka_unit_test(test_report_tables_show_points_that_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
