@@ -15,7 +15,7 @@
 #include "../../bench/waf.h"
 #include "drive/ssd/ftl/ftl.h"
 
-enum { BLOCKS = 200, UNITS = 32 };
+enum { BLOCKS = 160, UNITS = 32 };
 
 static void assert_close(double have, double want, double tolerance) {
     if (!(fabs(have / want - 1) <= tolerance))
@@ -25,7 +25,7 @@ static void assert_close(double have, double want, double tolerance) {
 /* The solver against values computed by others, and its ways against each other. */
 static void test_waf_theory(void **state) {
     assert_close(waf_fifo(1.30), 2.364, 0.001); /* 2.36 in Xiang and Kurkoski, arXiv 1110.4245 */
-    for (double alpha = 1.07; alpha < 2.1; alpha += 0.1) {
+    for (double alpha = 1.07; alpha < 2.1; alpha += 0.3) {
         assert_close(waf_dchoices(alpha, 64, 1), alpha / (alpha - 1), 1e-6);
         assert_close(waf_dchoices(alpha, 64, WAF_GREEDY), waf_greedy(alpha, 64), 0.006);
         assert_close(waf_dchoices(alpha, 64, 10000), waf_dchoices(alpha, 64, WAF_GREEDY), 0.001);
@@ -58,14 +58,14 @@ static double theory(const char *policy, unsigned choices, double alpha) {
 }
 
 static void test_ssd_waf_of_each_policy(void **state) {
-    static const double alphas[] = {1.125, 1.28, 1.5};
+    static const double alphas[] = {1.125, 1.4};
     for (unsigned i = 0; gc_policies[i].name; i++) {
         unsigned choices = strcmp(gc_policies[i].name, "dchoices") ? 0 : 5;
-        for (unsigned k = 0; k < 3; k++)
+        for (unsigned k = 0; k < 2; k++)
             compare(
                 (struct waf_drive){
-                    .policy = gc_policies[i].name, .choices = choices, .alpha = alphas[k], .warmup = 5, .measured = 5},
-                theory(gc_policies[i].name, choices, alphas[k]), 0.05);
+                    .policy = gc_policies[i].name, .choices = choices, .alpha = alphas[k], .warmup = 4, .measured = 4},
+                theory(gc_policies[i].name, choices, alphas[k]), strcmp(gc_policies[i].name, "random") ? 0.05 : 0.1);
     }
 }
 
