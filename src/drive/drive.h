@@ -142,6 +142,7 @@ struct drive_limits {
     uint32_t optimal_write_bytes; /* stripe that keeps all dies busy */
     bool volatile_cache;
     bool rotational;
+    uint16_t rpm; /* of the spindle; 0: none, or not known */
 };
 
 /* For SMART and Identify. */

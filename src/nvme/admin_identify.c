@@ -136,6 +136,7 @@ static struct nvme_status fill_ns(struct nvme_cmd *cmd, void *page) {
 
 static struct nvme_status fill_independent_ns(struct nvme_cmd *cmd, void *page) {
     struct nvme_id_independent_ns *id = page;
+    id->nsfeat = cmd->ns->subsystem->limits.rotational ? NVME_NSFEAT_ROTATIONAL : 0;
     id->nmic = nmic_of(cmd->ns);
     id->fpi = progress_of(cmd->ns);
     id->nvmsetid = le16_from(NVMSET_ID);

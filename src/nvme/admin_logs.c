@@ -27,6 +27,8 @@ static bool log_present(const struct nvme_ctrl *ctrl, const struct nvme_log_row 
     uint8_t kinds = ctrl->subsystem ? NVME_LOG_IO : NVME_LOG_DISCOVERY;
     if (ctrl->subsystem && ctrl->subsystem->zoned)
         kinds |= NVME_LOG_ZONED;
+    if (ctrl->subsystem && ctrl->subsystem->limits.rotational)
+        kinds |= NVME_LOG_ROTATIONAL;
     return row->ctrl & kinds;
 }
 
@@ -157,20 +159,27 @@ static struct nvme_status fill_effects(struct nvme_cmd *cmd, void *page) {
     return NVME_OK;
 }
 
-/* ---- 09h ---- */
+/* ---- 09h, 16h ---- */
+
+static struct nvme_status need_group(struct nvme_cmd *cmd) {
+    uint32_t group = nvme_cdw(cmd, 11) >> 16;
+    if (group == 1)
+        return NVME_OK;
+    return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11) + 2, "endurance group %u; 1 is the only one", group);
+}
 
 static struct nvme_status fill_endurance(struct nvme_cmd *cmd, void *page) {
     struct nvme_endurance_group_log *log = page;
     struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
     struct drive_health health;
-    uint32_t group = nvme_cdw(cmd, 11) >> 16;
-    if (group != 1)
-        return nvme_fail(cmd, NVME_SC_INVALID_FIELD, NVME_LOC(cdw11) + 2, "endurance group %u; 1 is the only one",
-                         group);
+    struct nvme_status st = need_group(cmd);
+    if (st.v)
+        return st;
     drive_health(s->drive, &health);
     const struct nvme_durable *d = s->durable;
     log->critical_warning =
         nvme_warnings(nvme_cmd_ctrl(cmd), &health) & (NVME_SMART_SPARE | NVME_SMART_DEGRADED | NVME_SMART_READ_ONLY);
+    log->endurance_group_features = s->limits.rotational ? NVME_EGFEAT_ROTATIONAL : 0;
     log->avail_spare = health.spare_percent;
     log->avail_spare_threshold = health.spare_threshold;
     log->percent_used = health.percent_used;
@@ -182,6 +191,20 @@ static struct nvme_status fill_endurance(struct nvme_cmd *cmd, void *page) {
     log->media_data_integrity_err = le128_from(d->media_errors);
     log->num_err_info_log_entries = le128_from(d->error_entries);
     log->total_end_grp_cap = le128_from(s->drive->capacity);
+    return NVME_OK;
+}
+
+static struct nvme_status fill_rotational(struct nvme_cmd *cmd, void *page) {
+    struct nvme_rotational_log *log = page;
+    struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
+    struct nvme_status st = need_group(cmd);
+    if (st.v)
+        return st;
+    log->endgid = le16_from(1);
+    log->numa = le16_from(1);
+    log->nrot = le16_from(s->limits.rpm);
+    uint64_t starts = s->durable->power_cycles;
+    log->spinc = log->ldc = le32_from(starts > UINT32_MAX ? UINT32_MAX : (uint32_t)starts);
     return NVME_OK;
 }
 
@@ -215,6 +238,7 @@ SIZE_OF(firmware, sizeof(struct nvme_firmware_log))
 SIZE_OF(changed, sizeof(struct nvme_ns_list))
 SIZE_OF(effects, sizeof(struct nvme_effects_log))
 SIZE_OF(endurance, sizeof(struct nvme_endurance_group_log))
+SIZE_OF(rotational, sizeof(struct nvme_rotational_log))
 SIZE_OF(feature_effects, sizeof(struct nvme_fid_effects_log))
 SIZE_OF(reasons, NVME_ERRORS *REASON_ENTRY)
 
@@ -230,6 +254,7 @@ const struct nvme_log_row nvme_logs[] = {
     {NVME_LID_ENDURANCE_GROUP, "Endurance Group Information", NVME_LOG_IO, size_endurance, fill_endurance},
     {NVME_LID_FID_EFFECTS, "Feature Identifiers Supported and Effects", NVME_LOG_IO, size_feature_effects,
      fill_feature_effects},
+    {NVME_LID_ROTATIONAL, "Rotational Media Information", NVME_LOG_ROTATIONAL, size_rotational, fill_rotational},
     {NVME_LID_DISCOVERY, "Discovery", NVME_LOG_DISCOVERY, nvme_discovery_size, nvme_discovery_fill, read_discovery},
     {NVME_LID_CHANGED_ZONES, "Changed Zone List", NVME_LOG_ZONED, nvme_changed_zones_size, nvme_changed_zones_fill,
      nvme_changed_zones_read},

@@ -94,12 +94,12 @@ extern const struct nvme_feat_row nvme_feats[];
 struct nvme_log_row {
     uint8_t lid;
     const char *name; /* NULL ends the table */
-    uint8_t ctrl;     /* which controllers have it: NVME_LOG_IO, _DISCOVERY, _ZONED */
+    uint8_t ctrl;     /* which controllers have it: NVME_LOG_IO, _DISCOVERY, _ZONED, _ROTATIONAL */
     uint64_t (*size)(const struct nvme_ctrl *);
     struct nvme_status (*fill)(struct nvme_cmd *, void *page); /* zeroed, size() bytes */
     void (*read)(struct nvme_cmd *);                           /* after a read with RAE clear */
 };
-enum { NVME_LOG_IO = 1, NVME_LOG_DISCOVERY = 2, NVME_LOG_ZONED = 4 };
+enum { NVME_LOG_IO = 1, NVME_LOG_DISCOVERY = 2, NVME_LOG_ZONED = 4, NVME_LOG_ROTATIONAL = 8 };
 extern const struct nvme_log_row nvme_logs[];
 
 struct nvme_cns_row {

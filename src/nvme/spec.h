@@ -525,6 +525,7 @@ struct nvme_id_ctrl_zns {
 _Static_assert(sizeof(struct nvme_id_ctrl_zns) == 4096, "identify controller, Zoned Namespace command set");
 
 /* CNS 08h. */
+#define NVME_NSFEAT_ROTATIONAL (1u << 4) /* there */
 struct nvme_id_independent_ns {
     uint8_t nsfeat, nmic, rescap, fpi;
     le32 anagrpid;
@@ -593,6 +594,7 @@ enum nvme_lid {
     NVME_LID_ENDURANCE_GROUP = 0x09,
     NVME_LID_ANA = 0x0c,
     NVME_LID_FID_EFFECTS = 0x12,
+    NVME_LID_ROTATIONAL = 0x16,
     NVME_LID_DISCOVERY = 0x70,
     NVME_LID_CHANGED_ZONES = 0xbf,
     NVME_LID_VENDOR_REASONS = 0xc0, /* ours: texts beside the error information */
@@ -673,6 +675,16 @@ struct nvme_endurance_group_log {
     uint8_t rsvd192[320];
 };
 _Static_assert(sizeof(struct nvme_endurance_group_log) == 512, "endurance group information");
+
+#define NVME_EGFEAT_ROTATIONAL 1u
+
+struct nvme_rotational_log {
+    le16 endgid, numa, nrot; /* endurance group, actuators, turns a minute */
+    uint8_t rsvd6[2];
+    le32 spinc, fspinc, ldc, fldc; /* spin-ups, head loads; failed ones */
+    uint8_t rsvd24[488];
+};
+_Static_assert(sizeof(struct nvme_rotational_log) == 512, "rotational media information");
 
 struct nvme_fid_effects_log {
     le32 fid_support[256];

@@ -250,6 +250,33 @@ static void test_nvme_identify_lists(void **state) {
     bed_free(bed);
 }
 
+static void test_nvme_rotational_media_is_told(void **state) {
+    for (unsigned disk = 0; disk < 2; disk++) {
+        const char *const args[] = {disk ? "drive.kind=hdd" : "drive.kind=nossd", "hdd.rpm=7200", NULL};
+        struct bed *bed = bed_new(NULL, args);
+        bed_up(bed, 0);
+        assert_int_equal(bed_identify(bed, NVME_CNS_INDEPENDENT_NS, 1, 0), 0);
+        assert_int_equal(((struct nvme_id_independent_ns *)bed_out(bed, 0))->nsfeat, disk ? NVME_NSFEAT_ROTATIONAL : 0);
+        for (uint32_t group = 0; group < 2; group++) {
+            struct nvme_sqe sqe = bed_sqe(NVME_ADMIN_GET_LOG_PAGE, 0, NVME_LID_ROTATIONAL | 127u << 16, group << 16, 0);
+            uint16_t want = !disk ? NVME_SC_INVALID_LOG_PAGE : !group ? NVME_SC_INVALID_FIELD : 0;
+            assert_int_equal(bed_do(bed, 0, &sqe, NULL), want);
+        }
+        if (!disk) {
+            bed_free(bed);
+            continue;
+        }
+        struct nvme_rotational_log log;
+        memcpy(&log, bed_out(bed, 0), sizeof log);
+        assert_int_equal(le16_get(log.endgid), 1);
+        assert_int_equal(le16_get(log.nrot), 7200);
+        assert_int_equal(bed_log(bed, NVME_LID_SUPPORTED, sizeof(struct nvme_supported_logs), 0, false), 0);
+        const struct nvme_supported_logs *logs = bed_out(bed, 0);
+        assert_int_equal(le32_get(logs->lid[NVME_LID_ROTATIONAL]), 1);
+        bed_free(bed);
+    }
+}
+
 /* ---- Features ---- */
 
 static void test_nvme_features_select(void **state) {
@@ -759,6 +786,7 @@ static void test_nvme_tables_document_themselves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nvme_admin_refusals),
+        cmocka_unit_test(test_nvme_rotational_media_is_told),
         cmocka_unit_test(test_nvme_identify_nvm_sets),
         cmocka_unit_test(test_nvme_identify_formats),
         cmocka_unit_test(test_nvme_identify_controller),

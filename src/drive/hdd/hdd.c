@@ -276,6 +276,7 @@ static void hdd_limits(const struct drive *drive, struct drive_limits *limits) {
     limits->optimal_write_bytes = 4096;
     limits->volatile_cache = drive->config.hdd.write_cache;
     limits->rotational = true;
+    limits->rpm = (uint16_t)(drive->config.hdd.disk.rpm + 0.5);
 }
 
 static bool hdd_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {

@@ -38,7 +38,7 @@ const struct opt_row hdd_opts[] = {
          .help = "time from start to ready; 0: it is spinning already"),
     MECH(policy, .type = OPT_ENUM, .choices = policies, .def = "sptf", .runtime = true,
          .help = "which queued command is next: oldest, upwards by sector, or shortest positioning time"),
-    MECH(ageing, .type = OPT_DOUBLE, .max = 1000, .def = "0.1", .runtime = true,
+    MECH(ageing, .type = OPT_DOUBLE, .max = 1000, .def = "0.02", .runtime = true,
          .help = "sptf: positioning time forgiven per time waited; 0: some may wait for ever"),
     ROW(queue_depth, .type = OPT_U32, .min = 1, .max = 1024, .def = "32", .unit = "commands",
         .help = "commands the drive takes at once; others wait in front of it"),
