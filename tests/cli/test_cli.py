@@ -1260,8 +1260,9 @@ def test_page_draws_its_charts_in_a_browser(folder):
         drawn = done.stdout
         check("CONSOLE" not in done.stderr, drive, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
         charts = drawn.count('<svg height=')
-        check(charts >= {"tlc": 12, "nossd": 5, "zns": 5}[drive], drive, charts)
+        check(charts >= {"tlc": 12, "nossd": 5, "zns": 8}[drive], drive, charts)
         check("NaN" not in drawn.split('id="data"')[0] and "undefined" not in drawn.split('id="data"')[0], drive)
+        check(("Where the time went" in drawn.split('id="data"')[0]) == (drive == "tlc"), drive)
         check("<b>mix" not in drawn.split('id="data"')[0], drive)
 
 

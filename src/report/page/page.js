@@ -321,8 +321,9 @@ const stageNames = {
 };
 
 function breakdown() {
-  const by = detail.latency_by_stage || {}, have = dirs.filter(d => by[d]);
-  if (!have.length) return;
+  const by = detail.latency_by_stage || {}, told = part => Object.keys(part.stages_ns).some(k => k !== "other");
+  const have = dirs.filter(d => by[d] && (told(by[d].mean) || told(by[d].slowest)));
+  if (!have.length) return; // the drive breaks nothing down
   heading("Where the time went");
   const seen = Object.keys(stageNames).filter(k => have.some(d => by[d].mean.stages_ns[k] || by[d].slowest.stages_ns[k]));
   const g = group(), c = card("A request's time by stage", "Of all requests and of the slowest 0.1 %; waiting in warm colours. Each bar is scaled to its own whole.",
