@@ -20,7 +20,7 @@ SPECS = """disksim_disk TINY {
    Enable caching in buffer = 1,
    Buffer continuous read = 4,
    Maximum read-ahead (blks) = 64,
-   Read-ahead on idle hit = 1,
+   Read-ahead on idle hit = 0,
    High (read) water mark = 0.0,
    Fast write level = 2,
    Read hit over. after read = 0.066000,
@@ -96,13 +96,13 @@ with tempfile.TemporaryDirectory() as folder:
     done = convert(folder)
     lines = done.stdout.splitlines()
     check("a drive is read", done.returncode == 0, done.stderr)
-    for wanted in ("surfaces = 2", "rpm = 6000", "capacity = 8704000", "head_switch = 500000", "write_settle = 0",
+    for wanted in ("surfaces = 2", "rpm = 6000", "capacity = 8704000", "head_switch = 900000", "write_settle = 0",
                    "zones = 0-49:100:10:20:555, 50-99:80:8:16:445", "read_hit = 66000,273000",
                    "seek_points = 1:1ms, 2:1.5ms, 3:1.5ms, 99:9.5ms", "bus_bandwidth = 5120000", "bus_overlap = yes",
                    "read_answer = 250000", "write_cache = yes", "read_segments = 4", "write_segments = 2",
                    "segment_bytes = 53248", "read_ahead = 32768", "read_ahead_on_hit = yes", "policy = fcfs"):
         check(f"the profile says {wanted.split(' =')[0]}", wanted in lines, done.stdout)
-    for said in ("3 slipped", "seek curve falls", "settle of -0.1"):
+    for said in ("3 slipped", "seek curve falls", "settle of -0.1", "head switch of 0.5 ms becomes 0.9"):
         check(f"it is said: {said}", said in done.stderr, done.stderr)
     ini = pathlib.Path(folder, "tiny.ini")
     ini.write_text(done.stdout)
