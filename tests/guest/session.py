@@ -38,7 +38,7 @@ class Session:
         self._tail = collections.deque(maxlen=TAIL_LINES)
 
     def run(self, names):
-        waiting = list(names)
+        waiting = [name for name in names if not self._skip(name)]
         while waiting:
             self._revive()
             why = self._boot(waiting)
@@ -46,6 +46,15 @@ class Session:
                 for name in waiting:
                     self._finish(name, "FAIL", f"no scenario was started: {why}")
             waiting = [name for name in waiting if name not in self._over]
+
+    def _skip(self, name):
+        """Reports a scenario that needs what this machine lacks; else False."""
+        need = ["fio"] * (name in NEED_FIO) + ["zoned"] * name.startswith(ZONED)
+        for archive in need:
+            if archive not in self._made:
+                self._report.add(name, "SKIP", self._made[f"no-{archive}"])
+                return True
+        return False
 
     def _revive(self):
         try:
