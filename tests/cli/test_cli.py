@@ -231,6 +231,8 @@ def test_port_in_use_is_refused(_):
 def test_drives_lists_every_profile(_):
     check("nossd" in drives())
     check(len(set(drives())) == len(drives()), "listed twice:", drives())
+    for line in run("drives", code=0).stdout.splitlines():
+        check(len(line) <= 100, "wider than 100 columns:", line)
     for name in drives():
         text = run("drives", name, code=0).stdout
         check("[drive]" in text and "capacity" in text, name)
