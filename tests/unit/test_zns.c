@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "drive/drive.h"
+#include "drive/zns/zns.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -955,6 +956,55 @@ static void test_zns_zone_without_blocks_goes_offline(void **state) {
     bed_close(&b);
 }
 
+/* --- damaged images --- */
+
+static struct zns_zone *zone_state_of(struct bed *b, uint32_t zone) {
+    return &zns_of(b->drive)->zones[zone];
+}
+
+static void test_zns_damaged_image_is_refused(void **state) {
+    static const struct {
+        const char *what;
+        size_t at;
+        uint64_t value;
+    } damages[] = {
+        {"write pointer", offsetof(struct zns_zone, wp), CAPACITY + BLOCK},
+        {"capacity", offsetof(struct zns_zone, capacity), SIZE + BLOCK},
+        {"commit", offsetof(struct zns_zone, commit_to), 1ull << 60},
+        {"area", offsetof(struct zns_zone, window_from), 1ull << 60},
+        {"store", offsetof(struct zns_zone, storing_to), SIZE + BLOCK},
+        {"stale", offsetof(struct zns_zone, stale_to), 1ull << 60},
+        {"random write area", offsetof(struct zns_zone, mark),
+         ZONE_STATE_CLOSED | ZONE_ZRWA_VALID << 8}, /* of a drive that has none */
+        {"state", offsetof(struct zns_zone, mark), 5},
+    };
+    for (unsigned i = 0; i < sizeof damages / sizeof *damages; i++) {
+        char path[] = "/tmp/drivelab-zns-XXXXXX";
+        struct bed b = bed_open(NULL);
+        struct err e = {0};
+        drive_close(b.drive);
+        int fd = mkstemp(path);
+        close(fd);
+        unlink(path);
+        b.drive = drive_open(&b.config, "file", path, b.sim, &e);
+        assert_non_null(b.drive);
+        assert_int_equal(write_at(&b, 2 * SIZE, BLOCK), IO_OK);
+        struct zns_zone *z = zone_state_of(&b, 2);
+        if (damages[i].at)
+            memcpy((char *)z + damages[i].at, &damages[i].value, sizeof damages[i].value);
+        else
+            memcpy(&z->mark, &damages[i].value, sizeof z->mark);
+        if (damages[i].at == offsetof(struct zns_zone, commit_to))
+            z->mark.pending = ZONE_FLUSH_ZRWA;
+        drive_close(b.drive);
+        b.drive = drive_open(&b.config, "file", path, b.sim, &e);
+        if (b.drive || !strstr(e.text, "damaged"))
+            fail_msg("%s: %s", damages[i].what, b.drive ? "opened" : e.text);
+        sim_free(b.sim);
+        unlink(path);
+    }
+}
+
 /* --- random write areas --- */
 
 #define WINDOWED "zns.zrwa_zones=2", "zns.zrwa_bytes=64KiB", "zns.zrwa_granularity=16KiB"
@@ -1180,6 +1230,7 @@ int main(void) {
         cmocka_unit_test(test_zns_worn_zone_becomes_read_only),
         cmocka_unit_test(test_zns_rule22_worn_zone_shrinks_at_its_reset),
         cmocka_unit_test(test_zns_zone_without_blocks_goes_offline),
+        cmocka_unit_test(test_zns_damaged_image_is_refused),
         cmocka_unit_test(test_zns_rule43_requests_are_no_events),
         cmocka_unit_test(test_zns_rule46_blocks_of_empty_zones_are_deallocated),
         cmocka_unit_test(test_zns_zrwa_is_given_at_open_or_with_an_extension),

@@ -220,6 +220,14 @@ static void fresh_zone(struct zns *s, uint32_t zone) {
     zns_set_mark(z, (struct zns_mark){.state = z->capacity ? ZONE_STATE_EMPTY : ZONE_STATE_OFFLINE});
 }
 
+/* A random write area and what is pending for it, as this drive could have left them. */
+static bool window_plausible(const struct zns *s, const struct zns_zone *z) {
+    struct zns_mark m = z->mark;
+    if (m.attributes & ZONE_ZRWA_VALID ? !s->window_words : m.pending == ZONE_FLUSH_ZRWA)
+        return false;
+    return m.attributes == attributes_in(m.state, m.attributes) && z->commit_to <= z->capacity;
+}
+
 /* An image whose zones can't be what they say is damaged. */
 static int plausible(const struct zns *s, uint32_t zone, struct err *e) {
     const struct zns_zone *z = &s->zones[zone];
@@ -231,6 +239,12 @@ static int plausible(const struct zns *s, uint32_t zone, struct err *e) {
                        "the image is damaged: zone %u has %" PRIu64 " bytes written of a capacity of %" PRIu64
                        " in a size of %" PRIu64,
                        zone, z->wp, z->capacity, s->zone_bytes);
+    if (z->storing_to > s->zone_bytes || z->stale_to > s->zone_bytes || z->window_from > s->zone_bytes)
+        return err_set(e, EINVAL, "the image is damaged: what zone %u has to clear or keep is not in it", zone);
+    if (!window_plausible(s, z))
+        return err_set(e, EINVAL,
+                       "the image is damaged: zone %u, %s, has the attributes %02xh and action %02xh pending", zone,
+                       zone_state_name(state), z->mark.attributes, z->mark.pending);
     return 0;
 }
 
