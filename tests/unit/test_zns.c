@@ -1005,6 +1005,33 @@ static void test_zns_damaged_image_is_refused(void **state) {
     }
 }
 
+#define SHRINKING "nand.blocks=16", "zns.variable_capacity=yes", "zns.excursions=yes"
+
+/* A zone of which one of two dies is left, Full: its reset halves the capacity. */
+static void shrink_at_reset(struct bed *b, uint32_t zone) {
+    fail_next(b, NAND_PROGRAM, 1);
+    fill_zone(b, zone);
+    expect_state(b, zone, F, 0);
+    assert_int_equal(zone_of(b, zone).capacity, CAPACITY);
+}
+
+static void test_zns_write_behind_a_reset_knows_the_new_capacity(void **state) {
+    struct bed b = bed_open(ARGS(SHRINKING));
+    struct req reset, write;
+    static const char data[BLOCK];
+    shrink_at_reset(&b, 2);
+    start(&b, &reset, IO_ZONE, ZONE_RESET, 0, 2 * SIZE, 0, NULL, 0);
+    start(&b, &write, IO_WRITE, 0, 0, 2 * SIZE, BLOCK, data, BLOCK); /* before the reset is answered */
+    assert_int_equal(finish(&b, &reset), IO_OK);
+    assert_int_equal(result, 1);
+    assert_int_equal(finish(&b, &write), IO_OK);
+    assert_int_equal(zone_of(&b, 2).capacity, CAPACITY / 2);
+    for (uint64_t at = BLOCK; at < CAPACITY / 2; at += BLOCK)
+        assert_int_equal(write_at(&b, 2 * SIZE + at, BLOCK), IO_OK);
+    expect_state(&b, 2, F, 0);
+    bed_close(&b);
+}
+
 /* --- random write areas --- */
 
 #define WINDOWED "zns.zrwa_zones=2", "zns.zrwa_bytes=64KiB", "zns.zrwa_granularity=16KiB"
@@ -1230,6 +1257,7 @@ int main(void) {
         cmocka_unit_test(test_zns_worn_zone_becomes_read_only),
         cmocka_unit_test(test_zns_rule22_worn_zone_shrinks_at_its_reset),
         cmocka_unit_test(test_zns_zone_without_blocks_goes_offline),
+        cmocka_unit_test(test_zns_write_behind_a_reset_knows_the_new_capacity),
         cmocka_unit_test(test_zns_damaged_image_is_refused),
         cmocka_unit_test(test_zns_rule43_requests_are_no_events),
         cmocka_unit_test(test_zns_rule46_blocks_of_empty_zones_are_deallocated),

@@ -52,6 +52,8 @@ static bool do_reset(struct zns *s, uint32_t zone, struct io *io) {
         return false;
     zns_empty(s, zone);
     s->live[zone].resetting = true;
+    if (s->drive.config.zns.variable_capacity)
+        zns_adopt_capacity(s, zone); /* now, as writes may come before the reset is answered */
     zns_media_reset(s->media, zone, written, finished, io);
     return true;
 }
@@ -205,6 +207,8 @@ void zns_reset_done(struct zns *s, struct io *io) {
     for (uint32_t zone = first; zone < end && zone < s->count; zone++) {
         if (s->zones[zone].mark.state == ZONE_STATE_EMPTY)
             zns_adopt_capacity(s, zone);
+        else if (s->live[zone].resetting)
+            zns_zone_failed(&s->owner, zone, zns_capacity_of(s, zone)); /* if it has shrunk under a new write */
         if (s->live[zone].changed)
             io->result = 1;
         s->live[zone].changed = s->live[zone].resetting = false;

@@ -261,6 +261,8 @@ static int start(struct zns *s, bool fresh, struct err *e) {
     for (uint32_t i = 0; i < s->count; i++) {
         recover(s, i);
         settle(s, i);
+        if (s->zones[i].mark.state == ZONE_STATE_EMPTY)
+            zns_adopt_capacity(s, i); /* the process was killed in its reset */
         if (!fresh)
             zns_media_fill(s->media, i, s->zones[i].mark.state == ZONE_STATE_FULL ? s->zone_bytes : s->zones[i].wp);
         zns_timer_follow(s, i);
