@@ -104,21 +104,6 @@ void zns_window_prepare(struct zns *s, uint32_t zone) {
     zns_stale_clear(s, zone, z->wp, window_end(s, z));
 }
 
-void zns_window_keep(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
-    if (!zns_has_window(z))
-        return;
-    uint64_t top = z->wp;
-    for (uint64_t at = z->wp, end = window_end(s, z); at < end; at += ZNS_WINDOW_UNIT)
-        if (zns_window_written(s, zone, at))
-            top = at + ZNS_WINDOW_UNIT;
-    if (top == z->wp)
-        return;
-    zns_media_commit(s->media, zone, z->wp, top, NULL);
-    z->commit_to = top;
-    zns_set_wp(z, top);
-}
-
 /* --- commits --- */
 
 void zns_window_committed(struct zns *s, uint32_t zone) {
@@ -132,14 +117,34 @@ void zns_window_committed(struct zns *s, uint32_t zone) {
     zns_set_mark(z, mark);
 }
 
-static void commit(struct zns *s, uint32_t zone, uint64_t to) {
+/* Bits and write pointer go together, or a process killed between leaves bits that stand for other blocks. */
+static void move(struct zns *s, uint32_t zone, uint64_t to) {
     struct zns_zone *z = &s->zones[zone];
     struct zns_mark mark = z->mark;
-    s->stat.committed_bytes += to - z->wp;
     __atomic_store_n(&z->commit_to, to, __ATOMIC_RELEASE);
     mark.pending = ZONE_FLUSH_ZRWA;
     zns_set_mark(z, mark);
     zns_window_committed(s, zone);
+}
+
+void zns_window_keep(struct zns *s, uint32_t zone) {
+    struct zns_zone *z = &s->zones[zone];
+    if (!zns_has_window(z))
+        return;
+    uint64_t from = z->wp, top = z->wp;
+    for (uint64_t at = z->wp, end = window_end(s, z); at < end; at += ZNS_WINDOW_UNIT)
+        if (zns_window_written(s, zone, at))
+            top = at + ZNS_WINDOW_UNIT;
+    if (top == from)
+        return;
+    move(s, zone, top);
+    zns_media_commit(s->media, zone, from, top, NULL);
+}
+
+static void commit(struct zns *s, uint32_t zone, uint64_t to) {
+    struct zns_zone *z = &s->zones[zone];
+    s->stat.committed_bytes += to - z->wp;
+    move(s, zone, to);
     if (z->wp >= z->capacity)
         zns_advance(s, zone, z->wp);
 }
