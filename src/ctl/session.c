@@ -53,7 +53,7 @@ static void out_json(struct ctl_session *s, const json_t *json) {
 
 /* The reply itself, or that it is too large. Takes the reference. */
 static void out_reply(struct ctl_session *s, json_t *reply) {
-    if (json_dumpb(reply, NULL, 0, JSON_COMPACT) > CTL_REPLY_MAX - s->out_bytes) {
+    if (s->out_bytes + json_dumpb(reply, NULL, 0, JSON_COMPACT) > CTL_REPLY_MAX) {
         struct ctl_error e = {0};
         ctl_fail(&e, CTL_TOO_LARGE, json_pack("{s:i}", "limit", (int)CTL_REPLY_MAX),
                  "the reply%s would be larger than %u bytes: ask for less at once", s->batch ? "s of this batch" : "",

@@ -231,6 +231,45 @@ static void test_ctl_lists_zones(void **state) {
     ctl_bed_free(b);
 }
 
+static size_t zone_list_size(struct ctl_bed *b, unsigned count) {
+    char request[128];
+    snprintf(request, sizeof request,
+             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"zone.list\",\"params\":{\"count\":%u}}", count);
+    char *out = ctl_bed_talk(b, request, strlen(request));
+    size_t size = strlen(out);
+    free(out);
+    return size;
+}
+
+/* Errors go out past the limit; then there is no room for more either. */
+static void test_ctl_full_batches_stay_full(void **state) {
+    struct ctl_bed *b = ctl_bed_new(zones);
+    char *batch = calloc(1, CTL_REQUEST_MAX), *to = batch;
+    unsigned count = 1000, n = 0;
+    size_t size, left;
+    do {
+        size = zone_list_size(b, ++count);
+        left = CTL_REPLY_MAX - (CTL_REPLY_MAX - 1000) / size * size;
+    } while (left > 40000 || left < 1000);
+    for (; n < CTL_REPLY_MAX / size; n++)
+        to += sprintf(to, "%c{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"zone.list\",\"params\":{\"count\":%u}}",
+                      n ? ',' : '[', count);
+    to += sprintf(to, ",{\"jsonrpc\":\"2.0\",\"method\":\"drive.resume\",\"id\":\"%0*u\"}", (int)left - 140, 0);
+    for (unsigned i = 0; i < 2; i++, n++)
+        to += sprintf(to, ",{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"zone.list\",\"params\":{\"count\":4096}}");
+    strcpy(to, "]");
+    char *out = ctl_bed_talk(b, batch, strlen(batch));
+    json_t *replies = json_loads(out, 0, NULL);
+    assert_int_equal(json_array_size(replies), n + 1);
+    assert_non_null(json_object_get(json_array_get(replies, n - 2), "result")); /* the padding */
+    for (unsigned i = n - 1; i <= n; i++)
+        assert_int_equal(number(json_object_get(json_array_get(replies, i), "error"), "code"), CTL_TOO_LARGE);
+    json_decref(replies);
+    free(out);
+    free(batch);
+    ctl_bed_free(b);
+}
+
 static void test_ctl_does_not_answer_with_too_much(void **state) {
     struct ctl_bed *b = ctl_bed_new(zones);
     char batch[8192] = "[";
@@ -459,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_ctl_shows_history),
         cmocka_unit_test(test_ctl_lists_zones),
         cmocka_unit_test(test_ctl_does_not_answer_with_too_much),
+        cmocka_unit_test(test_ctl_full_batches_stay_full),
         cmocka_unit_test(test_ctl_sets_live_options),
         cmocka_unit_test(test_ctl_refuses_options_that_are_fixed),
         cmocka_unit_test(test_ctl_fails_the_flash),
