@@ -92,6 +92,12 @@ static struct nvme_status send_options_check(struct nvme_cmd *cmd, const struct 
     return NVME_OK;
 }
 
+static struct nvme_status send_place_check(struct nvme_cmd *cmd, const struct send_row *row) {
+    if (nvme_cdw(cmd, 13) & NVME_ZSEND_ALL)
+        return NVME_OK;
+    return row->action == ZONE_FLUSH_ZRWA ? slba_check(cmd) : nvme_zone_start_check(cmd);
+}
+
 struct nvme_status nvme_zone_send_prepare(struct nvme_cmd *cmd) {
     const struct send_row *row = send_row(cmd);
     struct nvme_status st;
@@ -102,7 +108,7 @@ struct nvme_status nvme_zone_send_prepare(struct nvme_cmd *cmd) {
     if (st.v || (nvme_cdw(cmd, 13) & NVME_ZSEND_ALL))
         return st;
     cmd->slba = slba_of(cmd);
-    st = row->action == ZONE_FLUSH_ZRWA ? slba_check(cmd) : nvme_zone_start_check(cmd);
+    st = send_place_check(cmd, row);
     if (!st.v && row->action == ZONE_SET_EXTENSION)
         cmd->xfer_bytes = cmd->ns->subsystem->zones.extension_bytes;
     return st;
@@ -146,12 +152,12 @@ static void send_fill(struct nvme_cmd *cmd, const struct send_row *row) {
     }
 }
 
-/* Checked again: while an extension's data came, a format may have changed the blocks. */
+/* Checked again: while it waited for its data or the end of a pause, a format may have changed the blocks. */
 struct nvme_status nvme_zone_send(struct nvme_cmd *cmd) {
     const struct send_row *row = send_row(cmd);
     struct nvme_status st = formatting_check(cmd);
-    if (!st.v && cmd->xfer_bytes)
-        st = nvme_zone_start_check(cmd);
+    if (!st.v)
+        st = send_place_check(cmd, row);
     if (st.v)
         return st;
     send_fill(cmd, row);

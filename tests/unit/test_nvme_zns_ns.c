@@ -174,6 +174,33 @@ static void test_nvme_zns_rule36_format_empties_zones(void **state) {
     bed_free(bed);
 }
 
+/* Its LBA was one of 512-byte blocks when the pause held it; in blocks of 4 KiB it lies in the next namespace. */
+static void test_nvme_zns_held_actions_stay_in_their_namespace(void **state) {
+    struct bed *bed = zoned_new(NULL, ARGS("nvme.namespaces=2", "drive.lba_bytes=512"));
+    enum { SMALL_LBAS = 8 * ZONED_LBAS };
+    uint16_t reset, formatted;
+    struct nvme_sqe write = bed_rw(NVME_IO_WRITE, 2, 0, 8);
+    static const uint8_t data[4096] = {1};
+    assert_int_equal(bed_do(bed, 1, &write, data), 0);
+    nvme_pause(bed->target);
+    struct nvme_sqe sqe = bed_sqe(NVME_IO_ZONE_SEND, 1, SMALL_LBAS, 0, 0),
+                    format = bed_sqe(NVME_ADMIN_FORMAT_NVM, 1, 1, 0, 0);
+    sqe.cdw13 = le32_from(ZONE_RESET);
+    sqe.cid = le16_from(100);
+    bed_send(bed, 1, &sqe, NULL, &reset);
+    format.cid = le16_from(1);
+    bed_send(bed, 0, &format, NULL, &formatted);
+    bed_settle(bed);
+    assert_int_equal(formatted, 0);
+    nvme_resume(bed->target);
+    bed_settle(bed);
+    assert_int_equal(reset, NVME_SC_LBA_OUT_OF_RANGE);
+    struct nvme_sqe read = bed_rw(NVME_IO_READ, 2, 0, 8);
+    assert_int_equal(bed_do(bed, 1, &read, NULL), 0);
+    assert_memory_equal(bed_out(bed, 1), data, sizeof data);
+    bed_free(bed);
+}
+
 static void test_nvme_zns_format_refuses_what_comes_meanwhile(void **state) {
     struct bed *bed = zoned_new(NULL, NULL);
     uint16_t formatted, during[4];
@@ -443,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_namespaces_divide_the_zones),
         cmocka_unit_test(test_nvme_zns_rule36_format_empties_zones),
         cmocka_unit_test(test_nvme_zns_format_refuses_what_comes_meanwhile),
+        cmocka_unit_test(test_nvme_zns_held_actions_stay_in_their_namespace),
         cmocka_unit_test(test_nvme_zns_rule35_controller_reset_leaves_zones),
         cmocka_unit_test(test_nvme_zns_rule35_shutdown_of_all_controllers_closes_zones),
         cmocka_unit_test(test_nvme_zns_rule35_shutdown_waits_for_commands),
