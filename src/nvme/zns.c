@@ -106,14 +106,13 @@ void nvme_zones_ns_init(struct nvme_ns *ns) {
 void nvme_zones_forget_marks(struct nvme_ns *ns) {
     uint64_t lbas = nvme_zone_lbas(ns);
     for (unsigned i = 0; i < NVME_MARKS && ns->marks; i++) {
-        const struct nvme_mark *m = &ns->durable->marks[i];
-        struct drive_zone z;
-        if (!m->count)
-            continue;
-        uint64_t zone = m->slba / lbas;
-        nvme_zone_get(ns, (uint32_t)zone, &z);
-        if (z.state == ZONE_STATE_EMPTY)
-            nvme_marks_clear(ns, zone * lbas, lbas);
+        const struct nvme_mark m = ns->durable->marks[i];
+        for (uint64_t lba = m.slba; lba < m.slba + m.count; lba = (lba / lbas + 1) * lbas) {
+            struct drive_zone z;
+            nvme_zone_get(ns, (uint32_t)(lba / lbas), &z);
+            if (z.state == ZONE_STATE_EMPTY)
+                nvme_marks_clear(ns, lba / lbas * lbas, lbas);
+        }
     }
 }
 

@@ -201,6 +201,20 @@ static void test_nvme_zns_held_actions_stay_in_their_namespace(void **state) {
     bed_free(bed);
 }
 
+/* Marks of the end of a zone and of the begin of the next are one range where zones have no gap. */
+static void test_nvme_zns_reset_all_forgets_marks_of_each_zone(void **state) {
+    struct bed *bed = zoned_new(NULL, ARGS("zns.zone_capacity=4MiB", "nand.pages=128"));
+    assert_int_equal(zoned_rw(bed, NVME_IO_WRITE_UNCORRECTABLE, 0, 1, NULL), 0); /* the first entry of the table */
+    for (uint64_t lba = ZONED_LBAS; lba < 2 * ZONED_LBAS - 1; lba += 31)
+        assert_int_equal(zoned_write(bed, lba, lba + 31 < 2 * ZONED_LBAS ? 31 : 2 * ZONED_LBAS - 1 - (uint32_t)lba), 0);
+    assert_int_equal(zoned_rw(bed, NVME_IO_WRITE_UNCORRECTABLE, 2 * ZONED_LBAS - 1, 1, NULL), 0);
+    assert_int_equal(zoned_rw(bed, NVME_IO_WRITE_UNCORRECTABLE, 2 * ZONED_LBAS, 1, NULL), 0);
+    assert_int_equal(zoned_send(bed, 0, ZONE_RESET | NVME_ZSEND_ALL, NULL), 0);
+    for (uint32_t zone = 0; zone < 3; zone++)
+        assert_int_equal(zoned_rw(bed, NVME_IO_READ, zone * (uint64_t)ZONED_LBAS, 1, NULL), 0);
+    bed_free(bed);
+}
+
 static void test_nvme_zns_format_refuses_what_comes_meanwhile(void **state) {
     struct bed *bed = zoned_new(NULL, NULL);
     uint16_t formatted, during[4];
@@ -471,6 +485,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_rule36_format_empties_zones),
         cmocka_unit_test(test_nvme_zns_format_refuses_what_comes_meanwhile),
         cmocka_unit_test(test_nvme_zns_held_actions_stay_in_their_namespace),
+        cmocka_unit_test(test_nvme_zns_reset_all_forgets_marks_of_each_zone),
         cmocka_unit_test(test_nvme_zns_rule35_controller_reset_leaves_zones),
         cmocka_unit_test(test_nvme_zns_rule35_shutdown_of_all_controllers_closes_zones),
         cmocka_unit_test(test_nvme_zns_rule35_shutdown_waits_for_commands),
