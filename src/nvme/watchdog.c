@@ -23,6 +23,8 @@ static const char *op_words(const struct io *io) {
         [IO_FLUSH] = "a flush",
         [IO_TRIM] = "a trim",
         [IO_WRITE_ZEROES] = "a write of zeroes",
+        [IO_APPEND] = "an append",
+        [IO_ZONE] = "a zone action",
     };
     return io->op < IO_OPS && words[io->op] ? words[io->op] : "a request";
 }
