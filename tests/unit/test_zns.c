@@ -958,7 +958,7 @@ static void test_zns_zone_without_blocks_goes_offline(void **state) {
 
 /* --- damaged images --- */
 
-static struct zns_zone *zone_state_of(struct bed *b, uint32_t zone) {
+static struct zns_durable *zone_state_of(struct bed *b, uint32_t zone) {
     return &zns_of(b->drive)->zones[zone];
 }
 
@@ -968,15 +968,15 @@ static void test_zns_damaged_image_is_refused(void **state) {
         size_t at;
         uint64_t value;
     } damages[] = {
-        {"write pointer", offsetof(struct zns_zone, wp), CAPACITY + BLOCK},
-        {"capacity", offsetof(struct zns_zone, capacity), SIZE + BLOCK},
-        {"commit", offsetof(struct zns_zone, commit_to), 1ull << 60},
-        {"area", offsetof(struct zns_zone, window_from), 1ull << 60},
-        {"store", offsetof(struct zns_zone, storing_to), SIZE + BLOCK},
-        {"stale", offsetof(struct zns_zone, stale_to), 1ull << 60},
-        {"random write area", offsetof(struct zns_zone, mark),
+        {"write pointer", offsetof(struct zns_durable, wp), CAPACITY + BLOCK},
+        {"capacity", offsetof(struct zns_durable, capacity), SIZE + BLOCK},
+        {"commit", offsetof(struct zns_durable, commit_to), 1ull << 60},
+        {"area", offsetof(struct zns_durable, window_from), 1ull << 60},
+        {"store", offsetof(struct zns_durable, storing_to), SIZE + BLOCK},
+        {"stale", offsetof(struct zns_durable, stale_to), 1ull << 60},
+        {"random write area", offsetof(struct zns_durable, mark),
          ZONE_STATE_CLOSED | ZONE_ZRWA_VALID << 8}, /* of a drive that has none */
-        {"state", offsetof(struct zns_zone, mark), 5},
+        {"state", offsetof(struct zns_durable, mark), 5},
     };
     for (unsigned i = 0; i < sizeof damages / sizeof *damages; i++) {
         char path[] = "/tmp/drivelab-zns-XXXXXX";
@@ -989,12 +989,12 @@ static void test_zns_damaged_image_is_refused(void **state) {
         b.drive = drive_open(&b.config, "file", path, b.sim, &e);
         assert_non_null(b.drive);
         assert_int_equal(write_at(&b, 2 * SIZE, BLOCK), IO_OK);
-        struct zns_zone *z = zone_state_of(&b, 2);
+        struct zns_durable *z = zone_state_of(&b, 2);
         if (damages[i].at)
             memcpy((char *)z + damages[i].at, &damages[i].value, sizeof damages[i].value);
         else
             memcpy(&z->mark, &damages[i].value, sizeof z->mark);
-        if (damages[i].at == offsetof(struct zns_zone, commit_to))
+        if (damages[i].at == offsetof(struct zns_durable, commit_to))
             z->mark.pending = ZONE_FLUSH_ZRWA;
         drive_close(b.drive);
         b.drive = drive_open(&b.config, "file", path, b.sim, &e);

@@ -31,7 +31,7 @@ static bool do_finish(struct zns *s, uint32_t zone, struct io *io) {
 }
 
 static bool do_open(struct zns *s, uint32_t zone, struct io *io) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     bool window = io->flags & IO_ZRWA && !zns_has_window(z);
     if (z->mark.state == ZONE_STATE_EXPLICIT_OPEN && !window)
         return false;
@@ -45,7 +45,7 @@ static bool do_open(struct zns *s, uint32_t zone, struct io *io) {
 }
 
 static bool do_reset(struct zns *s, uint32_t zone, struct io *io) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     bool finished = z->mark.finished;
     uint64_t written = z->wp;
     if (z->mark.state == ZONE_STATE_EMPTY)
@@ -154,7 +154,7 @@ static void act_on_all(struct zns *s, enum zns_event event, struct io *io) {
 /* --- requests --- */
 
 static bool one_allowed(struct zns *s, enum zns_event event, uint32_t zone, struct io *io) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     char start[ZNS_WORD_MAX];
     if (io->offset != zns_start(s, zone)) {
         zns_fail(s, io, zone, IO_INVALID_FIELD, "is not the first block of a zone; this one's is %s",

@@ -133,7 +133,7 @@ void zns_fail_zone(struct zns *s, uint32_t zone, uint8_t state) {
 }
 
 void zns_adopt_capacity(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     uint64_t now = zns_capacity_of(s, zone);
     if (now == z->capacity)
         return;

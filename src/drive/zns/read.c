@@ -16,7 +16,7 @@
 
 /* Bytes from `at` on that are written. */
 static uint64_t written_from(const struct zns *s, uint32_t zone, uint64_t at, uint64_t bytes) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t end = at + bytes, to = z->wp > at ? z->wp : at;
     if (UNLIKELY(zns_has_window(z)))
         while (to < end && zns_window_written(s, zone, to))
@@ -25,7 +25,7 @@ static uint64_t written_from(const struct zns *s, uint32_t zone, uint64_t at, ui
 }
 
 static bool zone_mapped(const struct zns *s, uint32_t zone, uint64_t at, uint64_t end) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     if (z->mark.state == ZONE_STATE_OFFLINE)
         return false;
     if (z->wp > at)

@@ -46,7 +46,7 @@ static const char *asked(const struct zns *s, const struct io *io, char buf[ZONE
 }
 
 static const char *zone_words(const struct zns *s, const struct io *io, uint32_t zone, char buf[ZONE_MAX]) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     char start[ZNS_WORD_MAX], wp[ZNS_WORD_MAX], capacity[ZNS_WORD_MAX];
     uint64_t base = io->view ? io->view->base : 0;
     bool pointer = z->mark.state == ZONE_STATE_EMPTY || zns_is_active(z->mark.state);

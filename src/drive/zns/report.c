@@ -38,7 +38,7 @@ static bool has_pointer(uint8_t state) {
 
 static void zone(const struct drive *drive, uint32_t index, struct drive_zone *out) {
     const struct zns *s = zns_of(drive);
-    const struct zns_zone *z = &s->zones[index];
+    const struct zns_durable *z = &s->zones[index];
     uint64_t start = zns_start(s, index);
     *out = (struct drive_zone){
         .start = start,

@@ -15,7 +15,7 @@ static struct zns *zns_of_clear(struct sim_event *event) {
 }
 
 /* First stale byte: nothing below the write pointer is, nor in a random write area, which was cleared before. */
-static uint64_t stale_begin(const struct zns *s, const struct zns_zone *z) {
+static uint64_t stale_begin(const struct zns *s, const struct zns_durable *z) {
     uint64_t clean = z->wp + (zns_has_window(z) ? s->drive.config.zns.zrwa_bytes : 0);
     return z->stale_from > clean ? z->stale_from : clean;
 }
@@ -36,7 +36,7 @@ static void forget(struct zns *s, uint32_t zone) {
 static void step(struct sim_event *event) {
     struct zns *s = zns_of_clear(event);
     uint32_t zone = s->stale.head;
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     uint64_t from = stale_begin(s, z);
     if (from < z->stale_to) {
         uint64_t to = from + STEP_BYTES < z->stale_to ? from + STEP_BYTES : z->stale_to;
@@ -55,7 +55,7 @@ void zns_stale_init(struct zns *s) {
 }
 
 void zns_stale_mark(struct zns *s, uint32_t zone, uint64_t from, uint64_t to) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (!s->payload)
         return;
     if (to > from) {
@@ -72,7 +72,7 @@ void zns_stale_mark(struct zns *s, uint32_t zone, uint64_t from, uint64_t to) {
 }
 
 void zns_stale_clear(struct zns *s, uint32_t zone, uint64_t from, uint64_t to) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t begin = stale_begin(s, z);
     if (from < begin)
         from = begin;

@@ -82,7 +82,7 @@ static void count(struct zns *s, uint32_t zone, struct zns_mark mark, int by) {
 }
 
 void zns_enter_with(struct zns *s, uint32_t zone, uint8_t state, uint8_t attributes) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     struct zns_part *p = zns_part_of(s, zone);
     struct zns_mark old = z->mark, mark = {.state = state, .attributes = attributes_in(state, attributes)};
     mark.finished = state == ZONE_STATE_FULL && (old.finished || z->wp < z->capacity);
@@ -101,7 +101,7 @@ void zns_enter(struct zns *s, uint32_t zone, uint8_t state) {
 }
 
 void zns_empty(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     struct zns_mark mark = z->mark;
     mark.pending = ZONE_RESET;
     zns_set_mark(z, mark);
@@ -169,7 +169,7 @@ int zns_divide(struct zns *s, uint32_t namespaces) {
 
 /* ZNS 1.1, section 2.1.1.3: what remains of a zone once nobody uses it. */
 static void settle(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     uint8_t to = (uint8_t)zns_rules[ZNS_EVENT_SHUTDOWN].to[z->mark.state];
     if (to == ZONE_STATE_CLOSED && !z->wp && !(z->mark.attributes & ZONE_EXTENSION_VALID) && !zns_window_used(s, zone))
         to = ZONE_STATE_EMPTY;
@@ -201,7 +201,7 @@ void zns_format(struct zns *s, uint32_t first, uint32_t n) {
 
 /* Finish what a killed process had begun. */
 static void recover(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (z->mark.pending == ZONE_RESET)
         zns_empty(s, zone);
     if (z->mark.pending == ZONE_FLUSH_ZRWA)
@@ -215,13 +215,13 @@ static void recover(struct zns *s, uint32_t zone) {
 }
 
 static void fresh_zone(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     z->capacity = zns_capacity_of(s, zone);
     zns_set_mark(z, (struct zns_mark){.state = z->capacity ? ZONE_STATE_EMPTY : ZONE_STATE_OFFLINE});
 }
 
 /* A random write area and what is pending for it, as this drive could have left them. */
-static bool window_plausible(const struct zns *s, const struct zns_zone *z) {
+static bool window_plausible(const struct zns *s, const struct zns_durable *z) {
     struct zns_mark m = z->mark;
     if (m.attributes & ZONE_ZRWA_VALID ? !s->window_words : m.pending == ZONE_FLUSH_ZRWA)
         return false;
@@ -230,7 +230,7 @@ static bool window_plausible(const struct zns *s, const struct zns_zone *z) {
 
 /* An image whose zones can't be what they say is damaged. */
 static int plausible(const struct zns *s, uint32_t zone, struct err *e) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint8_t state = z->mark.state;
     if (state >= ZNS_STATES || !zns_rules[ZNS_EVENT_FAIL_OFFLINE].to[state])
         return err_set(e, EINVAL, "the image is damaged: zone %u has the state %u, which does not exist", zone, state);
@@ -302,7 +302,7 @@ void zns_state_release(struct zns *s) {
 
 /* Bytes that survived; what went through a random write area is protected, if all below it is left. */
 static uint64_t durable_of(const struct zns *s, uint32_t zone) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t durable = zns_media_durable(s->media, zone, z->wp), kept = z->commit_to < z->wp ? z->commit_to : z->wp;
     if (durable < z->window_from || durable >= kept)
         return durable;
@@ -311,7 +311,7 @@ static uint64_t durable_of(const struct zns *s, uint32_t zone) {
 }
 
 static void drop_window(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     zns_window_clear(s, zone);
     zns_enter_with(s, zone, z->mark.state, z->mark.attributes & (uint8_t)~ZONE_ZRWA_VALID);
     z->commit_to = 0;
@@ -319,7 +319,7 @@ static void drop_window(struct zns *s, uint32_t zone) {
 
 /* Take back what was only in a volatile cache. */
 static void fall_back(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (z->mark.state == ZONE_STATE_EMPTY || z->mark.state == ZONE_STATE_OFFLINE)
         return;
     uint64_t durable = durable_of(s, zone), top = z->wp;
@@ -351,7 +351,7 @@ void zns_power_cut(struct drive *drive) {
 /* --- self-check --- */
 
 static int check_zone(const struct zns *s, uint32_t zone, struct err *e) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     struct zns_mark m = z->mark;
     if (plausible(s, zone, e))
         return -EFAULT;

@@ -43,7 +43,7 @@ static void set_bits(struct zns *s, uint32_t zone, uint64_t from, uint64_t to, b
 }
 
 bool zns_window_written(const struct zns *s, uint32_t zone, uint64_t at) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     if (at < z->wp || at >= z->wp + window_bytes(s))
         return at < z->wp;
     uint64_t unit = unit_of(s, at);
@@ -68,7 +68,7 @@ void zns_window_clear(struct zns *s, uint32_t zone) {
 
 bool zns_window_may(struct zns *s, uint32_t zone, struct io *io) {
     const struct zns_config *c = &s->drive.config.zns;
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     const struct zns_part *p = zns_part_of(s, zone);
     char step[ZNS_WORD_MAX];
     if (zns_has_window(z))
@@ -89,13 +89,13 @@ bool zns_window_may(struct zns *s, uint32_t zone, struct io *io) {
     return false;
 }
 
-static uint64_t window_end(const struct zns *s, const struct zns_zone *z) {
+static uint64_t window_end(const struct zns *s, const struct zns_durable *z) {
     uint64_t end = z->wp + window_bytes(s);
     return end < z->capacity ? end : z->capacity;
 }
 
 void zns_window_prepare(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (zns_has_window(z))
         return;
     s->stat.windows_given++;
@@ -107,7 +107,7 @@ void zns_window_prepare(struct zns *s, uint32_t zone) {
 /* --- commits --- */
 
 void zns_window_committed(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (z->commit_to > z->wp) {
         set_bits(s, zone, z->wp, z->commit_to, false);
         zns_set_wp(z, z->commit_to);
@@ -119,7 +119,7 @@ void zns_window_committed(struct zns *s, uint32_t zone) {
 
 /* Bits and write pointer go together, or a process killed between leaves bits that stand for other blocks. */
 static void move(struct zns *s, uint32_t zone, uint64_t to) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     struct zns_mark mark = z->mark;
     __atomic_store_n(&z->commit_to, to, __ATOMIC_RELEASE);
     mark.pending = ZONE_FLUSH_ZRWA;
@@ -128,7 +128,7 @@ static void move(struct zns *s, uint32_t zone, uint64_t to) {
 }
 
 void zns_window_keep(struct zns *s, uint32_t zone) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     if (!zns_has_window(z))
         return;
     uint64_t from = z->wp, top = z->wp;
@@ -142,7 +142,7 @@ void zns_window_keep(struct zns *s, uint32_t zone) {
 }
 
 static void commit(struct zns *s, uint32_t zone, uint64_t to) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     s->stat.committed_bytes += to - z->wp;
     move(s, zone, to);
     if (z->wp >= z->capacity)
@@ -150,14 +150,14 @@ static void commit(struct zns *s, uint32_t zone, uint64_t to) {
 }
 
 /* Where the write pointer goes so that `end` is in the window. */
-static uint64_t commit_for(const struct zns *s, const struct zns_zone *z, uint64_t end) {
+static uint64_t commit_for(const struct zns *s, const struct zns_durable *z, uint64_t end) {
     uint64_t step = s->drive.config.zns.zrwa_granularity, over = end - z->wp - window_bytes(s);
     uint64_t to = z->wp + (over + step - 1) / step * step;
     return to < z->capacity ? to : z->capacity;
 }
 
 void zns_window_sweep(struct zns *s, uint32_t zone) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t end = window_end(s, z);
     for (uint64_t at = z->wp; s->payload && !store_was_clean(s->store) && at < end; at += ZNS_WINDOW_UNIT)
         if (!zns_window_written(s, zone, at))
@@ -169,7 +169,7 @@ void zns_window_sweep(struct zns *s, uint32_t zone) {
 /* --- requests --- */
 
 static bool fits(struct zns *s, uint32_t zone, uint64_t at, struct io *io) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t window = window_bytes(s), end = at + io->bytes;
     char wp[ZNS_WORD_MAX], over[ZNS_WORD_MAX];
     zns_place(io, zns_start(s, zone) + z->wp, wp);
@@ -193,7 +193,7 @@ static bool fits(struct zns *s, uint32_t zone, uint64_t at, struct io *io) {
 }
 
 void zns_window_write(struct zns *s, uint32_t zone, uint64_t at, struct io *io) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     uint64_t end = at + io->bytes, from = z->wp;
     bool opened;
     if (!fits(s, zone, at, io) || !zns_write_opens(s, zone, io, &opened)) {
@@ -215,7 +215,7 @@ void zns_window_write(struct zns *s, uint32_t zone, uint64_t at, struct io *io) 
 
 static bool flush_fits(struct zns *s, uint32_t zone, uint64_t to, struct io *io) {
     const struct zns_config *c = &s->drive.config.zns;
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     char word[ZNS_WORD_MAX];
     if (!c->zrwa_zones || !c->zrwa_explicit_flush)
         zns_fail(s, io, zone, IO_ZONE_INVALID_OPERATION, "the drive has no explicit flush of random write areas");

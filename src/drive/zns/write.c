@@ -50,7 +50,7 @@ bool zns_take(struct zns *s, uint32_t zone, uint8_t state, struct io *io) {
 /* --- states --- */
 
 static void refuse_state(struct zns *s, struct io *io, uint32_t zone, uint16_t status) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     if (status != IO_ZONE_IS_FULL)
         zns_fail(s, io, zone, status, "the zone is %s%s", zone_state_name(z->mark.state),
                  status == IO_ZONE_IS_READ_ONLY ? ": its flash has failed for writing" : ": its flash has failed");
@@ -84,7 +84,7 @@ bool zns_write_opens(struct zns *s, uint32_t zone, struct io *io, bool *opened) 
 }
 
 void zns_advance(struct zns *s, uint32_t zone, uint64_t wp) {
-    struct zns_zone *z = &s->zones[zone];
+    struct zns_durable *z = &s->zones[zone];
     zns_set_wp(z, wp);
     if (UNLIKELY(wp >= z->capacity)) {
         s->stat.filled++;
@@ -131,7 +131,7 @@ static void refuse_place(struct zns *s, struct io *io, uint32_t zone, uint64_t a
 }
 
 static void refuse_end(struct zns *s, struct io *io, uint32_t zone, uint64_t at) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     char over[ZNS_WORD_MAX], left[ZNS_WORD_MAX];
     uint64_t past = at + io->bytes - z->capacity;
     zns_amount(io, past, over);
@@ -142,7 +142,7 @@ static void refuse_end(struct zns *s, struct io *io, uint32_t zone, uint64_t at)
 }
 
 static bool place_fits(struct zns *s, uint32_t zone, uint64_t at, struct io *io) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     if (UNLIKELY(at != z->wp)) {
         refuse_place(s, io, zone, at);
         return false;
@@ -188,7 +188,7 @@ void zns_write(struct zns *s, struct io *io) {
 }
 
 static bool append_allowed(struct zns *s, uint32_t zone, struct io *io) {
-    const struct zns_zone *z = &s->zones[zone];
+    const struct zns_durable *z = &s->zones[zone];
     uint64_t at = io->offset - zns_start(s, zone), limit = s->drive.config.zns.append_limit;
     char over[ZNS_WORD_MAX], most[ZNS_WORD_MAX];
     if (UNLIKELY(at)) {

@@ -27,7 +27,7 @@ struct zns_mark {
 } __attribute__((aligned(4)));
 
 /* Durable, one a zone; never across two pages, which a machine may write back at different times. */
-struct zns_zone {
+struct zns_durable {
     struct zns_mark mark;
     uint32_t resets;
     uint64_t wp; /* bytes written; with a random write area: bytes that have left it */
@@ -83,7 +83,7 @@ struct zns {
     struct store *store;
     struct sim *sim;
     struct zns_media *media;
-    struct zns_zone *zones;
+    struct zns_durable *zones;
     struct zns_live *live;
     unsigned char *extensions;
     uint64_t *windows; /* a bit for each ZNS_WINDOW_UNIT of a zone's random write area, as a ring */
@@ -116,15 +116,15 @@ static inline uint64_t zns_start(const struct zns *s, uint32_t zone) {
     return zone * s->zone_bytes;
 }
 
-static inline bool zns_has_window(const struct zns_zone *z) {
+static inline bool zns_has_window(const struct zns_durable *z) {
     return z->mark.attributes & ZONE_ZRWA_VALID;
 }
 
 /* Everything stored before is visible to the next start if this is. */
-static inline void zns_set_mark(struct zns_zone *z, struct zns_mark mark) {
+static inline void zns_set_mark(struct zns_durable *z, struct zns_mark mark) {
     __atomic_store(&z->mark, &mark, __ATOMIC_RELEASE);
 }
-static inline void zns_set_wp(struct zns_zone *z, uint64_t wp) {
+static inline void zns_set_wp(struct zns_durable *z, uint64_t wp) {
     __atomic_store_n(&z->wp, wp, __ATOMIC_RELEASE);
 }
 
