@@ -70,6 +70,10 @@ static int limits_check(const struct nvme_subsystem *s, struct err *e) {
     if (l->append_bytes & (l->append_bytes - 1) || (l->append_bytes && l->append_bytes < 4096))
         return err_set(e, EINVAL, "appends of up to %" PRIu64 " bytes; a power of two from 4096 on is needed",
                        l->append_bytes);
+    if (l->zrwa_granularity % BLOCK_MAX)
+        return err_set(e, EINVAL,
+                       "zns.zrwa_granularity = %" PRIu64 ": hosts may format to blocks of %u bytes and need a multiple",
+                       l->zrwa_granularity, BLOCK_MAX);
     if (l->zrwa_bytes / BLOCK_MIN > UINT16_MAX)
         return err_set(e, EINVAL, "random write areas of %" PRIu64 " bytes; at most %u blocks of %u bytes can be told",
                        l->zrwa_bytes, UINT16_MAX, BLOCK_MIN);

@@ -103,6 +103,15 @@ static void test_nvme_zns_what_does_not_fit_is_refused_at_start(void **state) {
     config.mdts = 65536;
     assert_null(nvme_subsystem_new(bed->target, &config, bed->drive, &e));
     assert_non_null(strstr(e.text, "zns.append_limit"));
+    config = bed->config;
+    snprintf(config.nqn, sizeof config.nqn, "nqn.2024-01.example:other");
+    struct zns_config *zns = &bed->drive->config.zns, before = *zns;
+    zns->zrwa_zones = 2;
+    zns->zrwa_bytes = 64 << 10;
+    zns->zrwa_granularity = 512; /* no number of blocks once formatted to 4 KiB */
+    assert_null(nvme_subsystem_new(bed->target, &config, bed->drive, &e));
+    assert_non_null(strstr(e.text, "zns.zrwa_granularity"));
+    *zns = before;
     bed_free(bed);
 }
 
