@@ -209,7 +209,9 @@ static void erased(struct zns_media *m, struct zns_zone *z) {
     zns_map_relay(m, zns_zone_index(m, z));
     bool shrunk = z->shrunk;
     z->shrunk = false;
-    if (shrunk)
+    if (z->accepted > z->laid_out) /* written while the erase was on its way */
+        zone_fails(m, z);
+    else if (shrunk)
         m->owner->zone_failed(m->owner, zns_zone_index(m, z), z->capacity);
     zns_drain_pump(m, z);
 }
