@@ -107,6 +107,8 @@ void hdd_remember(struct hdd *h, uint64_t start, uint64_t end);
 /* Is a write answered only when it is on the platter? */
 bool hdd_through(const struct hdd *h, const struct io *io);
 bool hdd_extent_holds(const struct hdd *h, uint64_t offset, uint64_t bytes);
+/* Does an extent have a part of the same 4 KiB as the range? */
+bool hdd_extent_touches(const struct hdd_extent *x, uint64_t offset, uint64_t bytes);
 void hdd_write(struct hdd_slot *slot);
 void hdd_flush(struct hdd_slot *slot);
 void hdd_trim(struct hdd_slot *slot);

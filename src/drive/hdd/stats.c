@@ -52,13 +52,12 @@ json_t *hdd_stats(const struct drive *drive) {
                      (json_int_t)h->geometry.remaps);
 }
 
-/* Older extents that a used one overlaps. */
+/* Older extents that a used one touches. */
 static uint32_t older_below(const struct hdd *h, const struct hdd_extent *x) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < hdd_config(h)->write_segments; i++) {
         const struct hdd_extent *y = &h->extents[i];
-        n += y->used && y->sequence < x->sequence && y->offset < x->offset + x->bytes &&
-             x->offset < y->offset + y->bytes;
+        n += y->sequence < x->sequence && hdd_extent_touches(y, x->offset, x->bytes);
     }
     return n;
 }
@@ -72,7 +71,7 @@ int hdd_check_state(const struct drive *drive, struct err *e) {
         if (x->used && (!x->bytes || x->bytes > hdd_config(h)->segment_bytes || older_below(h, x) != x->op.blockers))
             return err_set(e, EINVAL,
                            "write segment %" PRIu32 " of %" PRIu64 " bytes at %" PRIu64 " waits for %" PRIu32
-                           " others, but overlaps %" PRIu32 " older ones",
+                           " others, but touches %" PRIu32 " older ones",
                            i, x->bytes, x->offset, x->op.blockers, older_below(h, x));
     }
     for (uint32_t i = 0; i < hdd_config(h)->queue_depth; i++)

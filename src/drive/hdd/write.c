@@ -6,12 +6,13 @@
  * end of one, or into one of its own. The arm writes extents back when nothing
  * is read, or among the reads when many are in use, one is old, or somebody
  * waits: a Flush, a write with FUA, or any write without a write cache. An
- * extent waits for older ones that it overlaps.
+ * extent waits for older ones that it touches.
  *
  * Invariants (hdd_check_state):
  *  1. extents_used counts the used ones; an extent's blockers are the older
- *     used ones that overlap it.
- *  2. Of two that overlap the older one reaches the platter first.
+ *     used ones that touch it: both have a part of the same 4 KiB.
+ *  2. Of two that touch the older one reaches the platter first. So after a loss
+ *     of power no 4 KiB hold a newer write without an older one.
  *
  * Payload goes to the store when an extent takes it; what it replaced is kept
  * for a loss of power.
@@ -22,9 +23,13 @@
 #include "drive/hdd/hdd.h"
 #include "drive/payload.h"
 
-/* A write is as long as hosts make it; one to clear a drive is longer than an extent can be counted in. */
 static bool overlaps(const struct hdd_extent *x, uint64_t offset, uint64_t bytes) {
     return x->used && x->offset < offset + bytes && offset < x->offset + x->bytes;
+}
+
+bool hdd_extent_touches(const struct hdd_extent *x, uint64_t offset, uint64_t bytes) {
+    return x->used && x->offset / 4096 <= (offset + bytes - 1) / 4096 &&
+           offset / 4096 <= (x->offset + x->bytes - 1) / 4096;
 }
 
 static bool holds(const struct hdd_extent *x, uint64_t offset, uint64_t bytes) {
@@ -72,8 +77,8 @@ static void keep(struct hdd *h, struct hdd_extent *x, uint64_t offset, uint64_t 
 }
 
 struct search {
-    struct hdd_extent *newest, *before; /* the newest that overlaps; one that ends where the range begins */
-    uint32_t overlapping;
+    struct hdd_extent *newest, *before; /* the newest that touches; one that ends where the range begins */
+    uint32_t touching;
 };
 
 static struct search look(struct hdd *h, uint64_t offset, uint64_t bytes) {
@@ -82,15 +87,20 @@ static struct search look(struct hdd *h, uint64_t offset, uint64_t bytes) {
     for (uint32_t i = 0; left; i++) {
         struct hdd_extent *x = &h->extents[i];
         left -= x->used;
-        if (overlaps(x, offset, bytes)) {
-            s.overlapping++;
-            if (!s.newest || x->sequence > s.newest->sequence)
-                s.newest = x;
-        } else if (x->used && x->offset + x->bytes == offset) {
+        if (x->used && x->offset + x->bytes == offset)
             s.before = x;
-        }
+        if (!hdd_extent_touches(x, offset, bytes))
+            continue;
+        s.touching++;
+        if (!s.newest || x->sequence > s.newest->sequence)
+            s.newest = x;
     }
     return s;
+}
+
+/* Only the extent that would be extended, if any, is touched. */
+static bool only_before(const struct search *s) {
+    return !s->touching || (s->touching == 1 && s->newest == s->before);
 }
 
 /* An extent that can still take more, for a write that may have to wait. */
@@ -139,7 +149,7 @@ static struct hdd_extent *extent_for(struct hdd_slot *slot, uint64_t offset, uin
     if (open_for(h, s.newest, waits) && holds(s.newest, offset, bytes)) {
         x = s.newest;
         h->count.writes_merged++;
-    } else if (!s.overlapping && open_for(h, s.before, waits) &&
+    } else if (only_before(&s) && open_for(h, s.before, waits) &&
                s.before->bytes + bytes <= hdd_config(h)->segment_bytes) {
         x = s.before;
         extend(h, x, bytes, slot->data_ns);
@@ -148,7 +158,7 @@ static struct hdd_extent *extent_for(struct hdd_slot *slot, uint64_t offset, uin
     hdd_overwritten(h, offset / h->geometry.sector_bytes, (offset + bytes - 1) / h->geometry.sector_bytes + 1);
     bool queued = x != NULL;
     if (!x)
-        x = fresh_extent(h, offset, bytes, s.overlapping, slot->data_ns);
+        x = fresh_extent(h, offset, bytes, s.touching, slot->data_ns);
     if (!x)
         return NULL;
     if (waits)
@@ -189,7 +199,7 @@ static void part_done(struct hdd_slot *slot) {
 }
 
 static void store_part(struct hdd *h, struct io *io, uint64_t done, uint64_t bytes) {
-    if (io->op == IO_WRITE_ZEROES) {
+    if (io->op != IO_WRITE) {
         int rc = store_discard(h->drive.store, io->offset + done, bytes);
         if (rc)
             io_fail(io, IO_WRITE_FAULT, "the store could not clear %" PRIu64 " bytes at %" PRIu64 ": %s", bytes,
@@ -206,7 +216,9 @@ static bool accept(struct hdd_slot *slot) {
     struct io *io = slot->io;
     bool waits = hdd_through(h, io);
     while (slot->accepted < io->bytes) {
-        uint64_t most = hdd_config(h)->segment_bytes, bytes = io->bytes - slot->accepted;
+        /* Cut where 4 KiB begin: no loss of power shall find a part of one new and the other old. */
+        uint64_t most = hdd_config(h)->segment_bytes - (io->offset + slot->accepted) % 4096;
+        uint64_t bytes = io->bytes - slot->accepted;
         if (bytes > most)
             bytes = most;
         if (!extent_for(slot, io->offset + slot->accepted, bytes, waits))
@@ -316,9 +328,18 @@ static void forget(struct hdd *h, uint64_t offset, uint64_t bytes) {
     }
 }
 
+/* Parts of 4 KiB that are in the write cache are cleared there, in their turn. */
+static bool splits_cached(struct hdd *h, const struct io *io) {
+    return (io->offset | io->bytes) % 4096 && look(h, io->offset, io->bytes).touching;
+}
+
 void hdd_trim(struct hdd_slot *slot) {
     struct hdd *h = slot->hdd;
     struct io *io = slot->io;
+    if (splits_cached(h, io)) {
+        hdd_write(slot);
+        return;
+    }
     io->priv = slot;
     int rc = store_discard(h->drive.store, io->offset, io->bytes);
     if (rc)
@@ -339,7 +360,7 @@ static void unblock(struct hdd *h, const struct hdd_extent *done) {
     for (uint32_t i = 0; left; i++) {
         struct hdd_extent *x = &h->extents[i];
         left -= x->used;
-        if (x->sequence > done->sequence && overlaps(x, done->offset, done->bytes))
+        if (x->sequence > done->sequence && hdd_extent_touches(x, done->offset, done->bytes))
             x->op.blockers--;
     }
 }
