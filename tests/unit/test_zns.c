@@ -976,6 +976,30 @@ static void test_zns_write_behind_a_reset_that_shrinks_the_zone_is_kept(void **s
     bed_close(&b);
 }
 
+/* Limits are a namespace's: two of them may hold more than the limit of one. */
+static void test_zns_restart_keeps_active_zones_of_each_namespace(void **state) {
+    char path[] = "/tmp/drivelab-zns-XXXXXX";
+    struct bed b = bed_open(NULL);
+    struct err e = {0};
+    drive_close(b.drive);
+    close(mkstemp(path));
+    unlink(path);
+    for (unsigned i = 0; i < 2; i++) {
+        b.drive = drive_open(&b.config, "file", path, b.sim, &e);
+        assert_non_null(b.drive);
+        b.zoned->divide(b.drive, 2);
+        for (uint32_t zone = 6; zone < 13; zone++)
+            if (i == 0)
+                assert_int_equal(write_at(&b, zone * SIZE, BLOCK), IO_OK);
+            else
+                expect_state(&b, zone, ZONE_STATE_CLOSED, BLOCK);
+        bed_check(&b);
+        drive_close(b.drive);
+    }
+    sim_free(b.sim);
+    unlink(path);
+}
+
 /* --- damaged images --- */
 
 static struct zns_durable *zone_state_of(struct bed *b, uint32_t zone) {
@@ -1279,6 +1303,7 @@ int main(void) {
         cmocka_unit_test(test_zns_zone_without_blocks_goes_offline),
         cmocka_unit_test(test_zns_write_behind_a_reset_knows_the_new_capacity),
         cmocka_unit_test(test_zns_write_behind_a_reset_that_shrinks_the_zone_is_kept),
+        cmocka_unit_test(test_zns_restart_keeps_active_zones_of_each_namespace),
         cmocka_unit_test(test_zns_damaged_image_is_refused),
         cmocka_unit_test(test_zns_rule43_requests_are_no_events),
         cmocka_unit_test(test_zns_rule46_blocks_of_empty_zones_are_deallocated),

@@ -60,6 +60,7 @@ static void divide(struct drive *drive, uint32_t namespaces) {
     struct zns *s = zns_of(drive);
     if (namespaces && namespaces != s->part_count && zns_divide(s, namespaces))
         log_error(LOG_DRIVE, "no memory for the zone limits of %u namespaces: they share them", namespaces);
+    zns_fit(s);
 }
 
 static void shut(struct drive *drive, uint32_t first, uint32_t count) {

@@ -94,6 +94,8 @@ static struct drive *zns_create(const struct drive_config *config, struct sim *s
 static void zns_submit(struct drive *drive, struct io *io) {
     struct zns *s = zns_of(drive);
     io->pending = 0;
+    if (UNLIKELY(!s->fits))
+        zns_fit(s);
     switch (io->op) {
     case IO_READ:
         zns_read(s, io);

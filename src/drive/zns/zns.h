@@ -92,6 +92,7 @@ struct zns {
     int zone_shift; /* -1: not a power of two */
     uint32_t count;
     bool payload;
+    bool fits;                     /* no part has more active zones than the limits allow */
     uint32_t max_active, max_open; /* 0 = no limit */
     struct zns_part *parts;
     uint32_t part_count, part_zones;
@@ -143,6 +144,8 @@ void zns_empty(struct zns *s, uint32_t zone);
 
 /* Share the zones among namespaces and count. */
 int zns_divide(struct zns *s, uint32_t namespaces);
+/* Hold each part to the limits: once it is known how zones are shared, so not before the first request or division. */
+void zns_fit(struct zns *s);
 struct zns_part *zns_part_of(struct zns *s, uint32_t zone);
 
 void zns_shutdown(struct zns *s, uint32_t first, uint32_t count);
