@@ -122,6 +122,7 @@ static void move(struct zns *s, uint32_t zone, uint64_t to) {
     struct zns_durable *z = &s->zones[zone];
     struct zns_mark mark = z->mark;
     __atomic_store_n(&z->commit_to, to, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     mark.pending = ZONE_FLUSH_ZRWA;
     zns_set_mark(z, mark);
     zns_window_committed(s, zone);

@@ -124,9 +124,11 @@ static inline bool zns_has_window(const struct zns_durable *z) {
 /* Everything stored before is visible to the next start if this is. */
 static inline void zns_set_mark(struct zns_durable *z, struct zns_mark mark) {
     __atomic_store(&z->mark, &mark, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* nothing after it may be there before it */
 }
 static inline void zns_set_wp(struct zns_durable *z, uint64_t wp) {
     __atomic_store_n(&z->wp, wp, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
 /* --- state.c --- */
