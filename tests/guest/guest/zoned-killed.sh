@@ -7,12 +7,19 @@
 serve_zoned killed
 
 # put_piece ZONE NUMBER: /tmp/next, of 64 KiB, to the zone as its piece NUMBER.
+# The kernel may use up its retries before it has noticed that the target is
+# gone; what was then not written is written again.
 put_piece() {
-    dd if=/tmp/next of="$DISK" bs=64k seek=$(($1 * ZONE_BLOCKS / 128 + $2)) oflag=direct 2>/tmp/dd && return
-    wait_for 60 is_live
-    wp=$(($(zone_field "$1" WP)))
-    echo "piece $2 of zone $1 failed, its write pointer is $wp: $(tail -n 1 /tmp/dd)"
-    [ "$wp" -eq $(($1 * ZONE_BLOCKS + ($2 + 1) * 128)) ]
+    start=$(($1 * ZONE_BLOCKS + $2 * 128))
+    for try in 1 2 3; do
+        dd if=/tmp/next of="$DISK" bs=64k seek=$((start / 128)) oflag=direct 2>/tmp/dd && return
+        wait_for 60 is_live
+        wp=$(($(zone_field "$1" WP)))
+        echo "try $try of piece $2 of zone $1 failed, its write pointer is $wp: $(tail -n 1 /tmp/dd)"
+        [ "$wp" -eq $((start + 128)) ] && return
+        [ "$wp" -eq "$start" ] || return 1
+    done
+    return 1
 }
 
 # Each line in /tmp/sums is written after the write returned.
