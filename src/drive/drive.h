@@ -172,6 +172,7 @@ struct drive_ops {
     const struct drive_zoned_ops *zoned;                    /* NULL: not a zoned drive */
     void (*reconfigured)(struct drive *); /* drive->config has new values of runtime options; NULL: no need to know */
     struct nand *(*nand)(struct drive *); /* the flash, for faults; NULL: has none */
+    void (*expect)(const struct drive *, uint64_t offset); /* see drive_expect(); NULL: no use for it */
 };
 
 extern const struct drive_ops *const drive_kinds[]; /* NULL-terminated */
@@ -221,6 +222,16 @@ void drive_close(struct drive *drive);
 
 /* Hand a request to the drive; io->done() is called later, exactly once, never from inside this call. */
 void drive_submit(struct drive *drive, struct io *io);
+
+/*
+ * A request that begins at `offset`, at most the capacity, will probably come
+ * soon. Whoever knows says so, and the drive may fetch from memory what it will
+ * look at. Changes nothing but the time this takes.
+ */
+static inline void drive_expect(const struct drive *drive, uint64_t offset) {
+    if (drive->ops->expect)
+        drive->ops->expect(drive, offset);
+}
 
 /* For kinds: complete a request now (from an event): stamps, counts, calls done(). */
 void drive_complete(struct drive *drive, struct io *io);

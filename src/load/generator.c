@@ -23,6 +23,7 @@ static void shuffle(struct generator *g) {
     uint64_t blocks = g->window / g->unit;
     if (g->job->norandommap || !g->job->random)
         return;
+    g->given = g->drawn = 0;
     if (g->job->random_generator == JOB_LFSR)
         lfsr_init(&g->lfsr, blocks, &g->places);
     else
@@ -45,6 +46,7 @@ void generator_pass(struct generator *g) {
 }
 
 static void seed(struct generator *g) {
+    g->given = g->drawn = 0;
     rng_init(&g->places, g->seed, g->stream * 2);
     rng_init(&g->mix, g->seed, g->stream * 2 + 1);
 }
@@ -67,6 +69,18 @@ static int init_distributions(struct generator *g) {
     return 0;
 }
 
+/* What next_plain() can do: random blocks, all of the same size and in the same places whatever the direction. */
+static bool is_plain(const struct generator *g) {
+    const struct job *job = g->job;
+    bool plain = job->random && !g->mixed && !job->trimwrite && job->random_distribution == JOB_UNIFORM &&
+                 job->zonemode != JOB_ZONE_STRIDED && job->rw_every == 1 &&
+                 (job->norandommap || job->random_generator != JOB_LFSR);
+    for (int d = 0; d < RUN_DIRS; d++)
+        if (job->uses[d])
+            plain = plain && job->percentage_random[d] == 100 && g->align[d] == g->unit;
+    return plain;
+}
+
 int generator_init(struct generator *g, const struct job *job, uint64_t offset, uint64_t size, uint64_t seed_,
                    uint64_t stream) {
     unsigned uses = 0;
@@ -82,9 +96,8 @@ int generator_init(struct generator *g, const struct job *job, uint64_t offset, 
     }
     if (uses > 1)
         g->only = -1;
-    g->plain = job->random && !g->mixed && g->only >= 0 && job->random_distribution == JOB_UNIFORM &&
-               job->zonemode != JOB_ZONE_STRIDED && job->rw_every == 1 && job->percentage_random[g->only] == 100 &&
-               g->align[g->only] == g->unit && (job->norandommap || job->random_generator != JOB_LFSR);
+    g->plain = is_plain(g);
+    g->soon = offset;
     if (job->random && g->mixed && !job->norandommap) {
         g->taken = calloc((g->window / g->unit + 63) / 64, 8);
         if (!g->taken && !job->softrandommap)
@@ -262,16 +275,28 @@ static bool next_any(struct generator *g, enum run_dir dir, struct request *r) {
     return true;
 }
 
+static bool draw_plain(struct generator *g, enum run_dir dir, uint64_t *block) {
+    if (!g->job->norandommap)
+        return permutation_next(&g->order, block);
+    *block = rng_below(&g->places, g->distribution[dir].count);
+    return true;
+}
+
+/* The short way. What is drawn ahead stays good for the next pass, as a new random map discards it. */
+static bool next_plain(struct generator *g, enum run_dir dir, struct request *r) {
+    while (g->drawn - g->given < GENERATOR_AHEAD && draw_plain(g, dir, &g->ahead[g->drawn % GENERATOR_AHEAD]))
+        g->drawn++;
+    if (g->given == g->drawn)
+        return false;
+    g->soon = g->offset + g->ahead[(g->drawn - 1) % GENERATOR_AHEAD] * g->unit;
+    uint64_t block = g->ahead[g->given++ % GENERATOR_AHEAD];
+    *r = (struct request){.dir = dir, .offset = g->offset + block * g->unit, .bytes = g->unit};
+    return true;
+}
+
 bool generator_next(struct generator *g, enum run_dir dir, struct request *r) {
-    uint64_t block;
-    if (g->plain) {
-        if (g->job->norandommap)
-            block = rng_below(&g->places, g->distribution[dir].count);
-        else if (!permutation_next(&g->order, &block))
-            return false;
-        *r = (struct request){.dir = dir, .offset = g->offset + block * g->unit, .bytes = g->unit};
-        return true;
-    }
+    if (g->plain)
+        return next_plain(g, dir, r);
     if (!g->job->trimwrite)
         return next_any(g, dir, r);
     if (g->trimmed) {

@@ -11,6 +11,8 @@
 #include "load/job.h"
 #include "load/lfsr.h"
 
+enum { GENERATOR_AHEAD = 8 };
+
 struct request {
     enum run_dir dir;
     uint64_t offset, bytes; /* of the drive */
@@ -23,9 +25,13 @@ struct generator {
     uint64_t unit;                         /* smallest request */
     uint64_t seed, stream;
     struct rng places, mix; /* of blocks; of directions, sizes and the rest */
-    bool plain;             /* random, uniform, one size, one direction: the short way */
+    bool plain;             /* random, uniform, one size: the short way */
     bool mixed;             /* sizes differ: requests may be cut */
     int only;               /* direction, if there is but one; else -1 */
+    /* plain: blocks are drawn ahead, so that it can be said where a later request goes */
+    uint64_t ahead[GENERATOR_AHEAD]; /* ring */
+    uint64_t given, drawn;           /* blocks */
+    uint64_t soon;                   /* offset of a request to come, for drive_expect(); of the drive */
     /* random map */
     struct permutation order;
     struct lfsr lfsr;

@@ -137,9 +137,14 @@ static void advance(struct replay *r) {
     if (!r->have_record)
         return;
     r->taken++;
-    if (r->record.op != TRACE_FLUSH && (r->error = fit(r, &r->record))) {
+    if (r->record.op == TRACE_FLUSH)
+        return;
+    r->error = fit(r, &r->record);
+    if (r->error) {
         r->have_record = false;
         r->over = true;
+    } else {
+        drive_expect(r->drive, r->record.offset);
     }
 }
 

@@ -79,6 +79,7 @@ static void issue_plain(struct worker *w, struct slot *slot, const struct reques
     io->offset = r->offset;
     io->bytes = r->bytes;
     run_stat_submit(w->stat, w->inflight + 1);
+    drive_expect(w->drive, w->gen.soon);
     submit(w, slot);
 }
 

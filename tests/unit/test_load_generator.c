@@ -251,6 +251,37 @@ static void test_generator_restarts(void **state) {
     job_file_release(&jobs);
 }
 
+/* What is told ahead is where a later request goes, whatever its direction, and past a restart. */
+static void check_soon(const char *options) {
+    struct job_file jobs;
+    struct generator g;
+    struct err e = {0};
+    char text[200];
+    uint64_t soon[3 * 64];
+    struct request r;
+    snprintf(text, sizeof(text), "[a]\nsize=1m\nbs=4k\n%s\n", options);
+    assert_int_equal(job_file_parse(&jobs, "test", text, strlen(text), &e), 0);
+    assert_int_equal(job_resolve(&jobs.job[0], CAPACITY, 0, &e), 0);
+    assert_int_equal(generator_init(&g, &jobs.job[0], 8192, 1 << 20, 1, 1), 0);
+    for (unsigned i = 0; i < 3 * 64; i++) {
+        if (i % 64 == 0) /* a random map begins anew, other places are the same as without a restart */
+            generator_restart(&g, false);
+        assert_true(generator_next(&g, generator_direction(&g), &r));
+        soon[i] = g.soon;
+        bool told = i % 64 >= GENERATOR_AHEAD - 1 || (i >= GENERATOR_AHEAD && jobs.job[0].norandommap);
+        assert_true(!told || r.offset == soon[i - (GENERATOR_AHEAD - 1)]);
+    }
+    generator_release(&g);
+    job_file_release(&jobs);
+}
+
+static void test_generator_tells_ahead(void **state) {
+    check_soon("rw=randread");
+    check_soon("rw=randrw");
+    check_soon("rw=randwrite\nnorandommap");
+    check_soon("rw=randrw\nnorandommap");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generator_sequential_walks),
@@ -265,6 +296,7 @@ int main(void) {
         cmocka_unit_test(test_generator_strided_zones),
         cmocka_unit_test(test_generator_repeats_itself),
         cmocka_unit_test(test_generator_restarts),
+        cmocka_unit_test(test_generator_tells_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

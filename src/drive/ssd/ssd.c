@@ -208,6 +208,11 @@ static void ssd_reconfigured(struct drive *drive) {
     nand_reconfigure(s->ftl.nand, &drive->config.nand);
 }
 
+static void ssd_expect(const struct drive *drive, uint64_t offset) {
+    const struct ftl *f = &ssd_of(drive)->ftl;
+    f->ops->prefetch(f, (uint32_t)(offset >> FTL_UNIT_SHIFT));
+}
+
 static struct nand *ssd_nand(struct drive *drive) {
     return ssd_of(drive)->ftl.nand;
 }
@@ -264,4 +269,5 @@ const struct drive_ops ssd_ops = {
     .check_state = ssd_check_state,
     .reconfigured = ssd_reconfigured,
     .nand = ssd_nand,
+    .expect = ssd_expect,
 };
