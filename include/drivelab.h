@@ -18,7 +18,8 @@
  *     drivelab_lab_free(lab);
  *
  * Threads: a lab and everything in it belong to one thread; several labs may
- * run on several threads. Nothing here ends the process or writes to its
+ * run on several threads. Other threads hand it work with drivelab_call().
+ * Nothing here ends the process or writes to its
  * standard streams, except the warnings of the log, which go to stderr.
  *
  * Units: nanoseconds of modelled time, bytes.
@@ -83,6 +84,21 @@ void drivelab_run(struct drivelab_lab *lab, int64_t until_ns);
 
 /* End the drivelab_run() or drivelab_wait() that is under way, after the events now due. From a callback. */
 void drivelab_stop(struct drivelab_lab *lab);
+
+/*
+ * Run as a server does, waiting also while nothing happens, until
+ * drivelab_stop(). For wall and scaled time: in virtual time nothing ever
+ * waits, so it is refused with -EINVAL. 0 once stopped. Not from a callback.
+ */
+int drivelab_serve(struct drivelab_lab *lab);
+
+/*
+ * Have `function(user)` called once by the thread that runs the lab, as soon as
+ * it turns, or, if it doesn't run, by its next drivelab_serve(). The one call
+ * that any thread may make; what a thread hands over is called in its order.
+ * 0 or -ENOMEM. What is still waiting when the lab is freed is not called.
+ */
+int drivelab_call(struct drivelab_lab *lab, void (*function)(void *user), void *user);
 
 /* ---- Drives ---- */
 
@@ -165,6 +181,7 @@ struct drivelab_info {
     uint32_t zones;
     uint32_t max_active_zones, max_open_zones; /* 0: no limit */
     uint64_t max_append;                       /* 0: no limit */
+    int rotational;                            /* a disk: neighbours are near */
 };
 void drivelab_get_info(const struct drivelab_drive *drive, struct drivelab_info *info);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "api/mailbox.h"
 #include "drive/drive.h"
 #include "drive/profile.h"
 
@@ -39,6 +40,7 @@ struct drivelab_drive {
 
 struct drivelab_lab {
     struct sim *sim;
+    struct mailbox mailbox;
     TAILQ_HEAD(, drivelab_drive) drives;
 };
 
@@ -87,9 +89,12 @@ struct drivelab_lab *drivelab_lab_new(const struct drivelab_clock *clock, struct
     }
     TAILQ_INIT(&lab->drives);
     const struct sim_config config = {.mode = modes[c.mode], .scale = c.scale, .spin = c.spin, .spin_ns = 50000};
+    if (mailbox_open(&lab->mailbox, &why))
+        goto failed;
     lab->sim = sim_new(&config, &why);
     if (lab->sim)
         return lab;
+    mailbox_close(&lab->mailbox);
 failed:
     report(e, &why);
     free(lab);
@@ -102,6 +107,7 @@ void drivelab_lab_free(struct drivelab_lab *lab) {
     while (!TAILQ_EMPTY(&lab->drives))
         drivelab_close(TAILQ_FIRST(&lab->drives));
     sim_free(lab->sim);
+    mailbox_close(&lab->mailbox);
     free(lab);
 }
 
@@ -115,6 +121,21 @@ void drivelab_run(struct drivelab_lab *lab, int64_t until_ns) {
 
 void drivelab_stop(struct drivelab_lab *lab) {
     sim_stop(lab->sim);
+}
+
+int drivelab_serve(struct drivelab_lab *lab) {
+    if (sim_mode(lab->sim) == SIM_VIRTUAL)
+        return -EINVAL;
+    int ret = mailbox_watch(&lab->mailbox, lab->sim);
+    if (ret)
+        return ret;
+    sim_run(lab->sim, SIM_NEVER);
+    mailbox_unwatch(&lab->mailbox, lab->sim);
+    return 0;
+}
+
+int drivelab_call(struct drivelab_lab *lab, void (*function)(void *), void *user) {
+    return mailbox_put(&lab->mailbox, function, user);
 }
 
 /* ---- Drives ---- */
@@ -287,6 +308,7 @@ void drivelab_get_info(const struct drivelab_drive *d, struct drivelab_info *inf
         .granularity = limits.granularity,
         .optimal_write = limits.optimal_write_bytes,
         .volatile_cache = limits.volatile_cache,
+        .rotational = limits.rotational,
     };
     if (d->drive->ops->zoned) {
         struct drive_zoned_limits z = {0};

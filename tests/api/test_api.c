@@ -2,6 +2,7 @@
 #include <drivelab.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -298,6 +299,76 @@ static void test_api_closed_drive_answers_and_keeps_its_image(void **state) {
     (void)state;
 }
 
+/* ---- Calls from other threads ---- */
+
+#define CALLERS 4
+#define CALLS   500
+
+struct office {
+    struct drivelab_lab *lab;
+    unsigned next[CALLERS]; /* number of the call that each caller's next one must be; the lab's thread */
+    unsigned made, disordered;
+};
+
+struct errand {
+    struct office *office;
+    unsigned caller, number;
+};
+
+static void run_errand(void *user) {
+    struct errand *r = user;
+    struct office *o = r->office;
+    o->disordered += o->next[r->caller]++ != r->number;
+    if (++o->made == CALLERS * CALLS)
+        drivelab_stop(o->lab);
+    free(r);
+}
+
+static void *caller(void *user) {
+    struct errand first = *(struct errand *)user;
+    for (unsigned n = 0; n < CALLS; n++) {
+        struct errand *r = malloc(sizeof(*r));
+        *r = (struct errand){first.office, first.caller, n};
+        if (drivelab_call(first.office->lab, run_errand, r))
+            abort();
+    }
+    return NULL;
+}
+
+static void test_api_other_threads_call(void **state) {
+    const struct drivelab_clock wall = {.struct_size = sizeof(wall), .mode = DRIVELAB_WALL};
+    struct office office = {.lab = drivelab_lab_new(&wall, NULL)};
+    struct errand first[CALLERS];
+    pthread_t thread[CALLERS];
+    assert_non_null(office.lab);
+    for (unsigned n = 0; n < CALLERS; n++) {
+        first[n] = (struct errand){&office, n, 0};
+        assert_int_equal(pthread_create(&thread[n], NULL, caller, &first[n]), 0);
+    }
+    assert_int_equal(drivelab_serve(office.lab), 0);
+    for (unsigned n = 0; n < CALLERS; n++)
+        pthread_join(thread[n], NULL);
+    assert_int_equal(office.made, CALLERS * CALLS);
+    assert_int_equal(office.disordered, 0);
+    drivelab_lab_free(office.lab);
+}
+
+static void test_api_virtual_time_does_not_serve(void **state) {
+    struct drivelab_lab *lab = drivelab_lab_new(NULL, NULL);
+    assert_int_equal(drivelab_serve(lab), -EINVAL);
+    drivelab_lab_free(lab);
+}
+
+static void never(void *user) {
+    abort();
+}
+
+static void test_api_calls_left_over_are_dropped(void **state) {
+    struct drivelab_lab *lab = drivelab_lab_new(NULL, NULL);
+    assert_int_equal(drivelab_call(lab, never, NULL), 0);
+    drivelab_lab_free(lab);
+}
+
 int main(void) {
 #define WITH_DRIVE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -315,6 +386,9 @@ int main(void) {
         cmocka_unit_test(test_api_zones),
         cmocka_unit_test(test_api_bad_input_is_named),
         cmocka_unit_test(test_api_closed_drive_answers_and_keeps_its_image),
+        cmocka_unit_test(test_api_other_threads_call),
+        cmocka_unit_test(test_api_virtual_time_does_not_serve),
+        cmocka_unit_test(test_api_calls_left_over_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

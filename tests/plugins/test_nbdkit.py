@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Drives over NBD, by nbdkit and real NBD clients. Prints TAP.
+
+test_nbdkit.py PLUGIN.so
+"""
+import contextlib
+import errno
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+plugin = sys.argv[1]
+MIB = 1 << 20
+
+
+def skip(why):
+    print(f"1..0 # SKIP {why}")
+    sys.exit(0)
+
+
+if not shutil.which("nbdkit"):
+    skip("nbdkit is not installed")
+try:
+    import nbd
+except ImportError:
+    system = "/usr/bin/python3"  # which the package is for, when another one stands first in PATH
+    if os.path.exists(system) and os.path.realpath(system) != os.path.realpath(sys.executable):
+        os.execv(system, [system, *sys.argv])
+    skip("python3-libnbd is not installed")
+
+
+class Server:
+    """nbdkit in the foreground on a socket of its own."""
+
+    def __init__(self, tmp, *parameters, options=()):
+        self.socket = f"{tmp}/nbd-{random.randrange(1 << 40)}"
+        self.clients = []
+        self.process = subprocess.Popen(["nbdkit", "-f", "-U", self.socket, *options, plugin, *parameters],
+                                        stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 30
+        while not os.path.exists(self.socket):
+            assert self.process.poll() is None, self.process.stderr.read()
+            assert time.monotonic() < deadline, "nbdkit does not listen"
+            time.sleep(0.01)
+
+    def connect(self):
+        handle = nbd.NBD()
+        handle.connect_unix(self.socket)
+        self.clients.append(handle)
+        return handle
+
+    def hang_up(self):
+        for client in self.clients:
+            with contextlib.suppress(nbd.Error):
+                client.shutdown(nbd.SHUTDOWN_ABANDON_PENDING)
+        self.clients.clear()
+
+    def stop(self, how="terminate"):
+        """A client must be gone first: nbdkit waits for each. (After a kill there is nobody to tell.)"""
+        if how == "terminate":
+            self.hang_up()
+        getattr(self.process, how)()
+        _, text = self.process.communicate(timeout=60)
+        return self.process.returncode, text
+
+
+@contextlib.contextmanager
+def serving(tmp, *parameters, **more):
+    server = Server(tmp, *parameters, **more)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def refused(*parameters):
+    done = subprocess.run(["nbdkit", "-f", "-U", "-", plugin, *parameters, "--run", "true"], stderr=subprocess.PIPE,
+                          text=True, timeout=60)
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    return done.stderr
+
+
+def reads_what_was_written(tmp):
+    with serving(tmp, "tlc", "drive.capacity=256MiB") as s:
+        h = s.connect()
+        assert h.get_size() == 256 * MIB, h.get_size()
+        data = random.Random(1).randbytes(3 * MIB)
+        h.pwrite(data, 5 * MIB + 512)
+        assert h.pread(len(data), 5 * MIB + 512) == data
+        assert h.pread(4096, 100 * MIB) == bytes(4096)
+
+
+def zeroes_and_trims(tmp):
+    with serving(tmp, "tlc", "drive.capacity=256MiB") as s:
+        h = s.connect()
+        h.pwrite(b"x" * 65536, 0)
+        h.zero(4096, 4096)
+        h.trim(4096, 16384, nbd.CMD_FLAG_FUA)
+        want = bytearray(b"x" * 65536)
+        want[4096:8192] = want[16384:20480] = bytes(4096)
+        assert h.pread(65536, 0) == bytes(want)
+
+
+def connections_share_the_drive(tmp):
+    with serving(tmp, "hdd-7200", "drive.capacity=4GiB") as s:
+        one, two = s.connect(), s.connect()
+        assert one.can_multi_conn() and one.is_rotational() and one.can_fua()
+        one.pwrite(b"shared" + bytes(4090), MIB, nbd.CMD_FLAG_FUA)
+        assert two.pread(6, MIB) == b"shared"
+
+
+def many_requests_at_once(tmp):
+    with serving(tmp, "nossd", "drive.capacity=64MiB") as s:
+        h = s.connect()
+        rng = random.Random(2)
+        blocks = {4096 * n: rng.randbytes(4096) for n in range(500)}
+        cookies = [h.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(b)), at) for at, b in blocks.items()]
+        while cookies:
+            h.poll(-1)
+            cookies = [c for c in cookies if not h.aio_command_completed(c)]
+        for at, block in blocks.items():
+            assert h.pread(4096, at) == block, at
+
+
+def image_outlives_a_kill(tmp):
+    image = f"{tmp}/killed.img"
+    with serving(tmp, "tlc", "drive.capacity=256MiB", f"image={image}") as s:
+        s.connect().pwrite(b"kept" * 1024, 8 * MIB)
+        s.stop("kill")
+    with serving(tmp, "tlc", "drive.capacity=256MiB", f"image={image}") as s:
+        assert s.connect().pread(4096, 8 * MIB) == b"kept" * 1024
+
+
+def stops_with_requests_under_way(tmp):
+    with serving(tmp, "tlc", "drive.capacity=256MiB", "time=scaled:1000") as s:
+        h = s.connect()
+        for n in range(16):
+            h.aio_pwrite(nbd.Buffer(MIB), n * MIB)
+        time.sleep(0.2)
+        code, text = s.stop()
+        assert code == 0, (code, text)
+
+
+def failures_say_why(tmp):
+    with serving(tmp, "tlc", "drive.capacity=256MiB", "nand.read_fail_ppm=1000000", "ssd.write_buffer=0") as s:
+        h = s.connect()
+        h.pwrite(b"y" * 65536, 0)
+        try:
+            h.pread(65536, 0)
+            raise AssertionError("an unreadable page was read")
+        except nbd.Error as e:
+            assert e.errnum == errno.EIO, e
+        _, text = s.stop()
+        assert "nbdkit: " in text and "uncorrectable" in text.lower(), text
+
+
+def bad_parameters_are_named(tmp):
+    for parameters, words in (
+            ((), "drive=NAME"),
+            (("no-such-drive",), "no-such-drive"),
+            (("zns",), "NBD knows no zones"),
+            (("tlc", "foo=1"), "allowed are drive, image"),
+            (("tlc", "nand.foo=1"), "nand.foo"),
+            (("tlc", "nand.channels=0"), "nand.channels"),
+            (("tlc", "time=fast"), "scaled:N"),
+            (("tlc", "time=scaled:0"), "allowed are 0.001"),
+            (("tlc", "store=file"), "allowed are memory and none"),
+            (("tlc", "store=none", "image=/tmp/x"), "one or the other")):
+        text = refused(*parameters)
+        assert words in text, (parameters, text)
+
+
+def fio_verifies(tmp):
+    fio = shutil.which("fio")
+    engines = subprocess.run([fio, "--enghelp"], stdout=subprocess.PIPE, text=True).stdout if fio else ""
+    if "nbd" not in engines.split():
+        return "fio has no nbd engine here"
+    with serving(tmp, "tlc", "drive.capacity=256MiB") as s:
+        done = subprocess.run([fio, "--name=v", "--ioengine=nbd", f"--uri=nbd+unix:///?socket={s.socket}",
+                               "--rw=randwrite", "--bs=4k", "--size=16m", "--iodepth=16", "--verify=crc32c"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, cwd=tmp)
+        assert done.returncode == 0 and "err= 0" in done.stdout, done.stdout
+    return None
+
+
+TESTS = [reads_what_was_written, zeroes_and_trims, connections_share_the_drive, many_requests_at_once,
+         image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies]
+
+print(f"1..{len(TESTS)}", flush=True)
+failed = 0
+with tempfile.TemporaryDirectory(prefix="drivelab-nbd-") as root:
+    for number, test in enumerate(TESTS, 1):
+        directory = pathlib.Path(root, str(number))
+        directory.mkdir()
+        try:
+            why = test(str(directory))
+            print(f"ok {number} - {test.__name__}" + (f" # SKIP {why}" if why else ""), flush=True)
+        except Exception as e:  # whatever went wrong belongs to this test
+            failed += 1
+            print("\n".join(f"# {line}" for line in f"{type(e).__name__}: {e}".splitlines()))
+            print(f"not ok {number} - {test.__name__}", flush=True)
+sys.exit(failed != 0)
