@@ -26,7 +26,7 @@ const char run_args_help[] =
     "                         where a value may have commas itself\n"
     "  --compare DRIVE,DRIVE  run on each of the drives and show the results side by side\n"
     "  --jobs N               so many runs at once, each in a process of its own, default 1\n"
-    "  --detail               with --json: also over time, by die and channel, and latency by stage\n"
+    "  --detail               also latency by stage; in JSON also over time, by die and channel\n"
     "  --html FILE            also write a page with charts: one file, to be opened in a browser\n"
     "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests\n"
     "  --timeline-window A:B  only from A to B, times since the run began, such as 10ms:12ms\n"

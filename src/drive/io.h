@@ -86,11 +86,18 @@ enum io_stage {
     IO_STAGE_LINK_WAIT,    /* waits for the host link */
     IO_STAGE_LINK,         /* crosses it */
     IO_STAGE_FIRMWARE,     /* the controller's time */
+    IO_STAGE_QUEUE_WAIT,   /* waits until the drive takes it, or until the controller has time */
+    IO_STAGE_ARM_WAIT,     /* waits for the arm of a disk */
+    IO_STAGE_SEEK,         /* the arm moves and settles */
+    IO_STAGE_ROTATION,     /* the sector comes round */
+    IO_STAGE_TRANSFER,     /* the sectors pass under the head */
+    IO_STAGE_WRITE_BACK,   /* a flush waits for what the write cache holds */
     IO_STAGES
 };
 
 struct io_stages {
     int64_t ns[IO_STAGES];
+    int64_t told_ns; /* io_spent() has said what happened up to then; begins as the time of submission */
 };
 
 struct drive;
@@ -136,6 +143,18 @@ struct io {
     uint32_t part;
     void *priv;
 };
+
+/*
+ * What was not told yet of a request's time, up to `until_ns`, went into a
+ * stage; nothing if that is told already. In the order of time, and possibly ahead of it.
+ */
+static inline void io_spent(struct io *io, enum io_stage stage, int64_t until_ns) {
+    struct io_stages *s = io->stages;
+    if (__builtin_expect(!s, 1) || until_ns <= s->told_ns)
+        return;
+    s->ns[stage] += until_ns - s->told_ns;
+    s->told_ns = until_ns;
+}
 
 /* Zero an io before its first use, or free what a finished one holds before its next. */
 void io_init(struct io *io);

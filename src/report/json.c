@@ -264,7 +264,7 @@ static json_t *total_direction(const struct report *r, int dir, double seconds, 
     return o;
 }
 
-static json_t *total_object(const struct report *r) {
+json_t *report_total(const struct report *r) {
     json_t *o = json_object();
     struct hist *lat = malloc(sizeof(*lat));
     int64_t start = INT64_MAX, end = INT64_MIN;
@@ -293,7 +293,7 @@ static json_t *drivelab_object(const struct report *r) {
         set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);
     }
     json_object_set_new(o, "scheduler", json_string("none")); /* requests go straight to the drive */
-    json_object_set_new(o, "total", total_object(r));
+    json_object_set_new(o, "total", report_total(r));
     if (r->flash)
         json_object_set(o, "measured", r->flash);
     if (r->detail)

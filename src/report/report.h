@@ -53,6 +53,9 @@ extern const struct report_format report_text, report_json, report_html;
 /* The report as a new JSON object, as report_json writes it; caller owns it. NULL: no memory. */
 struct json_t *report_json_object(const struct report *report);
 
+/* What all jobs did together, by direction: "drivelab.total". A new object, caller owns it. */
+struct json_t *report_total(const struct report *report);
+
 const struct report_format *report_find(const char *name); /* NULL if unknown */
 
 #endif

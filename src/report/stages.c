@@ -5,10 +5,22 @@
 #include <math.h>
 
 static const char *const stage_names[IO_STAGES] = {
-    [IO_STAGE_BUFFER_WAIT] = "buffer_wait",   [IO_STAGE_DIE_WAIT] = "die_wait",   [IO_STAGE_ARRAY] = "array",
-    [IO_STAGE_CHANNEL] = "channel",           [IO_STAGE_FLASH] = "flash",         [IO_STAGE_CACHE] = "cache",
-    [IO_STAGE_CHANNEL_WAIT] = "channel_wait", [IO_STAGE_LINK_WAIT] = "link_wait", [IO_STAGE_LINK] = "link",
+    [IO_STAGE_BUFFER_WAIT] = "buffer_wait",
+    [IO_STAGE_DIE_WAIT] = "die_wait",
+    [IO_STAGE_ARRAY] = "array",
+    [IO_STAGE_CHANNEL] = "channel",
+    [IO_STAGE_FLASH] = "flash",
+    [IO_STAGE_CACHE] = "cache",
+    [IO_STAGE_CHANNEL_WAIT] = "channel_wait",
+    [IO_STAGE_LINK_WAIT] = "link_wait",
+    [IO_STAGE_LINK] = "link",
     [IO_STAGE_FIRMWARE] = "firmware",
+    [IO_STAGE_QUEUE_WAIT] = "queue_wait",
+    [IO_STAGE_ARM_WAIT] = "arm_wait",
+    [IO_STAGE_SEEK] = "seek",
+    [IO_STAGE_ROTATION] = "rotation",
+    [IO_STAGE_TRANSFER] = "transfer",
+    [IO_STAGE_WRITE_BACK] = "write_back",
 };
 
 void stages_add(struct stages *s, int64_t latency_ns, const struct io_stages *stages) {

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "report/report.h"
 
 /* Bandwidth and IOPS with three significant places and a unit. */
@@ -102,6 +103,111 @@ static void print_job(FILE *out, const struct report *r, unsigned i) {
                 s->steady.deviation);
 }
 
+/* --- groups, and all jobs together --- */
+
+/* What a group of jobs did in one direction. */
+struct sum {
+    uint64_t bytes;
+    double least_bw, most_bw; /* of a job, bytes a second */
+    int64_t least_ns, most_ns;
+};
+
+static struct sum sum_of(const struct report *r, unsigned group, int dir) {
+    struct sum sum = {0};
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct run_stat *s = r->stat[i];
+        int64_t ns = s->end_ns - s->start_ns;
+        if (s->group != group || !s->dir[dir].ios || ns <= 0)
+            continue;
+        double bw = (double)s->dir[dir].bytes * 1e9 / (double)ns;
+        sum.least_bw = sum.bytes && sum.least_bw < bw ? sum.least_bw : bw;
+        sum.most_bw = sum.most_bw > bw ? sum.most_bw : bw;
+        sum.least_ns = sum.bytes && sum.least_ns < ns ? sum.least_ns : ns;
+        sum.most_ns = sum.most_ns > ns ? sum.most_ns : ns;
+        sum.bytes += s->dir[dir].bytes;
+    }
+    return sum;
+}
+
+static const char *const group_names[RUN_DIRS] = {"READ", "WRITE", "TRIM"};
+
+static void print_sum(FILE *out, int dir, const struct sum *s) {
+    char t[8][32];
+    double bw = (double)s->bytes * 1e9 / (double)s->most_ns;
+    fprintf(out, "%7s: bw=%s/s (%s/s), %s/s-%s/s (%s/s-%s/s), io=%s (%s), run=%" PRId64 "-%" PRId64 "msec\n",
+            group_names[dir], bytes_text(t[0], 32, bw), si_bytes_text(t[1], 32, bw), bytes_text(t[2], 32, s->least_bw),
+            bytes_text(t[3], 32, s->most_bw), si_bytes_text(t[4], 32, s->least_bw), si_bytes_text(t[5], 32, s->most_bw),
+            bytes_text(t[6], 32, (double)s->bytes), si_bytes_text(t[7], 32, (double)s->bytes), s->least_ns / 1000000,
+            s->most_ns / 1000000);
+}
+
+static void print_groups(FILE *out, const struct report *r) {
+    unsigned last = 0;
+    for (unsigned i = 0; i < r->count; i++)
+        last = r->stat[i]->group > last ? r->stat[i]->group : last;
+    for (unsigned group = 0; group <= last && r->count; group++) {
+        fprintf(out, "\nRun status group %u (all jobs):\n", group);
+        for (int d = 0; d < RUN_DIRS; d++) {
+            struct sum sum = sum_of(r, group, d);
+            if (sum.bytes)
+                print_sum(out, d, &sum);
+        }
+    }
+}
+
+static void print_total(FILE *out, const struct report *r) {
+    const char *name;
+    json_t *total = report_total(r), *d;
+    char iops[32];
+    fprintf(out, "\nTotal:\n");
+    json_object_foreach(total, name, d) {
+        json_t *lat = json_object_get(d, "lat_ns");
+#define NS(key) text_time((int64_t)(json_number_value(json_object_get(lat, key)) + .5)).s
+        fprintf(out,
+                "%8s: %" JSON_INTEGER_FORMAT " I/Os, IOPS=%s, BW=%s, lat avg=%s, p50=%s, p99=%s, p99.9=%s, max=%s\n",
+                name, json_integer_value(json_object_get(d, "ios")),
+                iops_text(iops, sizeof(iops), json_number_value(json_object_get(d, "iops"))),
+                text_rate(json_number_value(json_object_get(d, "bw_bytes"))).s, NS("mean"), NS("p50"), NS("p99"),
+                NS("p99.9"), NS("max"));
+#undef NS
+    }
+    json_decref(total);
+}
+
+/* --- where the time went --- */
+
+static void print_stage(FILE *out, const char *stage, json_t *mean, json_t *slowest) {
+    const json_t *parts[] = {mean, slowest};
+    fprintf(out, "    %-14s", stage);
+    for (unsigned i = 0; i < 2; i++) {
+        double ns = json_number_value(json_object_get(json_object_get(parts[i], "stages_ns"), stage));
+        double whole = json_number_value(json_object_get(parts[i], "latency_ns"));
+        fprintf(out, "  %10s %5.1f %%", text_time((int64_t)(ns + .5)).s, whole > 0 ? 100 * ns / whole : 0);
+    }
+    fputc('\n', out);
+}
+
+static void print_kind(FILE *out, const char *kind, json_t *mean, json_t *slowest) {
+    const char *stage;
+    json_t *value, *in_mean = json_object_get(mean, "stages_ns");
+    fprintf(out, "  %-16s  %10s          %10s\n", kind,
+            text_time((int64_t)(json_number_value(json_object_get(mean, "latency_ns")) + .5)).s,
+            text_time((int64_t)(json_number_value(json_object_get(slowest, "latency_ns")) + .5)).s);
+    json_object_foreach(in_mean, stage, value) print_stage(out, stage, mean, slowest);
+}
+
+static void print_stages(FILE *out, const struct report *r) {
+    const char *kind;
+    json_t *value, *all = json_object_get(r->detail, "latency_by_stage");
+    if (!json_object_size(all))
+        return;
+    fprintf(out, "\nWhere the time went:    of all requests, of the slowest 0.1 %%\n");
+    json_object_foreach(all, kind, value)
+        print_kind(out, kind, json_object_get(value, "mean"), json_object_get(value, "slowest"));
+}
+
+/* --- the drive --- */
+
 /* A scalar as text; false for containers. */
 static bool scalar_text(json_t *value, char *buf, size_t size) {
     if (json_is_integer(value))
@@ -158,6 +264,9 @@ static int text_write(const struct report *r, FILE *out) {
     char rate[32];
     for (unsigned i = 0; i < r->count; i++)
         print_job(out, r, i);
+    print_groups(out, r);
+    print_total(out, r);
+    print_stages(out, r);
     fputc('\n', out);
     if (r->precondition)
         print_entry(out, "", "Preconditioning", r->precondition);

@@ -26,6 +26,26 @@ struct span_slab {
     struct span span[SPANS_PER_SLAB];
 };
 
+/* What requests are told apart by, where their time is broken down. */
+enum kind {
+    KIND_READ,
+    KIND_WRITE,
+    KIND_APPEND,
+    KIND_TRIM,
+    KIND_WRITE_ZEROES,
+    KIND_FLUSH,
+    KIND_ZONE_OPEN,
+    KIND_ZONE_CLOSE,
+    KIND_ZONE_FINISH,
+    KIND_ZONE_RESET,
+    KIND_ZONE_OTHER,
+    WATCH_KINDS
+};
+
+static const char *const kind_names[WATCH_KINDS] = {"read",         "write",      "append",    "trim",
+                                                    "write_zeroes", "flush",      "zone_open", "zone_close",
+                                                    "zone_finish",  "zone_reset", "zone_other"};
+
 struct watch {
     struct drive_tap tap; /* first */
     struct nand_observer observer;
@@ -34,8 +54,8 @@ struct watch {
     struct timeline *timeline;
     bool detail;
     struct series *series;
-    struct stages *stages[RUN_DIRS];
-    struct usage *usage; /* NULL: no flash */
+    struct stages *stages[WATCH_KINDS]; /* NULL: none seen */
+    struct usage *usage;                /* NULL: no flash */
     struct span *free;
     struct span_slab *slabs;
 };
@@ -64,7 +84,7 @@ static void submitted(struct drive_tap *tap, struct io *io) {
     struct span *span = span_new(w);
     if (!span)
         return;
-    span->stages = (struct io_stages){0};
+    span->stages = (struct io_stages){.told_ns = io->submitted_ns};
     span->lane = w->timeline ? timeline_submitted(w->timeline, io) : TIMELINE_NO_LANE;
     io->stages = &span->stages;
 }
@@ -87,12 +107,35 @@ static bool direction(const struct io *io, enum run_dir *dir) {
     }
 }
 
+static enum kind kind_of(const struct io *io) {
+    static const uint8_t kinds[IO_OPS] = {KIND_READ,         KIND_WRITE,  KIND_FLUSH,     KIND_TRIM,
+                                          KIND_WRITE_ZEROES, KIND_APPEND, KIND_ZONE_OTHER};
+    if (io->op != IO_ZONE)
+        return kinds[io->op];
+    switch (io->action) {
+    case ZONE_OPEN:
+        return KIND_ZONE_OPEN;
+    case ZONE_CLOSE:
+        return KIND_ZONE_CLOSE;
+    case ZONE_FINISH:
+        return KIND_ZONE_FINISH;
+    case ZONE_RESET:
+        return KIND_ZONE_RESET;
+    default:
+        return KIND_ZONE_OTHER;
+    }
+}
+
 static void account(struct watch *w, const struct io *io, const struct io_stages *stages) {
     enum run_dir dir;
-    if (!direction(io, &dir) || io->status != IO_OK)
+    if (io->status != IO_OK)
         return;
-    series_request(w->series, dir, io->bytes, io->submitted_ns, io->completed_ns);
-    stages_add(w->stages[dir], io->completed_ns - io->submitted_ns, stages);
+    if (direction(io, &dir))
+        series_request(w->series, dir, io->bytes, io->submitted_ns, io->completed_ns);
+    struct stages **sums = &w->stages[kind_of(io)];
+    if (!*sums && !(*sums = calloc(1, sizeof(**sums))))
+        return; /* not broken down, then */
+    stages_add(*sums, io->completed_ns - io->submitted_ns, stages);
 }
 
 static void completed(struct drive_tap *tap, struct io *io) {
@@ -131,14 +174,12 @@ static void used(struct nand_observer *observer, enum nand_resource resource, ui
 static void free_detail(struct watch *w) {
     series_free(w->series);
     usage_free(w->usage);
-    for (int d = 0; d < RUN_DIRS; d++)
-        free(w->stages[d]);
+    for (int k = 0; k < WATCH_KINDS; k++)
+        free(w->stages[k]);
 }
 
 static bool new_detail(struct watch *w, const struct nand_config *nand) {
     bool good = (w->series = series_new(w->start_ns, nand ? nand_die_count(nand) + nand->channels : 0)) != NULL;
-    for (int d = 0; d < RUN_DIRS; d++)
-        good = (w->stages[d] = calloc(1, sizeof(*w->stages[d]))) != NULL && good;
     if (nand)
         good = (w->usage = usage_new(nand)) != NULL && good;
     return good;
@@ -181,15 +222,12 @@ static json_t *busy_json(const struct watch *w, uint32_t first, uint32_t count, 
 }
 
 static json_t *detail_json(struct watch *w) {
-    static const char *const dir_names[RUN_DIRS] = {"read", "write", "trim"};
     const struct nand_config *n = &w->drive->config.nand;
     int64_t end = sim_now(w->drive->sim);
     json_t *o = json_object(), *stages = json_object();
-    for (int d = 0; d < RUN_DIRS; d++) {
-        json_t *one = stages_json(w->stages[d]);
-        if (one)
-            json_object_set_new(stages, dir_names[d], one);
-    }
+    for (int k = 0; k < WATCH_KINDS; k++)
+        if (w->stages[k])
+            json_object_set_new(stages, kind_names[k], stages_json(w->stages[k]));
     json_object_set_new(o, "elapsed_ns", json_integer(end - w->start_ns));
     json_object_set_new(o, "latency_by_stage", stages);
     json_object_set_new(o, "series", series_json(w->series, end));

@@ -1262,9 +1262,9 @@ def test_page_draws_its_charts_in_a_browser(folder):
         drawn = done.stdout
         check("CONSOLE" not in done.stderr, drive, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
         charts = drawn.count('<svg height=')
-        check(charts >= {"tlc": 12, "nossd": 5, "zns": 8}[drive], drive, charts)
+        check(charts >= {"tlc": 12, "nossd": 6, "zns": 9}[drive], drive, charts)
         check("NaN" not in drawn.split('id="data"')[0] and "undefined" not in drawn.split('id="data"')[0], drive)
-        check(("Where the time went" in drawn.split('id="data"')[0]) == (drive == "tlc"), drive)
+        check("Where the time went" in drawn.split('id="data"')[0], drive)
         check("<b>mix" not in drawn.split('id="data"')[0], drive)
 
 
@@ -1343,9 +1343,9 @@ def test_several_runs_show_what_they_have_when_interrupted(folder):
     check(len(out.splitlines()) <= 3 and all("(interrupted)" in line for line in out.splitlines()[1:]), out)
 
 
-def main():
+def main(names):
     wanted = sys.argv[2:]
-    tests = [(name[5:], f) for name, f in globals().items() if name.startswith("test_") and (not wanted or name[5:] in wanted)]
+    tests = [(name[5:], f) for name, f in names.items() if name.startswith("test_") and (not wanted or name[5:] in wanted)]
     failed = 0
     print(f"1..{len(tests)}", flush=True)
     for number, (name, test) in enumerate(tests, 1):
@@ -1364,4 +1364,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

@@ -113,6 +113,16 @@ void hdd_answer(struct hdd_slot *slot, int64_t when_ns) {
     sim_schedule(slot->hdd->sim, &slot->event, when_ns);
 }
 
+void hdd_spent(struct io *io, const struct disk_parts *parts, int64_t end_ns) {
+    int64_t move = parts->seek + parts->settle;
+    int64_t at = end_ns - move - parts->wait - parts->rotation - parts->transfer;
+    io_spent(io, IO_STAGE_ARM_WAIT, at);
+    io_spent(io, IO_STAGE_SEEK, at += move);
+    io_spent(io, IO_STAGE_LINK, at += parts->wait);
+    io_spent(io, IO_STAGE_ROTATION, at += parts->rotation);
+    io_spent(io, IO_STAGE_TRANSFER, at + parts->transfer);
+}
+
 static void start(struct hdd_slot *slot) {
     switch (slot->io->op) {
     case IO_READ:
@@ -164,7 +174,9 @@ static void take(struct hdd *h, struct io *io) {
     slot->then = start;
     if (h->controller_ns < now)
         h->controller_ns = now;
+    io_spent(io, IO_STAGE_QUEUE_WAIT, h->controller_ns);
     h->controller_ns += overhead(h, io);
+    io_spent(io, IO_STAGE_FIRMWARE, h->controller_ns);
     sim_schedule(h->sim, &slot->event, h->controller_ns);
 }
 

@@ -91,6 +91,9 @@ void hdd_answer(struct hdd_slot *slot, int64_t when_ns);
 void hdd_list_push(struct hdd_list *list, struct hdd_slot *slot);
 void hdd_slots_reset(struct hdd *h);
 
+/* A request waited for an access of the arm that ended at `end_ns`. */
+void hdd_spent(struct io *io, const struct disk_parts *parts, int64_t end_ns);
+
 /* --- read.c --- */
 
 bool hdd_read_hits(struct hdd *h, const struct io *io);

@@ -71,7 +71,12 @@ static void send(struct hdd_slot *slot, int64_t first_ns, int64_t last_ns) {
     int64_t end = io_link_cross(&h->bus, c->bus_overlap ? first_ns : last_ns, bytes);
     struct io_link tail = {.byte_ns_q32 = h->bus.byte_ns_q32};
     int64_t least = io_link_cross(&tail, last_ns, bytes < unit ? bytes : unit);
-    hdd_answer(slot, (end > least ? end : least) + c->read_answer);
+    end = end > least ? end : least;
+    io_spent(slot->io, IO_STAGE_TRANSFER, last_ns); /* of a stream */
+    io_spent(slot->io, IO_STAGE_LINK_WAIT, end - io_link_ns(&h->bus, bytes));
+    io_spent(slot->io, IO_STAGE_LINK, end);
+    io_spent(slot->io, IO_STAGE_FIRMWARE, end + c->read_answer);
+    hdd_answer(slot, end + c->read_answer);
 }
 
 static uint64_t ahead_of(const struct hdd *h, uint64_t end) {
@@ -129,6 +134,7 @@ static void fetched(struct disk_op *op) {
         segment_grow(h, s, op->lba + op->count);
         want_ahead(h, s, op->lba + op->count);
     }
+    hdd_spent(slot->io, &op->parts, sim_now(h->sim));
     send(slot, slot->bus_ns >= 0 ? slot->bus_ns : op->parts.first_ns, sim_now(h->sim));
 }
 

@@ -227,6 +227,7 @@ static bool accept(struct hdd_slot *slot) {
         slot->accepted += bytes;
     }
     h->count.writes_cached += !waits;
+    io_spent(io, IO_STAGE_BUFFER_WAIT, sim_now(h->sim));
     part_done(slot);
     return true;
 }
@@ -270,6 +271,8 @@ void hdd_write(struct hdd_slot *slot) {
         return;
     }
     int64_t end = io_link_cross(&h->bus, now, bytes);
+    io_spent(io, IO_STAGE_LINK_WAIT, end - io_link_ns(&h->bus, bytes));
+    io_spent(io, IO_STAGE_LINK, end);
     slot->bus_ns = end;
     slot->data_ns = data_from(h, now, end, bytes);
     if (!h->room.head && accept(slot))
@@ -283,6 +286,7 @@ void hdd_write(struct hdd_slot *slot) {
 /* --- flush, deallocation --- */
 
 static void rest_answer(struct drive *drive, struct io *io) {
+    io_spent(io, IO_STAGE_WRITE_BACK, sim_now(drive->sim));
     hdd_answer(slot_of(hdd_of(drive), io), sim_now(drive->sim));
 }
 
@@ -377,6 +381,8 @@ static void written(struct disk_op *op) {
     unblock(h, x);
     x->next = h->extent_free;
     h->extent_free = x;
+    if (waiter && waiter->io->pending == 1)
+        hdd_spent(waiter->io, &op->parts, sim_now(h->sim));
     if (waiter)
         part_done(waiter);
     accept_waiting(h);

@@ -62,16 +62,27 @@ static void nossd_destroy(struct drive *drive) {
     free(n);
 }
 
+/* The data has crossed the link at `end`. */
+static void spent(struct io *io, const struct io_link *link, uint64_t bytes, int64_t end) {
+    if (__builtin_expect(!io->stages, 1))
+        return;
+    io_spent(io, IO_STAGE_LINK_WAIT, end - io_link_ns(link, bytes));
+    io_spent(io, IO_STAGE_LINK, end);
+    io_spent(io, IO_STAGE_FIRMWARE, io->completed_ns);
+}
+
 static void nossd_read(struct nossd *n, struct io *io) {
     payload_read(&n->drive, io, false);
     int64_t end = io_link_cross(&n->read_link, io->submitted_ns, io->bytes);
     io_line_push(&n->reads, io, end + n->drive.config.nossd.read_latency);
+    spent(io, &n->read_link, io->bytes, end);
 }
 
 static void nossd_written(struct nossd *n, struct io *io) {
     uint64_t bytes = io->op == IO_WRITE ? io->bytes : 0;
     int64_t end = io_link_cross(&n->write_link, io->submitted_ns, bytes);
     io_line_push(&n->writes, io, end + n->drive.config.nossd.write_latency);
+    spent(io, &n->write_link, bytes, end);
 }
 
 static void nossd_flushed(struct drive *drive, struct io *io) {

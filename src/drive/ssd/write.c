@@ -276,7 +276,9 @@ static void to_flash(struct ssd *s) {
 
 void ssd_answer(struct drive *drive, struct io *io) {
     struct ssd *s = ssd_of(drive);
+    io_spent(io, io->op == IO_FLUSH ? IO_STAGE_WRITE_BACK : IO_STAGE_FIRMWARE, sim_now(s->sim));
     io_line_push(&s->rest, io, sim_now(s->sim) + s->drive.config.ssd.write_firmware);
+    io_spent(io, IO_STAGE_FIRMWARE, io->completed_ns);
 }
 
 static void flushes_done(struct ssd *s) {

@@ -317,19 +317,23 @@ const stageNames = {
   buffer_wait: ["waiting for room in the write buffer", "orange"], die_wait: ["waiting for the die", "red"],
   channel_wait: ["waiting for the channel", "yellow"], link_wait: ["waiting for the host link", "magenta"],
   array: ["flash array", "blue"], channel: ["channel", "aqua"], flash: ["until it is on flash", "green"],
+  queue_wait: ["waiting for the controller", "brown"], arm_wait: ["waiting for the arm", "red"], write_back: ["until the cache is written", "yellow"],
+  seek: ["seek", "blue"], rotation: ["rotation", "aqua"], transfer: ["under the head", "green"],
   cache: ["buffer or unmapped", "pale"], link: ["host link", "violet"], firmware: ["firmware", "grey"], other: ["not broken down", "light"],
 };
+const kindNames = { read: "reads", write: "writes", append: "appends", trim: "trims", write_zeroes: "write zeroes", flush: "flushes",
+  zone_open: "zone opens", zone_close: "zone closes", zone_finish: "zone finishes", zone_reset: "zone resets", zone_other: "other zone actions" };
 
 function breakdown() {
   const by = detail.latency_by_stage || {}, told = part => Object.keys(part.stages_ns).some(k => k !== "other");
-  const have = dirs.filter(d => by[d] && (told(by[d].mean) || told(by[d].slowest)));
+  const have = Object.keys(kindNames).filter(d => by[d] && (told(by[d].mean) || told(by[d].slowest)));
   if (!have.length) return; // the drive breaks nothing down
   heading("Where the time went");
   const seen = Object.keys(stageNames).filter(k => have.some(d => by[d].mean.stages_ns[k] || by[d].slowest.stages_ns[k]));
   const g = group(), c = card("A request's time by stage", "Of all requests and of the slowest 0.1 %; waiting in warm colours. Each bar is scaled to its own whole.",
     seen.map(k => [stageNames[k][0], `var(--${stageNames[k][1]})`]), true);
   g.append(c);
-  const bars = have.flatMap(d => [[d + ", all", by[d].mean], [d + ", slowest", by[d].slowest]]);
+  const bars = have.flatMap(d => [[kindNames[d] + ", all", by[d].mean], [kindNames[d] + ", slowest", by[d].slowest]]);
   chart(c.lastChild, (el, width) => {
     const row = 46, height = bars.length * row + 4;
     let svg = "";

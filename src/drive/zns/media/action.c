@@ -19,8 +19,19 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 /* --- jobs --- */
 
+/* The job waited until now, and ends at `end_ns`. */
+static void spent(struct zns_job *job, int64_t end_ns) {
+    struct io *io = job->io;
+    bool flush = job->kind == JOB_FLUSH;
+    enum io_stage waited = flush && io->op == IO_FLUSH ? IO_STAGE_WRITE_BACK : IO_STAGE_FLASH;
+    io_spent(io, waited, sim_now(job->media->sim));
+    io_spent(io, flush ? waited : IO_STAGE_FIRMWARE, end_ns);
+}
+
 void zns_job_start(struct zns_job *job, int64_t delay_ns) {
     struct zns_media *m = job->media;
+    if (__builtin_expect(job->io && job->io->stages, 0))
+        spent(job, sim_now(m->sim) + delay_ns);
     sim_schedule(m->sim, &job->event, sim_now(m->sim) + delay_ns);
 }
 
@@ -125,6 +136,11 @@ static void finish_progress(struct zns_media *m, struct zns_zone *z) {
 
 /* --- reset --- */
 
+static void flush_ends(struct zns_job *job, int64_t delay_ns) {
+    int64_t rest = job->not_before_ns - sim_now(job->media->sim);
+    zns_job_start(job, rest > delay_ns ? rest : delay_ns);
+}
+
 void zns_action_forget(struct zns_media *m, struct zns_zone *z) {
     z->generation++;
     z->stale += z->inflight;
@@ -139,7 +155,7 @@ void zns_action_forget(struct zns_media *m, struct zns_zone *z) {
         zns_job_start(z->finish, 0);
     z->finish = NULL;
     for (struct zns_job *job = z->flushes; job; job = job->next)
-        zns_job_start(job, 0);
+        flush_ends(job, 0);
     z->flushes = NULL;
 }
 
@@ -178,6 +194,8 @@ static void resets_progress(struct zns_media *m, struct zns_zone *z) {
     while (z->resets) {
         struct zns_job *job = z->resets;
         z->resets = job->next;
+        if (job->io)
+            io_spent(job->io, IO_STAGE_FLASH, sim_now(m->sim));
         if (job->chunks)
             zns_drain_unmap(m, job);
         else
@@ -193,7 +211,7 @@ static int64_t journal_ns(const struct zns_media *m) {
 
 /* The job's zone has its full units on flash: what is left of its target goes to the journal. */
 static void flush_rest(struct zns_media *m, struct zns_zone *z, struct zns_job *job) {
-    zns_job_start(job, job->target > z->durable ? journal_ns(m) : 0);
+    flush_ends(job, job->target > z->durable ? journal_ns(m) : 0);
 }
 
 static void flushes_progress(struct zns_media *m, struct zns_zone *z) {
@@ -208,12 +226,14 @@ static void flushes_progress(struct zns_media *m, struct zns_zone *z) {
     }
 }
 
-void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, struct io *io) {
+void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns,
+                           struct io *io) {
     io->pending++;
     struct zns_job *job = zns_job_new(m, JOB_FLUSH, zns_zone_index(m, z), io);
     if (!job)
         return;
     job->target = end;
+    job->not_before_ns = not_before_ns;
     job->next = z->flushes;
     z->flushes = job;
     flushes_progress(m, z);
@@ -226,7 +246,7 @@ void zns_media_flush(struct zns_media *m, struct io *io) {
     for (struct zns_zone **at = &m->dirty; *at;) {
         struct zns_zone *z = *at;
         if (z->accepted > z->durable && z->accepted > z->flushed) {
-            zns_action_flush_zone(m, z, z->accepted, io);
+            zns_action_flush_zone(m, z, z->accepted, 0, io);
             at = &z->dirty_next;
         } else {
             z->in_dirty = false;

@@ -320,6 +320,10 @@ static void start_chunk(struct zns_media *m) {
     struct zns_flash_core *f = &m->flash;
     f->unit_was_last = false;
     f->reset = f->resets;
+    if (f->reset->io) {
+        io_spent(f->reset->io, IO_STAGE_QUEUE_WAIT, sim_now(m->sim));
+        io_spent(f->reset->io, IO_STAGE_FIRMWARE, sim_now(m->sim) + zns_cost(m)->reset_chunk_time);
+    }
     busy(m, zns_cost(m)->reset_chunk_time);
 }
 

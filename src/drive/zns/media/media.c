@@ -108,6 +108,7 @@ struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_
     job->io = io;
     job->chunks = 0;
     job->target = 0;
+    job->not_before_ns = 0;
     job->delay_ns = 0;
     job->next = NULL;
     job->all_prev = &m->jobs;

@@ -97,6 +97,7 @@ struct zns_job {
     uint8_t kind;
     uint32_t zone, chunks;
     uint64_t target; /* flush: end; finish: what was written before */
+    int64_t not_before_ns;
     int64_t delay_ns;
 };
 
@@ -277,8 +278,8 @@ void zns_action_progress(struct zns_media *m, struct zns_zone *z);
 void zns_action_unmapped(struct zns_media *m, struct zns_job *job);
 /* The zone can't be written any more: what waits for it fails. */
 void zns_action_zone_failed(struct zns_media *m, struct zns_zone *z);
-/* With FUA on a volatile cache: done when the zone's first `end` bytes are safe. */
-void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, struct io *io);
+/* With FUA on a volatile cache: done when the zone's first `end` bytes are safe, and not before a time. */
+void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns, struct io *io);
 
 /* --- read.c --- */
 

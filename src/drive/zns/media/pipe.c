@@ -44,13 +44,16 @@ static void answer(struct zns_media *m, struct io *io) {
     const struct zns_media_config *c = zns_cost(m);
     int64_t now = sim_now(m->sim), from = io->event.at_ns > now ? io->event.at_ns : now;
     m->writes_accepted++;
+    io_spent(io, IO_STAGE_BUFFER_WAIT, from);
     if ((io->flags & IO_FUA) && c->volatile_cache && io->status == IO_OK && !(kind_of(io) & KIND_WINDOW)) {
         struct zns_zone *z = &m->zone[io->part];
-        zns_action_flush_zone(m, z, z->accepted, io);
+        zns_action_flush_zone(m, z, z->accepted, from + c->write_answer, io);
     } else if (kind_of(io) & KIND_APPEND) {
         io_line_push(&m->appends, io, from + c->append_answer);
+        io_spent(io, IO_STAGE_FIRMWARE, io->completed_ns);
     } else {
         io_line_push(&m->writes, io, from + c->write_answer);
+        io_spent(io, IO_STAGE_FIRMWARE, io->completed_ns);
     }
     if (m->held_head)
         release_held(m);
@@ -143,15 +146,19 @@ static uint64_t units_of(const struct zns_media *m, uint64_t bytes) {
 
 /* A visit that ends at `end` has begun. */
 static void visit(struct zns_media *m, struct io *io, int64_t end) {
+    io_spent(io, IO_STAGE_FIRMWARE, end);
     if (kind_of(io) & KIND_DATA_IS_IN) {
         io->event.at_ns = end;
         data_is_in(m, io);
         return;
     }
     io->priv = (void *)(kind_of(io) | KIND_DATA_IS_IN);
-    int64_t in = io_link_cross(&m->link_in, end, units_of(m, io->bytes) * zns_cost(m)->write_unit);
+    uint64_t bytes = units_of(m, io->bytes) * zns_cost(m)->write_unit;
+    int64_t in = io_link_cross(&m->link_in, end, bytes);
     struct zns_zone *z = &m->zone[io->part];
     bool part = (io->bytes | io->offset) % ZNS_SECTOR != 0;
+    io_spent(io, IO_STAGE_LINK_WAIT, in - io_link_ns(&m->link_in, bytes));
+    io_spent(io, IO_STAGE_LINK, in);
     if (__builtin_expect(!part && !z->parts, 1)) {
         io_line_push(&m->data, io, in);
         return;
@@ -184,6 +191,7 @@ static void core_free(struct sim_event *event) {
     struct zns_core *core = &m->core;
     struct io *io = core->head;
     core->head = io->next;
+    io_spent(io, IO_STAGE_QUEUE_WAIT, sim_now(m->sim));
     core->free_ns = sim_now(m->sim) + io->event.at_ns;
     if (core->head)
         sim_schedule(m->sim, event, core->free_ns);
@@ -198,6 +206,7 @@ static void data_out(struct io_line *line, struct io *io) {
 static void part_data_out(struct io_line *line, struct io *io) {
     struct zns_media *m = line->owner;
     m->zone[io->part].parts--;
+    io_spent(io, IO_STAGE_FLASH, sim_now(m->sim)); /* the rest of a block is read */
     core_visit(m, io, zns_cost(m)->write_accept);
 }
 

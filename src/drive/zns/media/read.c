@@ -32,10 +32,10 @@ void zns_read_end(struct zns_media *m, struct io *io) {
     int64_t due = io_link_cross(&m->link_out, from, io->bytes) + c->read_command;
     m->link_out.free_ns = due;
     if (__builtin_expect(io->stages != NULL, 0)) {
-        int64_t *ns = io->stages->ns, crossing = io_link_ns(&m->link_out, io->bytes) + c->read_command;
-        ns[IO_STAGE_FIRMWARE] = c->read_firmware + io->event.at_ns;
-        ns[IO_STAGE_LINK] = crossing;
-        ns[IO_STAGE_LINK_WAIT] = due - from - crossing;
+        io_spent(io, IO_STAGE_CACHE, from - c->read_firmware);
+        io_spent(io, IO_STAGE_FIRMWARE, from);
+        io_spent(io, IO_STAGE_LINK_WAIT, due - c->read_command - io_link_ns(&m->link_out, io->bytes));
+        io_spent(io, IO_STAGE_LINK, due);
     }
     io_line_push(&m->reads, io, due);
 }
@@ -54,15 +54,13 @@ static void fail_page(struct zns_media *m, struct io *io, const struct zns_op *o
             op->zone, op->nand.page, op->nand.block, op->nand.die / luns, op->nand.die % luns, op->nand.plane);
 }
 
-/* The page that came last is what the request waited for, unless it was under way before. */
+/* The page that came last is what the request waited for. */
 static void say_stages(const struct zns_media *m, struct io *io, const struct nand_op *nand) {
-    int64_t *ns = io->stages->ns;
-    if (nand->submitted_ns < io->submitted_ns)
-        return;
-    ns[IO_STAGE_DIE_WAIT] = nand->started_ns - nand->submitted_ns;
-    ns[IO_STAGE_ARRAY] = nand->array_ns;
-    ns[IO_STAGE_CHANNEL] = nand->bus_ns;
-    ns[IO_STAGE_CHANNEL_WAIT] = sim_now(m->sim) - nand->started_ns - nand->array_ns - nand->bus_ns;
+    int64_t at = nand->started_ns;
+    io_spent(io, IO_STAGE_DIE_WAIT, at);
+    io_spent(io, IO_STAGE_ARRAY, at += nand->array_ns);
+    io_spent(io, IO_STAGE_CHANNEL, at + nand->bus_ns);
+    io_spent(io, IO_STAGE_CHANNEL_WAIT, sim_now(m->sim));
 }
 
 static void page_read(struct nand_op *nand) {
@@ -164,7 +162,8 @@ static void fetch_window(struct zns_media *m, uint64_t end) {
     fetch(m, (end + m->read_bytes - 1) / m->read_bytes);
 }
 
-static void serve(struct zns_media *m) {
+/* `last_read`: the page that came just now; NULL: none. */
+static void serve(struct zns_media *m, const struct nand_op *last_read) {
     struct zns_stream *s = &m->stream;
     while (s->wait_head) {
         struct io *io = s->wait_head;
@@ -182,6 +181,8 @@ static void serve(struct zns_media *m) {
             fetch_window(m, 0);
         if (s->bad <= last && s->bad >= io->offset % m->zone_size / m->read_bytes)
             io_fail(io, IO_UNRECOVERED_READ, "zone %u: page %" PRIu64 " of it is uncorrectable", s->zone, s->bad);
+        if (__builtin_expect(io->stages && last_read, 0))
+            say_stages(m, io, last_read);
         zns_read_end(m, io);
     }
 }
@@ -192,6 +193,7 @@ static void page_ahead(struct nand_op *nand) {
     struct zns_stream *s = &m->stream;
     uint64_t page = op->page_number;
     struct zns_zone *z = &m->zone[op->zone];
+    const struct nand_op last_read = *nand; /* the operation is used again for what is fetched next */
     m->life->bytes_read += nand->bytes;
     if (nand->result != NAND_DONE) {
         m->life->media_errors++;
@@ -202,7 +204,7 @@ static void page_ahead(struct nand_op *nand) {
     s->inflight--;
     zns_op_free(op);
     zns_drain_read_done(m, z);
-    serve(m);
+    serve(m, &last_read);
 }
 
 static bool continues(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes) {
@@ -248,7 +250,7 @@ static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_
     else
         s->wait_head = io;
     s->wait_tail = io;
-    serve(m);
+    serve(m, NULL);
     return true;
 }
 
@@ -268,6 +270,7 @@ void zns_read_start(struct zns_media *m, struct io *io) {
     uint32_t zone = io->part;
     uint64_t at = io->offset % m->zone_size, mapped = io->result;
     io->result = 0;
+    io_spent(io, IO_STAGE_QUEUE_WAIT, sim_now(m->sim));
     if (zns_cost(m)->read_ahead && mapped == io->bytes && stream_read(m, zone, at, mapped, io))
         return;
     io->event.at_ns = 0;
