@@ -44,7 +44,11 @@ int config_load(struct config *config, const char *drive, const struct config_ov
         ret = profile_load(&config->set, drive, NULL, config->drive.name, e);
     for (unsigned i = 0; !ret && i < overrides->count; i++)
         ret = opt_assign_arg(&config->set, overrides->text[i], e);
-    return ret ? ret : drive_config_check(&config->drive, e);
+    if (!ret)
+        ret = drive_config_check(&config->drive, e);
+    if (!ret)
+        drive_config_resolve(&config->drive); /* for whoever shows it */
+    return ret;
 }
 
 int config_parse_time(const char *text, struct sim_config *sim, struct err *e) {

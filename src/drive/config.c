@@ -79,10 +79,18 @@ int drive_reconfigure(struct drive *drive, const struct drive_config *config, st
     return 0;
 }
 
+void drive_config_resolve(struct drive_config *config) {
+    const struct drive_ops *ops = drive_kind(config);
+    if (ops->resolve)
+        ops->resolve(config);
+}
+
 int drive_config_check(const struct drive_config *config, struct err *e) {
     const struct drive_common_config *d = &config->drive;
+    struct drive_config resolved = *config;
     if (d->capacity < 1 << 20 || d->capacity > STORE_BYTES_MAX || d->capacity % 4096)
         return err_set(e, EINVAL, "drive.capacity = %" PRIu64 ": allowed are multiples of 4096 from 1MiB to 1PiB",
                        d->capacity);
-    return drive_kind(config)->check(config, e);
+    drive_config_resolve(&resolved);
+    return drive_kind(config)->check(&resolved, e);
 }

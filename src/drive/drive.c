@@ -46,10 +46,12 @@ static struct store *store_of(const struct drive_config *config, const char *sto
     return store_open(&sc, sim, fresh, e);
 }
 
-struct drive *drive_open(const struct drive_config *config, const char *store_kind, const char *path, struct sim *sim,
+struct drive *drive_open(const struct drive_config *asked, const char *store_kind, const char *path, struct sim *sim,
                          struct err *e) {
-    if (drive_config_check(config, e))
+    if (drive_config_check(asked, e))
         return NULL;
+    struct drive_config resolved = *asked, *config = &resolved;
+    drive_config_resolve(config);
     bool fresh = false;
     struct store *store = store_of(config, store_kind, path, sim, &fresh, e);
     if (!store)

@@ -156,7 +156,8 @@ struct drive_health {
 struct drive_ops {
     const char *name;
     const char *summary;
-    const char *const *sections; /* option sections the kind reads besides "drive"; NULL-terminated */
+    const char *const *sections;            /* option sections the kind reads besides "drive"; NULL-terminated */
+    void (*resolve)(struct drive_config *); /* work out what is left to the drive; NULL: nothing ever is */
     /* Check the whole configuration and describe what shapes an image as text (two calls agree <=> same image). */
     int (*check)(const struct drive_config *, struct err *);
     void (*identity)(const struct drive_config *, char *text, unsigned size);
@@ -208,6 +209,13 @@ struct drive {
  * sections the kind reads is known after the profile: drive_config_check().
  */
 int drive_config_init(struct drive_config *config, struct opt_set *set, struct err *e);
+
+/*
+ * Replace values that say "as needed" (nand.blocks=0 of an ssd) by what they come to; those that come to nothing
+ * possible stay. drive_config_check() and drive_open() do it for themselves; the configuration of a drive has the
+ * result.
+ */
+void drive_config_resolve(struct drive_config *config);
 
 /* Whole-configuration check (geometry against capacity and so on): 0 or -EINVAL naming options, values and limits. */
 int drive_config_check(const struct drive_config *config, struct err *e);

@@ -175,11 +175,31 @@ def test_bad_profiles_are_refused_by_line(folder):
         refused(pattern, "drives", path)
 
 
+def test_over_provisioning_sets_the_blocks(folder):
+    for percent, blocks in ((None, 112), (7, 92), (25, 107), (100, 171)):
+        option = ["-o", f"ssd.op_percent={percent}"] if percent else []
+        shown = json.loads(run("drives", "tlc", *option, "--json", code=0).stdout)
+        check(shown["nand"]["blocks"] == blocks, shown["nand"])
+    shown = json.loads(run("drives", "tlc", "-o", "drive.capacity=64GiB", "--json", code=0).stdout)
+    check(shown["nand"]["blocks"] == 448, shown["nand"])
+    job = write_job(folder, "[w]\nrw=randwrite\nbs=4k\nnorandommap=1\niodepth=32\nio_size=256m\n")
+    runs = json.loads(run("run", "tlc", "-o", "drive.capacity=256MiB", "-o", "nand.channels=2", "-o", "nand.luns=1", "-o",
+                          "nand.pages=48", "-o", "ssd.precondition=random", "-o", "ssd.op_percent=12.5,25,50", "--job", job,
+                          "--json", "-", code=0).stdout)
+    waf = [r["result"]["drivelab"]["write_amplification"] for r in runs]
+    check(waf[0] > 1.3 * waf[1] > 1.3 * 1.3 * waf[2] > 1.3 * 1.3, waf)
+
+
 def test_impossible_geometry_is_refused(_):
     if "tlc" not in drives():
         raise Skip("no drive with flash")
     refused(r"drive\.capacity = 109951162777600 bytes does not fit: nand\.channels=.*largest capacity is \d+ bytes", "serve",
-            "tlc", "-o", "drive.capacity=100TiB")
+            "mqsim", "-o", "drive.capacity=100TiB")
+    refused(r"channels x luns x planes x blocks = \d+ blocks .* at most \d+ blocks", "serve", "tlc", "-o",
+            "drive.capacity=100TiB")
+    refused(r"nand\.blocks = 0: drive\.capacity = \d+ bytes with ssd\.op_percent = 31 .* more than 1048576 blocks", "serve",
+            "tlc", "-o", "drive.capacity=500TiB")
+    refused(r"nand\.blocks = 0: 4 to 1048576 allowed", "serve", "zns", "-o", "nand.blocks=0")
     refused(r"drive\.capacity = \d+ bytes does not fit", "serve", "tlc", "-o", "nand.blocks=4")
     refused(r"nand\.channels: 0 is out of range \(1\.\.64\)", "serve", "tlc", "-o", "nand.channels=0")
     refused(r'ssd\.plane_order = "CCC": allowed are', "serve", "tlc", "-o", "ssd.plane_order=CCC")

@@ -157,6 +157,59 @@ static void test_drive_config_largest_capacity_is_exact(void **state) {
     assert_int_not_equal(drive_config_check(&config, &e), 0);
 }
 
+/* Blocks left to the drive are the fewest that would be accepted if given. */
+static void test_drive_config_resolves_the_fewest_blocks(void **state) {
+    static const double spare[] = {0, 7, 12.5, 28, 100, 1000}, bad[] = {0, 0.7, 10};
+    for (unsigned i = 0; i < 6 * 3 * 20; i++) {
+        struct drive_config config;
+        struct err e = {0};
+        configure(&config, ARGS("nand.channels=2", "nand.luns=3", "nand.planes=2", "nand.blocks=0", "nand.pages=48"));
+        config.ssd.op_percent = spare[i % 6];
+        config.nand.factory_bad_percent = bad[i / 6 % 3];
+        config.drive.capacity = (1u << 20) * (1 + (uint64_t)(i / 18) * 97) + i * UNIT;
+        assert_int_equal(drive_config_check(&config, &e), 0);
+        assert_int_equal(config.nand.blocks, 0);
+        drive_config_resolve(&config);
+        uint32_t blocks = config.nand.blocks;
+        assert_true(blocks >= 4);
+        assert_int_equal(drive_config_check(&config, &e), 0);
+        drive_config_resolve(&config);
+        assert_int_equal(config.nand.blocks, blocks);
+        config.nand.blocks--;
+        assert_int_not_equal(drive_config_check(&config, &e), 0);
+    }
+    refused(ARGS("nand.blocks=0", "nand.pages=1", "drive.capacity=100TiB"), ARGS("nand.blocks = 0", "1048576"));
+    refused(ARGS("nand.blocks=3"), ARGS("nand.blocks = 3", "4 to 1048576"));
+}
+
+/* An image is of the blocks it came to, however they were asked for. */
+static void test_drive_image_has_resolved_blocks(void **state) {
+    char path[] = "/tmp/test_drive_resolved_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    const char *geometry[] = {"drive.capacity=24MiB", "nand.channels=2", "nand.luns=2",       "nand.planes=2",
+                              "nand.pages=16",        "nand.blocks=0",   "ssd.op_percent=28", NULL};
+    struct bed b = bed_open("file", path, geometry);
+    uint32_t blocks = b.drive->config.nand.blocks;
+    assert_int_equal(blocks, 16);
+    bed_close(&b);
+    struct err e = {0};
+    configure(&b.config, geometry);
+    b.config.nand.blocks = blocks;
+    b.config.ssd.op_percent = 5;
+    b.sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    b.drive = drive_open(&b.config, "file", path, b.sim, &e);
+    assert_non_null(b.drive);
+    drive_close(b.drive);
+    b.config.nand.blocks = 0; /* now fewer */
+    assert_null(drive_open(&b.config, "file", path, b.sim, &e));
+    assert_non_null(strstr(e.text, "blocks=16"));
+    sim_free(b.sim);
+    unlink(path);
+}
+
 static void test_drive_opens_what_it_accepts_with_bad_blocks(void **state) {
     struct drive_config config;
     struct err e = {0};
@@ -779,6 +832,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drive_config_errors_name_options_and_limits),
         cmocka_unit_test(test_drive_config_largest_capacity_is_exact),
+        cmocka_unit_test(test_drive_config_resolves_the_fewest_blocks),
+        cmocka_unit_test(test_drive_image_has_resolved_blocks),
         cmocka_unit_test(test_drive_opens_what_it_accepts_with_bad_blocks),
         cmocka_unit_test(test_drive_refuses_what_is_out_of_range),
         cmocka_unit_test(test_nossd_takes_latency_and_bandwidth),

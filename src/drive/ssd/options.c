@@ -12,7 +12,7 @@ static const char *const preconditions[] = {"none", "sequential", "random", NULL
 const struct opt_row ssd_opts[] = {
     ROW(mapping, .type = OPT_ENUM, .choices = mappings, .def = "page", .help = "how logical units find their place"),
     ROW(op_percent, .type = OPT_DOUBLE, .max = 1000, .def = "7", .unit = "%",
-        .help = "over-provisioning: flash beyond the capacity, of the capacity, at least"),
+        .help = "flash beyond the capacity, of the capacity; at least so much where nand.blocks is given"),
     ROW(plane_order, .type = OPT_STRING, .def = "PCL",
         .help = "order in which pages walk channels (C), LUNs (L) and planes (P), fastest first"),
     ROW(write_buffer, .type = OPT_SIZE, .max = 1e12, .def = "16MiB", .unit = "bytes",

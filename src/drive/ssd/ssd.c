@@ -71,6 +71,8 @@ void ssd_ops_reset(struct ssd *s) {
 
 static int ssd_check(const struct drive_config *c, struct err *e) {
     uint64_t page = c->nand.page_bytes;
+    if (!c->nand.blocks)
+        return ftl_config_too_large(c, e);
     if (nand_config_check(&c->nand, e) || ftl_config_check(c, e))
         return -EINVAL;
     if (c->ssd.write_buffer &&
@@ -256,6 +258,7 @@ const struct drive_ops ssd_ops = {
     .name = "ssd",
     .summary = "block SSD: write buffer, page mapping and garbage collection on NAND",
     .sections = ssd_sections,
+    .resolve = ftl_config_resolve,
     .check = ssd_check,
     .identity = ssd_identity,
     .create = ssd_create,

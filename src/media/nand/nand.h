@@ -48,6 +48,8 @@ struct nand_config {
     double read_fail_ppm, program_fail_ppm, erase_fail_ppm; /* injected, per operation, seeded */
 };
 
+enum { NAND_BLOCKS_MIN = 4, NAND_BLOCKS_MAX = 1 << 20 }; /* per plane */
+
 extern const struct opt_row nand_opts[]; /* section "nand" */
 
 enum nand_kind { NAND_READ, NAND_PROGRAM, NAND_ERASE, NAND_KINDS };

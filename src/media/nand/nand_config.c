@@ -22,7 +22,8 @@ const struct opt_row nand_opts[] = {
     ROW(channels, OPT_U32, 1, 64, "8", NULL, "channels; each is one bus"),
     ROW(luns, OPT_U32, 1, 64, "8", NULL, "LUNs (dies) per channel"),
     ROW(planes, OPT_U32, 1, NAND_PLANES_MAX, "4", NULL, "planes per LUN"),
-    ROW(blocks, OPT_U32, 4, 1 << 20, "512", "blocks", "blocks per plane"),
+    ROW(blocks, OPT_U32, 0, NAND_BLOCKS_MAX, "512", "blocks",
+        "blocks per plane, from 4; an ssd takes 0 for as many as drive.capacity and ssd.op_percent need"),
     ROW(pages, OPT_U32, 1, 65535, "384", "pages", "pages per block"),
     ROW(page_bytes, OPT_U32, 512, 131072, "16384", "bytes", "page size; a multiple of 512"),
     {"nand", "cell", OPT_ENUM, offsetof(struct nand_config, cell), 0, 0, "tlc", cell_names, NULL,
@@ -92,6 +93,9 @@ int nand_config_check(const struct nand_config *c, struct err *e) {
     for (const struct opt_row *row = nand_opts; row->key; row++)
         if (check_number(c, row, e))
             return -EINVAL;
+    if (c->blocks < NAND_BLOCKS_MIN)
+        return err_set(e, EINVAL, "nand.blocks = %u: %u to %u allowed, and 0, as many as needed, of an ssd only",
+                       c->blocks, NAND_BLOCKS_MIN, NAND_BLOCKS_MAX);
     if (c->cell < NAND_SLC || c->cell > NAND_QLC)
         return err_set(e, EINVAL, "nand.cell = %d: slc, mlc, tlc, qlc allowed", c->cell);
     if (c->page_bytes % 512)

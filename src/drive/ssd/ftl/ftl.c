@@ -34,6 +34,40 @@ static uint64_t capacity_max(const struct drive_config *c) {
     return max < 0 ? 0 : (uint64_t)max / FTL_UNIT_BYTES * FTL_UNIT_BYTES;
 }
 
+/* The smallest number of blocks a plane by which capacity_max() reaches the capacity: it never falls with more. */
+void ftl_config_resolve(struct drive_config *c) {
+    struct nand_config *n = &c->nand;
+    double planes = (double)n->channels * n->luns * n->planes, block_bytes = (double)n->pages * n->page_bytes;
+    if (n->blocks || !(planes * block_bytes > 0))
+        return;
+    double by_spare = (double)c->drive.capacity * (1 + c->ssd.op_percent / 100) / (planes * block_bytes);
+    double by_blocks = (double)c->drive.capacity / (planes * block_bytes) + FTL_SPARE_MIN;
+    double least = floor(fmax(by_spare, by_blocks));
+    if (!(least < NAND_BLOCKS_MAX))
+        return;
+    uint32_t low = least < NAND_BLOCKS_MIN ? NAND_BLOCKS_MIN : (uint32_t)least, high = NAND_BLOCKS_MAX;
+    while (low < high) {
+        n->blocks = low + (high - low) / 2;
+        if (capacity_max(c) >= c->drive.capacity)
+            high = n->blocks;
+        else
+            low = n->blocks + 1;
+    }
+    n->blocks = low;
+    if (capacity_max(c) < c->drive.capacity)
+        n->blocks = 0;
+}
+
+int ftl_config_too_large(const struct drive_config *c, struct err *e) {
+    const struct nand_config *n = &c->nand;
+    return err_set(e, EINVAL,
+                   "nand.blocks = 0: drive.capacity = %" PRIu64 " bytes with ssd.op_percent = %g and "
+                   "nand.factory_bad_percent = %g needs more than %u blocks in each of channels=%u x luns=%u x "
+                   "planes=%u planes, of pages=%u x page_bytes=%u each",
+                   c->drive.capacity, c->ssd.op_percent, n->factory_bad_percent, NAND_BLOCKS_MAX, n->channels, n->luns,
+                   n->planes, n->pages, n->page_bytes);
+}
+
 static int page_size_check(const struct nand_config *n, struct err *e) {
     uint32_t units = n->page_bytes / FTL_UNIT_BYTES;
     if (n->page_bytes % FTL_UNIT_BYTES || !units || units & (units - 1) || units > FTL_PAGE_UNITS_MAX)

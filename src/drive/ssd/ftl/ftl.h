@@ -237,6 +237,13 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
              struct err *e);
 void ftl_release(struct ftl *f);
 
+/*
+ * nand.blocks = 0 becomes the smallest number that carries the capacity, if there is one. It stays 0 otherwise, of
+ * which ftl_config_too_large() complains.
+ */
+void ftl_config_resolve(struct drive_config *config);
+int ftl_config_too_large(const struct drive_config *config, struct err *e);
+
 /* Geometry against capacity; 0 or -EINVAL naming options. */
 int ftl_config_check(const struct drive_config *config, struct err *e);
 int ftl_check(const struct ftl *f, struct err *e);
