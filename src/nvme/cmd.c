@@ -380,6 +380,8 @@ void nvme_cmd_execute(struct nvme_cmd *cmd) {
     count(cmd);
     if (__builtin_expect(cmd->latched, 0))
         st = (struct nvme_status){cmd->status};
+    else if (__builtin_expect(cmd->queue->told_to_go, 0) && cmd->queue->qid)
+        st = nvme_fail(cmd, NVME_SC_SQ_DELETED, NVME_LOC_NONE, "the queue was given up before the command began");
     else if (__builtin_expect(cmd->xfer == NVME_XFER_TO_CTRL && !cmd->in, 0))
         st = nvme_fail(cmd, NVME_SC_DATA_TRANSFER_ERROR, NVME_LOC_NONE, "%u bytes of data did not come",
                        cmd->xfer_bytes);

@@ -82,7 +82,6 @@ static void format_end(struct nvme_ns *ns, bool ok) {
     ns->durable->formatting = 0;
     ns->busy = false;
     format->cmd = NULL;
-    nvme_zones_settle(ns->subsystem);
     if (ok)
         format_tell(ns);
     format_answer(cmd, st);

@@ -1,7 +1,7 @@
 /*
  * Dataset Management and Copy: commands of several steps. Each step is one io
  * of bounded size; between steps the namespace is looked at again, as a format
- * may have begun.
+ * or a reset may have begun.
  *
  * cmd->buffer holds the ranges (Copy: and the vector of the step's write),
  * cmd->step the range, cmd->steps_left how many there are, cmd->cursor the
@@ -37,7 +37,10 @@ static bool step_back(struct nvme_cmd *cmd) {
     return nvme_cmd_returned(cmd);
 }
 
-static struct nvme_status not_formatting(struct nvme_cmd *cmd) {
+/* Whether a step may begin: the namespace may be formatted, the controller or its subsystem have been reset. */
+static struct nvme_status may_go_on(struct nvme_cmd *cmd) {
+    if (cmd->queue->told_to_go)
+        return nvme_fail(cmd, NVME_SC_SQ_DELETED, NVME_LOC_NONE, "the queue was given up before the command's end");
     if (cmd->ns->busy)
         return nvme_fail(cmd, NVME_SC_FORMAT_IN_PROGRESS, NVME_LOC_NONE, "namespace %u is being formatted",
                          cmd->ns->nsid);
@@ -63,7 +66,7 @@ static void dsm_done(struct io *io) {
     if (io->status)
         st = nvme_io_failed(cmd);
     else
-        st = not_formatting(cmd);
+        st = may_go_on(cmd);
     if (st.v || !dsm_step(cmd))
         nvme_cmd_finish(cmd, st);
 }
@@ -87,7 +90,7 @@ static bool dsm_step(struct nvme_cmd *cmd) {
 }
 
 struct nvme_status nvme_dsm(struct nvme_cmd *cmd) {
-    struct nvme_status st = not_formatting(cmd);
+    struct nvme_status st = may_go_on(cmd);
     struct nvme_dsm_range *ranges = st.v ? NULL : nvme_cmd_buffer(cmd, cmd->xfer_bytes, &st);
     if (!ranges)
         return st;
@@ -187,7 +190,7 @@ static void copy_written(struct io *io) {
         nvme_marks_clear(cmd->ns, cmd->cursor, nlb);
     if (!step_back(cmd))
         return;
-    struct nvme_status st = io->status ? nvme_io_failed(cmd) : not_formatting(cmd);
+    struct nvme_status st = io->status ? nvme_io_failed(cmd) : may_go_on(cmd);
     if (st.v) {
         copy_finish(cmd, st);
         return;
@@ -211,7 +214,7 @@ static void copy_was_read(struct io *io) {
         return;
     range = &copy->range[cmd->step];
     if (nvme_read_ok(cmd, range_slba(range), range_nlb(range), &st))
-        st = not_formatting(cmd);
+        st = may_go_on(cmd);
     if (st.v) {
         copy_finish(cmd, st);
         return;
@@ -229,7 +232,7 @@ static void copy_read(struct nvme_cmd *cmd) {
 }
 
 struct nvme_status nvme_copy(struct nvme_cmd *cmd) {
-    struct nvme_status st = not_formatting(cmd);
+    struct nvme_status st = may_go_on(cmd);
     struct copy *copy = st.v ? NULL : nvme_cmd_buffer(cmd, sizeof *copy + cmd->xfer_bytes, &st);
     if (!copy)
         return st;

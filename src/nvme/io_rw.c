@@ -66,10 +66,8 @@ void nvme_io_begin(struct nvme_cmd *cmd) {
 void nvme_io_end(struct nvme_cmd *cmd) {
     struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
     struct nvme_ns *ns = cmd->ns;
-    if (!--s->inflight) {
+    if (!--s->inflight)
         s->durable->busy_ns += (uint64_t)(sim_now(s->target->sim) - s->busy_since_ns);
-        nvme_zones_settle(s);
-    }
     if (!--ns->inflight && UNLIKELY(ns->busy))
         nvme_format_go(ns);
 }

@@ -181,7 +181,6 @@ struct nvme_subsystem {
     const struct drive_zoned_ops *zoned; /* NULL: none of the namespaces has zones; else all have */
     struct drive_zoned_limits zones;
     struct drive_zone_watch zone_watch;
-    bool zones_close;       /* once the last command is back: all controllers are shut down */
     struct sim_event reset; /* of the whole subsystem, asked for by NSSR */
     struct nvme_durable *durable;
     void *zeros; /* mdts bytes to read from when the store keeps no payload */
@@ -473,7 +472,6 @@ void nvme_zone_get(const struct nvme_ns *ns, uint32_t zone, struct drive_zone *z
 void nvme_zones_forget_marks(struct nvme_ns *ns);   /* of blocks in Empty zones */
 void nvme_zones_shutdown(struct nvme_subsystem *s); /* a controller was shut down: was it the last? */
 void nvme_zones_reset(struct nvme_subsystem *s);    /* the subsystem was reset */
-void nvme_zones_settle(struct nvme_subsystem *s);   /* the drive may have become idle */
 /* NSID of a namespace whose changed zones are to be told of, 0: none. `take`: it is told. */
 uint32_t nvme_zones_event(struct nvme_ctrl *ctrl, bool take);
 void nvme_zone_lists_free(struct nvme_ctrl *ctrl);

@@ -57,7 +57,6 @@ static void count(struct nvme_subsystem *s) {
     d->power_cycles++;
     d->unsafe_shutdowns += s->open_ctrls > 0;
     s->inflight = s->open_ctrls = 0;
-    s->zones_close = false; /* the drive has done that */
 }
 
 void nvme_subsystem_power_cut(struct nvme_subsystem *s) {

@@ -6,9 +6,12 @@
  * zone list) and figure 42 (its event).
  *
  * Faithful: a controller reset by CC.EN leaves zones as they are; the shutdown
- * of the last controller, and a reset of the subsystem, close them once the
- * drive has nothing to do any more. Each controller has its own list of changed
- * zones for each namespace, lost with the controller.
+ * of the last controller, and a reset of the subsystem, close them at once.
+ * What the drive still has of commands from before has had its effect on zones
+ * when it was accepted, and nothing of them begins after (nvme_cmd_execute(),
+ * steps of io_misc.c), so a host that is back finds zones as it should and keeps
+ * what it opens. Each controller has its own list of changed zones for each
+ * namespace, lost with the controller.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -130,25 +133,13 @@ static bool all_shut_down(const struct nvme_subsystem *s) {
 }
 
 void nvme_zones_shutdown(struct nvme_subsystem *s) {
-    if (!s->zoned || !all_shut_down(s))
-        return;
-    s->zones_close = true;
-    nvme_zones_settle(s);
+    if (s->zoned && all_shut_down(s))
+        nvme_zones_reset(s);
 }
 
 void nvme_zones_reset(struct nvme_subsystem *s) {
-    s->zones_close = s->zoned != NULL;
-    nvme_zones_settle(s);
-}
-
-void nvme_zones_settle(struct nvme_subsystem *s) {
-    if (!s->zones_close || s->inflight)
-        return;
-    for (uint32_t i = 0; i < s->ns_count; i++)
-        if (s->ns[i].busy)
-            return;
-    s->zones_close = false;
-    s->zoned->shutdown(s->drive, 0, s->ns[0].zones * s->ns_count);
+    if (s->zoned)
+        s->zoned->shutdown(s->drive, 0, s->ns[0].zones * s->ns_count);
 }
 
 /* ---- Changed Zone List ---- */

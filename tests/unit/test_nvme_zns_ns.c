@@ -312,7 +312,7 @@ static void test_nvme_zns_rule35_shutdown_of_all_controllers_closes_zones(void *
     bed_free(bed);
 }
 
-static void test_nvme_zns_rule35_shutdown_waits_for_commands(void **state) {
+static void test_nvme_zns_rule35_shutdown_with_commands_in_the_drive(void **state) {
     struct bed *bed = zoned_new(NULL, NULL);
     leave_zones(bed);
     struct nvme_sqe sqe = bed_rw(NVME_IO_ZONE_APPEND, 1, SLBA(1), 8);
@@ -336,6 +336,72 @@ static void test_nvme_zns_rule35_subsystem_reset_closes_zones(void **state) {
         assert_true(bed->q[q].told);
     reconnect(bed);
     zones_are(bed, ZONE_STATE_CLOSED, ZONE_STATE_EMPTY);
+    bed_free(bed);
+}
+
+/* Zones are closed by the reset itself: what the host opens when it is back is its own, whatever is still in the drive.
+ */
+static void test_nvme_zns_rule35_subsystem_reset_leaves_later_opens(void **state) {
+    struct bed *bed = zoned_new(NULL, ARGS("zns.append_answer=30ms"));
+    uint16_t late[2] = {BED_PENDING, BED_PENDING};
+    leave_zones(bed);
+    second_controller(bed);
+    assert_int_equal(bed_property_set(bed, 0, NVME_PROP_NSSR, NVME_NSSR_MAGIC), 0);
+    struct nvme_sqe sqe = bed_rw(NVME_IO_ZONE_APPEND, 1, SLBA(1), 8);
+    bed_send(bed, 4, &sqe, NULL, NULL); /* in the drive when the queue goes, and long after */
+    sim_run(bed->sim, sim_now(bed->sim) + 2000000);
+    for (unsigned q = 0; q < 5; q++) {
+        assert_true(bed->q[q].told);
+        bed_gone(bed, q);
+    }
+    bed_up(bed, 2);
+    assert_int_equal(bed->q[4].queue.outstanding, 1);
+    assert_int_equal(zoned_state(bed, 1), ZONE_STATE_CLOSED);
+    assert_int_equal(le64_get(zoned_zone(bed, 1).wp), SLBA(1) + 16);
+    assert_int_equal(zoned_state(bed, 2), ZONE_STATE_EMPTY);
+    assert_int_equal(zoned_act(bed, 2, ZONE_OPEN), 0);
+    sqe = bed_rw(NVME_IO_ZONE_APPEND, 1, SLBA(6), 8);
+    for (unsigned i = 0; i < 2; i++) { /* and the host keeps going */
+        sqe.cid = le16_from((uint16_t)(i + 1));
+        bed_send(bed, 1, &sqe, NULL, &late[i]);
+        sim_run(bed->sim, sim_now(bed->sim) + 20000000);
+        assert_int_equal(zoned_state(bed, 2), ZONE_STATE_EXPLICIT_OPEN);
+    }
+    bed_settle(bed);
+    assert_int_equal(late[0] | late[1], 0);
+    assert_int_equal(zoned_state(bed, 2), ZONE_STATE_EXPLICIT_OPEN);
+    assert_int_equal(zoned_state(bed, 6), ZONE_STATE_IMPLICIT_OPEN);
+    bed_free(bed);
+}
+
+/* A transport may be slow to end a connection: nothing that comes over it meanwhile touches a zone. */
+static void test_nvme_zns_rule35_nothing_begins_after_a_reset(void **state) {
+    struct bed *bed = zoned_new(NULL, NULL);
+    uint16_t status;
+    leave_zones(bed);
+    assert_int_equal(zoned_write(bed, SLBA(1) + 8, 32), 0);
+    uint8_t ranges[2 * 32] = {
+        [8] = 0, [16] = 15, [32 + 8] = 16, [32 + 16] = 15}; /* blocks 0 to 15, 16 to 31 of zone 1 */
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t from = SLBA(1) + 16 * i;
+        for (unsigned b = 0; b < 8; b++)
+            ranges[32 * i + 8 + b] = (uint8_t)(from >> 8 * b);
+    }
+    struct nvme_sqe copy = bed_sqe(NVME_IO_COPY, 1, (uint32_t)SLBA(6), 0, 1),
+                    append = bed_rw(NVME_IO_ZONE_APPEND, 1, SLBA(7), 8);
+    assert_int_equal(bed_property_set(bed, 0, NVME_PROP_NSSR, NVME_NSSR_MAGIC), 0);
+    sim_run(bed->sim, sim_now(bed->sim) + 990000);
+    bed_send(bed, 1, &copy, ranges, &status); /* it reads when the reset comes */
+    sim_run(bed->sim, sim_now(bed->sim) + 20000);
+    assert_true(bed->q[1].told);
+    uint16_t given_up;
+    bed_send(bed, 2, &append, NULL, &given_up);
+    bed_settle(bed);
+    assert_int_equal(given_up, NVME_SC_SQ_DELETED);
+    assert_int_equal(status, NVME_SC_SQ_DELETED);
+    reconnect(bed);
+    assert_int_equal(zoned_state(bed, 6), ZONE_STATE_EMPTY);
+    assert_int_equal(zoned_state(bed, 7), ZONE_STATE_EMPTY);
     bed_free(bed);
 }
 
@@ -497,8 +563,10 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_reset_all_forgets_marks_of_each_zone),
         cmocka_unit_test(test_nvme_zns_rule35_controller_reset_leaves_zones),
         cmocka_unit_test(test_nvme_zns_rule35_shutdown_of_all_controllers_closes_zones),
-        cmocka_unit_test(test_nvme_zns_rule35_shutdown_waits_for_commands),
+        cmocka_unit_test(test_nvme_zns_rule35_shutdown_with_commands_in_the_drive),
         cmocka_unit_test(test_nvme_zns_rule35_subsystem_reset_closes_zones),
+        cmocka_unit_test(test_nvme_zns_rule35_subsystem_reset_leaves_later_opens),
+        cmocka_unit_test(test_nvme_zns_rule35_nothing_begins_after_a_reset),
         cmocka_unit_test(test_nvme_zns_rule35_power_cut_closes_zones),
         cmocka_unit_test(test_nvme_zns_rule35_restart_on_an_image),
         cmocka_unit_test(test_nvme_zns_rule42_event_of_a_changed_zone),
