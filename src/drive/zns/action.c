@@ -131,9 +131,21 @@ static bool all_allowed(struct zns *s, enum zns_event event, uint32_t first, uin
     return event != ZNS_EVENT_OPEN || all_open_fit(s, first, end, io);
 }
 
+/* Memory for all of it, before any zone changes. */
+static bool all_reserved(struct zns *s, enum zns_event event, uint32_t first, uint32_t end, struct io *io) {
+    uint32_t parts = 1;
+    for (uint32_t zone = first; zone < end; zone++)
+        parts += applies(s, zone, event);
+    if (zns_media_reserve(s->media, parts))
+        return true;
+    io_fail(io, IO_INTERNAL_ERROR, "no memory in the drive for %s of %u zones; none has changed", zns_rules[event].name,
+            parts - 1);
+    return false;
+}
+
 static void act_on_all(struct zns *s, enum zns_event event, struct io *io) {
     uint32_t first = zns_zone_at(s, io->offset), end = zns_zone_at(s, io->offset + io->bytes);
-    if (!all_allowed(s, event, first, end, io)) {
+    if (!all_allowed(s, event, first, end, io) || !all_reserved(s, event, first, end, io)) {
         zns_media_nothing(s->media, io);
         return;
     }
@@ -184,11 +196,12 @@ static void act_on_one(struct zns *s, enum zns_event event, struct io *io) {
 
 void zns_action(struct zns *s, struct io *io) {
     enum zns_event event = zns_event_of(io->action);
-    if (io->action == ZONE_FLUSH_ZRWA) {
+    if (!zns_media_reserve(s->media, 1)) {
+        io_fail(io, IO_INTERNAL_ERROR, "no memory in the drive for a zone action; no zone has changed");
+        zns_media_nothing(s->media, io);
+    } else if (io->action == ZONE_FLUSH_ZRWA) {
         zns_window_flush(s, io);
-        return;
-    }
-    if (event == ZNS_EVENTS || io->offset >= s->drive.config.drive.capacity) {
+    } else if (event == ZNS_EVENTS || io->offset >= s->drive.config.drive.capacity) {
         if (event == ZNS_EVENTS)
             io_fail(io, IO_INVALID_FIELD, "there is no zone action %02xh", io->action);
         else

@@ -73,20 +73,27 @@ void zns_timer_follow(struct zns *s, uint32_t zone) {
     timer_set(s, zone, timer_for(s, s->zones[zone].mark));
 }
 
-static void excursion(struct zns *s, uint32_t zone) {
+/* False: no memory for it now. */
+static bool excursion(struct zns *s, uint32_t zone) {
     bool opened = zns_is_open(s->zones[zone].mark.state);
+    if (!zns_media_reserve(s->media, 1))
+        return false;
     s->stat.excursions++;
     zns_window_keep(s, zone);
     zns_media_finish(s->media, zone, s->zones[zone].wp, opened, NULL);
     zns_enter_with(s, zone, (uint8_t)zns_rules[ZNS_EVENT_EXCURSION].to[s->zones[zone].mark.state],
                    s->zones[zone].mark.attributes | ZONE_FINISHED_BY_CONTROLLER);
+    return true;
 }
 
 static void due(struct zns *s, uint32_t zone, enum zns_timer timer) {
     struct zns_mark m = s->zones[zone].mark;
-    if (timer == ZNS_FINISH)
-        excursion(s, zone);
-    else
+    if (timer == ZNS_FINISH && !excursion(s, zone)) {
+        timer_set(s, zone, ZNS_TIMERS); /* once more, later */
+        timer_set(s, zone, timer);
+        return;
+    }
+    if (timer != ZNS_FINISH)
         zns_enter_with(s, zone, m.state, m.attributes | attribute_of[timer]);
     timer_set(s, zone, timer_for(s, s->zones[zone].mark));
     zns_notify(s, zone);
@@ -157,10 +164,8 @@ void zns_zone_failed(struct zns_media_owner *owner, uint32_t zone, uint64_t capa
         zns_adopt_capacity(s, zone);
     else if (!zns_is_active(state) || capacity >= s->zones[zone].capacity)
         return; /* a Full zone's next reset sees to it */
-    else if (s->drive.config.zns.excursions && s->drive.config.zns.variable_capacity) {
-        excursion(s, zone);
+    else if (s->drive.config.zns.excursions && s->drive.config.zns.variable_capacity && excursion(s, zone))
         zns_notify(s, zone);
-    } else {
+    else
         zns_fail_zone(s, zone, ZONE_STATE_READ_ONLY);
-    }
 }

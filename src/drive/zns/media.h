@@ -79,7 +79,7 @@ void zns_media_read(struct zns_media *media, uint32_t zone, uint64_t at, uint64_
                     struct io *io);
 
 void zns_media_open(struct zns_media *media, uint32_t zone, struct io *io);
-/* Close and finish: `io` NULL where the drive does it by itself. */
+/* Close and finish: `io` NULL where the drive does it by itself. Finish, reset, commit: reserve first. */
 void zns_media_close(struct zns_media *media, uint32_t zone, uint64_t written, struct io *io);
 /* Fill [written, capacity) with padding. `opened`: the zone held open resources. */
 void zns_media_finish(struct zns_media *media, uint32_t zone, uint64_t written, bool opened, struct io *io);
@@ -87,6 +87,13 @@ void zns_media_finish(struct zns_media *media, uint32_t zone, uint64_t written, 
 void zns_media_reset(struct zns_media *media, uint32_t zone, uint64_t written, bool finished, struct io *io);
 /* Every write accepted before is on flash when the io is done (volatile caches; else at once). */
 void zns_media_flush(struct zns_media *media, struct io *io);
+
+/*
+ * What resets, finishes and commits need besides time is there for so many
+ * parts, until requests come or the simulation runs on. False: no memory, so
+ * the owner leaves its zones as they are.
+ */
+bool zns_media_reserve(struct zns_media *media, uint32_t parts);
 
 /*
  * For zone actions on many zones: the io is done when each of its parts is.

@@ -116,7 +116,7 @@ void zns_media_finish(struct zns_media *m, uint32_t zone, uint64_t written, bool
         zns_drain_know(m, z, written);
     struct zns_job *job = zns_job_new(m, JOB_FINISH, zone, io);
     if (!job)
-        return;
+        return; /* not reserved */
     job->target = least(written, z->laid_out);
     job->delay_ns = z->laid_out - job->target >= m->dies * m->unit_bytes ? zns_cost(m)->finish_time : 0;
     z->finish = job;
@@ -169,7 +169,7 @@ void zns_media_reset(struct zns_media *m, uint32_t zone, uint64_t written, bool 
     }
     struct zns_job *job = zns_job_new(m, JOB_RESET, zone, io);
     if (!job)
-        return;
+        return; /* not reserved */
     bool open = !finished && written < z->laid_out;
     m->count.resets++;
     job->chunks = (uint32_t)((written + c->reset_chunk - 1) / c->reset_chunk);
@@ -239,9 +239,21 @@ void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end
     flushes_progress(m, z);
 }
 
+static uint32_t dirty_zones(const struct zns_media *m) {
+    uint32_t n = 0;
+    for (const struct zns_zone *z = m->dirty; z; z = z->dirty_next)
+        n++;
+    return n;
+}
+
 void zns_media_flush(struct zns_media *m, struct io *io) {
     io->priv = NULL;
     io->pending++;
+    if (!zns_media_reserve(m, dirty_zones(m) + 1)) {
+        io_fail(io, IO_INTERNAL_ERROR, "no memory to flush the caches of zones");
+        delay(m, io, 0);
+        return;
+    }
     /* Zones stay dirty until they are flushed: another flush may come before this one ends. */
     for (struct zns_zone **at = &m->dirty; *at;) {
         struct zns_zone *z = *at;

@@ -18,6 +18,8 @@
 
 #include "drive/zns/media/media_int.h"
 
+enum { RETRY_NS = 1000000 };
+
 static void core_next(struct zns_media *m);
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -253,8 +255,10 @@ void zns_drain_erase(struct zns_media *m, struct zns_zone *z) {
         if (zns_map_slots(m, zone)[slot] == ZNS_LOST || !zns_map_state(m, zone, slot)->next_page)
             continue;
         struct zns_op *op = zns_op_new(m);
-        if (!op)
-            break; /* its blocks are looked at again before they are written */
+        if (!op) { /* no memory: without taking time, rather than never */
+            nand_erased(m->nand, (uint64_t)(zns_map_state(m, zone, slot) - m->blocks));
+            continue;
+        }
         z->erasing++;
         erase_block(m, zone, slot, op);
     }
@@ -307,8 +311,11 @@ static int64_t unit_cost(const struct zns_media *m, const struct zns_zone *z) {
 
 static void unit_handled(struct zns_media *m, struct zns_zone *z) {
     bool issued = ready(m, z) && issue_unit(m, z);
-    if (issued && ready(m, z))
-        ring_add(&m->flash, z);
+    if (!ready(m, z))
+        return;
+    ring_add(&m->flash, z);
+    if (!issued) /* no memory: the core looks again */
+        sim_schedule(m->sim, &m->flash.event, sim_now(m->sim) + RETRY_NS);
 }
 
 static void busy(struct zns_media *m, int64_t cost) {

@@ -39,6 +39,7 @@ static void slab_thread(struct zns_media *m, struct zns_slab *slab) {
         } else {
             slab->job[i].next = m->job_free;
             m->job_free = &slab->job[i];
+            m->jobs_free++;
         }
     }
 }
@@ -91,9 +92,16 @@ void zns_unit_free(struct zns_media *m, struct zns_unit *unit) {
 static void no_job(struct zns_media *m, struct io *io) {
     if (!io)
         return;
-    io_fail(io, IO_INTERNAL_ERROR, "no memory for a zone action");
-    io->pending = 0;
-    io_line_push(&m->writes, io, sim_now(m->sim));
+    io_fail(io, IO_INTERNAL_ERROR, "no memory for it in the drive");
+    if (--io->pending == 0)
+        io_line_push(&m->writes, io, sim_now(m->sim));
+}
+
+bool zns_media_reserve(struct zns_media *m, uint32_t parts) {
+    while (m->jobs_free < parts)
+        if (!slab_new(m, SLAB_JOBS))
+            return false;
+    return true;
 }
 
 struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_t zone, struct io *io) {
@@ -103,6 +111,7 @@ struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_
     }
     struct zns_job *job = m->job_free;
     m->job_free = job->next;
+    m->jobs_free--;
     job->kind = (uint8_t)kind;
     job->zone = zone;
     job->io = io;
@@ -123,6 +132,7 @@ void zns_job_free(struct zns_job *job) {
     job->all_next->all_prev = job->all_prev;
     job->next = job->media->job_free;
     job->media->job_free = job;
+    job->media->jobs_free++;
 }
 
 static void slabs_reset(struct zns_media *m) {
@@ -132,6 +142,7 @@ static void slabs_reset(struct zns_media *m) {
     m->op_free = NULL;
     m->unit_free = NULL;
     m->job_free = NULL;
+    m->jobs_free = 0;
     for (struct zns_slab *slab = m->slabs; slab; slab = slab->next)
         slab_thread(m, slab);
 }

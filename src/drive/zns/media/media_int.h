@@ -176,6 +176,7 @@ struct zns_media {
     struct zns_op *op_free;
     struct zns_unit *unit_free;
     struct zns_job *job_free;
+    uint32_t jobs_free;
     struct zns_slab *slabs;
     struct zns_media_counters count;
 };
@@ -194,6 +195,7 @@ struct zns_op *zns_op_new(struct zns_media *m);
 void zns_op_free(struct zns_op *op);
 struct zns_unit *zns_unit_new(struct zns_media *m);
 void zns_unit_free(struct zns_media *m, struct zns_unit *unit);
+/* NULL: no memory; then this part of `io` has failed and is over. Impossible as far as zns_media_reserve() promised. */
 struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_t zone, struct io *io);
 void zns_job_free(struct zns_job *job);
 
