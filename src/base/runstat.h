@@ -34,6 +34,8 @@ struct run_dir_stat {
     struct run_window window;
 };
 
+#define RUN_STEADY_SAMPLES 256
+
 /* What fio's option steadystate found; criterion NULL: not asked for. */
 struct run_steady {
     const char *criterion; /* "iops_slope" and so on */
@@ -42,8 +44,11 @@ struct run_steady {
     int64_t duration_ns;
     bool attained;
     double deviation, slope;      /* in the last window: largest difference from the mean, slope a sample */
+    double measure;               /* what is held against the limit */
     double mean_iops, mean_bytes; /* a second */
-    int64_t at_ns;                /* when it was attained, from the job's start */
+    double iops[RUN_STEADY_SAMPLES], bytes[RUN_STEADY_SAMPLES]; /* the last samples */
+    unsigned samples;
+    int64_t at_ns; /* when it was attained, from the job's start */
 };
 
 #define RUN_DEPTH_LEVELS 7 /* 1, 2, 4, 8, 16, 32, >=64 */

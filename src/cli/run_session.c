@@ -13,6 +13,7 @@
 
 #include "cli/progress.h"
 #include "cli/trace_args.h"
+#include "load/option.h"
 
 static int64_t wall_clock(void) {
     struct timespec t;
@@ -152,10 +153,36 @@ void session_release(struct session *s) {
 
 /* --- results --- */
 
-/* What the job does, then the rest of its options as they were given. */
+static bool has(const struct report_job_option *option, unsigned count, const char *name, unsigned *at) {
+    for (*at = 0; *at < count; ++*at)
+        if (!strcmp(option[*at].name, name))
+            return true;
+    return false;
+}
+
+/* Options as they were given, under fio's first name for each. Returns how many. */
+static unsigned given(const struct job *job, unsigned givens, struct report_job_option *option) {
+    unsigned n = 0, at;
+    for (unsigned i = 0; i < givens; i++) {
+        const struct job_option *row = job_option_find(job->given[i].name);
+        const char *name = row ? row->name : job->given[i].name;
+        if (!has(option, n, name, &at) && n == REPORT_JOB_OPTIONS - 1)
+            continue; /* full */
+        option[at].name = name;
+        snprintf(option[at].value, sizeof(option[at].value), "%.255s", job->given[i].value);
+        n += at == n;
+    }
+    option[n].name = NULL;
+    return n;
+}
+
+/* And what holds without having been given. */
 static void describe(const struct job *job, struct report_job_option *option) {
-    unsigned n = 0;
-#define ADD(key, ...) (snprintf(option[n].value, sizeof(option[n].value), __VA_ARGS__), option[n++].name = (key))
+    unsigned n = given(job, job->givens, option), at;
+#define ADD(key, ...)                                                                                                  \
+    (has(option, n, key, &at) || n == REPORT_JOB_OPTIONS - 1                                                           \
+         ? 0                                                                                                           \
+         : (snprintf(option[n].value, sizeof(option[n].value), __VA_ARGS__), option[n++].name = (key), 0))
     ADD("rw", "%s", job_rw_name(job));
     ADD("bs", "%" PRIu64 ",%" PRIu64 ",%" PRIu64, job->bs[RUN_READ], job->bs[RUN_WRITE], job->bs[RUN_TRIM]);
     ADD("iodepth", "%u", job->iodepth);
@@ -163,16 +190,6 @@ static void describe(const struct job *job, struct report_job_option *option) {
     ADD("offset", "%" PRIu64, job->offset.bytes);
     ADD("size", "%" PRIu64, job->size.bytes);
     ADD("rwmixread", "%u", job->rwmixread);
-    for (unsigned i = 0; i < job->givens; i++) {
-        unsigned at = 0;
-        while (at < n && strcmp(option[at].name, job->given[i].name))
-            at++;
-        if (at < 7 || at == REPORT_JOB_OPTIONS - 1) /* resolved above; or full */
-            continue;
-        snprintf(option[at].value, sizeof(option[at].value), "%.63s", job->given[i].value);
-        option[at].name = job->given[i].name;
-        n += at == n;
-    }
 #undef ADD
     option[n].name = NULL;
 }
@@ -212,19 +229,29 @@ static int show(struct session *s, const struct session_setup *setup, struct rep
 static int show_jobs(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
                      void *context) {
     const struct run_result *result = &s->result;
-    struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count, sizeof(*options));
-    unsigned *iodepth = calloc(result->count, sizeof(*iodepth));
+    struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count + 1, sizeof(*options));
+    struct report_target *target = calloc(result->count + 1, sizeof(*target));
+    unsigned *iodepth = calloc(result->count + 1, sizeof(*iodepth));
     int ret = -ENOMEM;
-    if (!options || !iodepth)
+    if (!options || !iodepth || !target)
         goto out;
+    const struct job *last = s->jobs.count ? &s->jobs.job[s->jobs.count - 1] : NULL;
+    if (last)
+        given(last, last->globals, options[result->count]);
     for (unsigned i = 0; i < result->count; i++) {
-        describe(result->job[i], options[i]);
+        const struct job *job = result->job[i];
+        describe(job, options[i]);
+        target[i] = (struct report_target){.percentile = 100};
+        if (job->latency_target_ns)
+            target[i] = (struct report_target){job->latency_target_ns, job->latency_window_ns, job->latency_percentile};
         iodepth[i] = result->stat[i]->latency_depth ? result->stat[i]->latency_depth : result->job[i]->iodepth;
     }
     struct report report = {
         .stat = result->stat,
         .options = options,
         .iodepth = iodepth,
+        .target = target,
+        .globals = options[result->count],
         .count = result->count,
         .ios = result->ios,
         .simulated_ns = result->simulated_ns,
@@ -234,6 +261,7 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
     json_decref(report.precondition);
 out:
     free(options);
+    free(target);
     free(iodepth);
     return ret;
 }

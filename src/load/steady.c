@@ -50,10 +50,21 @@ static bool judge(struct steady *s, struct run_steady *result) {
     result->mean_bytes = mean(s->bytes, s->room);
     result->deviation = deviation(value, s->room);
     result->slope = slope(value, s->room, s->at);
-    double measure = by_slope ? fabs(result->slope) : result->deviation;
+    result->measure = by_slope ? fabs(result->slope) : result->deviation;
     if (job->steady_percent)
-        measure = mean(value, s->room) > 0 ? measure * 100 / mean(value, s->room) : 0;
-    return measure <= job->steady_limit;
+        result->measure = mean(value, s->room) > 0 ? result->measure * 100 / mean(value, s->room) : 0;
+    return result->measure <= job->steady_limit;
+}
+
+/* The last samples, oldest first, for the results. */
+static void keep(const struct steady *s, struct run_steady *result) {
+    unsigned have = s->count < s->room ? s->count : s->room;
+    result->samples = have < RUN_STEADY_SAMPLES ? have : RUN_STEADY_SAMPLES;
+    for (unsigned i = 0; i < result->samples; i++) {
+        unsigned from = (s->at + s->room - result->samples + i) % s->room;
+        result->iops[i] = s->iops[from];
+        result->bytes[i] = s->bytes[from];
+    }
 }
 
 static void attained(struct run *run, struct steady *s) {
@@ -89,6 +100,7 @@ static void sample(struct sim_event *event) {
     s->seen_bytes = bytes;
     s->at = (s->at + 1) % s->room;
     s->count++;
+    keep(s, result);
     if (s->count >= s->room && judge(s, result)) {
         result->attained = true;
         result->at_ns = sim_now(run->sim) - w->start_ns;

@@ -1,12 +1,13 @@
 /*
  * JSON, a superset of fio's output format "json" (fio 3.x, stat.c's field
- * names): tools that read fio results read these. What is ours stands under
- * "drivelab".
+ * names): tools that read fio results read these; with details also what
+ * "json+" adds. What is ours stands under "drivelab".
  *
  * Fields of fio that describe the measuring process (CPU use, context
  * switches, page faults) have no counterpart in virtual time and are zero.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -37,6 +38,20 @@ static json_t *percentile_object(const struct hist *h) {
     return o;
 }
 
+/* json+: how many requests took about so long. */
+static json_t *bins_object(const struct hist *h) {
+    json_t *o = json_object();
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        char key[24];
+        if (!h->bucket[i])
+            continue;
+        uint64_t low = hist_bucket_low(i), high = i + 1 < HIST_BUCKETS ? hist_bucket_low(i + 1) : low + 1;
+        snprintf(key, sizeof(key), "%" PRIu64, low + (high - low) / 2);
+        set_int(o, key, h->bucket[i]);
+    }
+    return o;
+}
+
 static json_t *latency_object(const struct hist *h, bool with_percentiles) {
     json_t *o = json_object();
     set_int(o, "min", h->count ? h->min : 0);
@@ -46,6 +61,14 @@ static json_t *latency_object(const struct hist *h, bool with_percentiles) {
     set_int(o, "N", h->count);
     if (with_percentiles && h->count)
         json_object_set_new(o, "percentile", percentile_object(h));
+    return o;
+}
+
+/* With all of fio's, json+ included, where `bins` says so. */
+static json_t *full_latency_object(const struct hist *h, bool bins) {
+    json_t *o = latency_object(h, true);
+    if (bins && h->count)
+        json_object_set_new(o, "bins", bins_object(h));
     return o;
 }
 
@@ -83,7 +106,7 @@ static double percent_of_all(const struct report *r, unsigned i, int dir) {
     return all > 0 ? 100 * (double)r->stat[i]->dir[dir].bytes / all : 0;
 }
 
-static json_t *direction_object(const struct run_dir_stat *d, double seconds, double percent) {
+static json_t *direction_object(const struct run_dir_stat *d, double seconds, double percent, bool bins) {
     json_t *o = json_object();
     double bw = seconds > 0 ? (double)d->bytes / seconds : 0;
     set_int(o, "io_bytes", d->bytes);
@@ -95,18 +118,25 @@ static json_t *direction_object(const struct run_dir_stat *d, double seconds, do
     set_int(o, "total_ios", d->ios);
     set_int(o, "short_ios", 0);
     set_int(o, "drop_ios", 0);
-    json_object_set_new(o, "slat_ns", latency_object(&d->slat, false));
-    json_object_set_new(o, "clat_ns", latency_object(&d->clat, true));
-    json_object_set_new(o, "lat_ns", latency_object(&d->lat, false));
+    json_object_set_new(o, "slat_ns", full_latency_object(&d->slat, bins));
+    json_object_set_new(o, "clat_ns", full_latency_object(&d->clat, bins));
+    json_object_set_new(o, "lat_ns", full_latency_object(&d->lat, bins));
     add_windows(o, &d->window, percent);
     return o;
 }
 
-static json_t *sync_object(const struct hist *h) {
+static json_t *sync_object(const struct hist *h, bool bins) {
     json_t *o = json_object();
     set_int(o, "total_ios", h->count);
-    json_object_set_new(o, "lat_ns", latency_object(h, h->count > 0));
+    json_object_set_new(o, "lat_ns", full_latency_object(h, bins));
     return o;
+}
+
+static json_t *samples_array(const double *value, unsigned count) {
+    json_t *list = json_array();
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(list, json_integer((json_int_t)value[i]));
+    return list;
 }
 
 /* fio's "steadystate"; criterion, deviation and slope in percent of the mean if the limit is. */
@@ -117,10 +147,14 @@ static json_t *steady_object(const struct run_steady *s) {
     json_object_set_new(o, "ss", json_string(text));
     set_int(o, "duration", (uint64_t)(s->duration_ns / 1000000000));
     set_int(o, "attained", s->attained);
+    snprintf(text, sizeof(text), "%f%s", s->measure, s->percent ? "%" : "");
+    json_object_set_new(o, "criterion", json_string(text));
     set_real(o, "max_deviation", s->deviation);
     set_real(o, "slope", s->slope);
     set_int(data, "bw_mean", (uint64_t)s->mean_bytes);
     set_int(data, "iops_mean", (uint64_t)s->mean_iops);
+    json_object_set_new(data, "iops", samples_array(s->iops, s->samples));
+    json_object_set_new(data, "bw", samples_array(s->bytes, s->samples));
     json_object_set_new(o, "data", data);
     if (s->attained)
         set_int(o, "drivelab_at_ns", (uint64_t)s->at_ns);
@@ -184,6 +218,13 @@ static void add_latency_tables(json_t *o, const struct run_stat *s) {
     }
 }
 
+/* fio's units: nanoseconds, percent, microseconds. */
+static void add_target(json_t *o, const struct report_target *t) {
+    set_int(o, "latency_target", t ? (uint64_t)t->target_ns : 0);
+    set_real(o, "latency_percentile", t ? t->percentile : 100);
+    set_int(o, "latency_window", t ? (uint64_t)t->window_ns / 1000 : 0);
+}
+
 static void add_process_fields(json_t *o) {
     set_real(o, "usr_cpu", 0);
     set_real(o, "sys_cpu", 0);
@@ -196,12 +237,17 @@ static bool any_io(const struct run_stat *s) {
     return s->dir[RUN_READ].ios || s->dir[RUN_WRITE].ios || s->dir[RUN_TRIM].ios;
 }
 
+static json_t *options_object(const struct report_job_option *option) {
+    json_t *o = json_object();
+    for (; option && option->name; option++)
+        json_object_set_new(o, option->name, json_string(option->value));
+    return o;
+}
+
 static json_t *job_object(const struct report *r, unsigned i) {
     const struct run_stat *s = r->stat[i];
     double seconds = (double)(s->end_ns - s->start_ns) / 1e9;
-    json_t *o = json_object(), *options = json_object();
-    for (const struct report_job_option *option = r->options[i]; option->name; option++)
-        json_object_set_new(options, option->name, json_string(option->value));
+    json_t *o = json_object(), *options = options_object(r->options[i]);
     json_object_set_new(o, "jobname", json_string(s->name));
     set_int(o, "groupid", s->group);
     set_int(o, "error", s->first_error ? EIO : 0);
@@ -209,8 +255,9 @@ static json_t *job_object(const struct report *r, unsigned i) {
     set_int(o, "elapsed", (uint64_t)seconds + 1);
     json_object_set_new(o, "job options", options);
     for (int d = 0; d < RUN_DIRS; d++)
-        json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds, percent_of_all(r, i, d)));
-    json_object_set_new(o, "sync", sync_object(&s->sync));
+        json_object_set_new(o, dir_names[d],
+                            direction_object(&s->dir[d], seconds, percent_of_all(r, i, d), r->detail != NULL));
+    json_object_set_new(o, "sync", sync_object(&s->sync, r->detail != NULL));
     set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
     add_process_fields(o);
     json_object_set_new(o, "iodepth_level", depth_object(s->depth_level));
@@ -218,9 +265,7 @@ static json_t *job_object(const struct report *r, unsigned i) {
     json_object_set_new(o, "iodepth_complete", batch_object(any_io(s)));
     add_latency_tables(o, s);
     set_int(o, "latency_depth", r->iodepth[i]);
-    set_int(o, "latency_target", 0);
-    set_real(o, "latency_percentile", 100);
-    set_int(o, "latency_window", 0);
+    add_target(o, r->target ? &r->target[i] : NULL);
     if (s->steady.criterion)
         json_object_set_new(o, "steadystate", steady_object(&s->steady));
     if (s->verified)
@@ -323,7 +368,7 @@ json_t *report_json_object(const struct report *r) {
     json_object_set_new(root, "fio version", json_string("fio-3.33 (drivelab " DRIVELAB_VERSION ")"));
     if (!r->reproducible)
         add_time(root);
-    json_object_set_new(root, "global options", json_object());
+    json_object_set_new(root, "global options", options_object(r->globals));
     for (unsigned i = 0; i < r->count; i++)
         json_array_append_new(jobs, job_object(r, i));
     json_object_set_new(root, "jobs", jobs);

@@ -16,9 +16,15 @@ struct json_t;
 /* Options of one job as name and text, for fio's "job options". */
 struct report_job_option {
     const char *name;
-    char value[64];
+    char value[256];
 };
 #define REPORT_JOB_OPTIONS 64
+
+/* A job's latency_target, as fio reports it; 0: none. */
+struct report_target {
+    int64_t target_ns, window_ns;
+    double percentile;
+};
 
 /* What is to be reported; everything is borrowed. */
 struct report {
@@ -27,6 +33,8 @@ struct report {
     struct run_stat *const *stat;
     const struct report_job_option (*options)[REPORT_JOB_OPTIONS]; /* per stat; ended by a NULL name */
     const unsigned *iodepth;                                       /* per stat */
+    const struct report_target *target;                            /* per stat, or NULL: none */
+    const struct report_job_option *globals;                       /* ended by a NULL name; or NULL: none */
     unsigned count;
     uint64_t ios;
     int64_t simulated_ns;

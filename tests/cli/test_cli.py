@@ -422,7 +422,7 @@ def test_run_reads_included_files(folder):
     write_job(folder, "iodepth=4\n", "sub/two.fio")
     job = write_job(folder, "[a]\nrw=read\nsize=1m\ninclude one.fio\n")
     options = json.loads(run("run", "nossd", *FAST, "--job", job, "--json", "-", code=0).stdout)["jobs"][0]["job options"]
-    check(options["bs"].startswith("8192") and options["iodepth"] == "4", options)
+    check(options["bs"] == "8k" and options["iodepth"] == "4", options)
     write_job(folder, "include job.fio\n", "sub/two.fio")
     write_job(folder, "\ninclude sub/two.fio\n", "one.fio")
     refused(r"sub/two\.fio:1: include job\.fio: it includes itself: job\.fio includes one\.fio includes sub/two\.fio "
