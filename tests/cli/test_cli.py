@@ -1195,6 +1195,10 @@ def test_details_add_up_and_change_nothing(folder):
     args = ["run", "tlc", *SMALL, "--job", job, "--reproducible", "--json", "-"]
     report = json.loads(run(*args, "--detail", code=0).stdout)
     detail = report["drivelab"].pop("detail")
+    for job_report in report["jobs"]:
+        for latency in [job_report["sync"]["lat_ns"], *(job_report[d][k] for d in ("read", "write", "trim")
+                                                        for k in ("slat_ns", "clat_ns", "lat_ns"))]:
+            check(sum(latency.pop("bins", {}).values()) == latency["N"], latency)
     check(report == json.loads(run(*args, code=0).stdout))
     check(run(*args, "--detail").stdout == run(*args, "--detail").stdout)
     for direction in ("read", "write"):
