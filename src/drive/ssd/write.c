@@ -164,6 +164,18 @@ static bool reserve(struct ssd *s, struct io *io) {
     return !rc && (!s->payload || payload_reserve(&s->drive, io));
 }
 
+static void to_flash(struct ssd *s);
+static void settle(struct ssd *s);
+
+static void wait_for_room(struct ssd *s, struct io *io) {
+    s->count.stalls++;
+    if (s->wait_head)
+        s->wait_tail->next = io;
+    else
+        s->wait_head = io;
+    s->wait_tail = io;
+}
+
 void ssd_write(struct ssd *s, struct io *io) {
     if (__builtin_expect(s->ftl.read_only, 0)) {
         ssd_refuse(s, io);
@@ -180,17 +192,10 @@ void ssd_write(struct ssd *s, struct io *io) {
     io->part = 0;
     io->pending = 1;
     io->next = NULL;
-    if (!s->wait_head && accept(s, io)) {
-        ssd_pump(s);
-        return;
-    }
-    s->count.stalls++;
-    if (s->wait_head)
-        s->wait_tail->next = io;
-    else
-        s->wait_head = io;
-    s->wait_tail = io;
-    ssd_pump(s);
+    if (s->wait_head || !accept(s, io))
+        wait_for_room(s, io);
+    to_flash(s);
+    settle(s);
 }
 
 /* --- to flash --- */
@@ -213,7 +218,7 @@ static void page_written(struct nand_op *nand) {
     bool ok = nand->result == NAND_DONE;
     s->life->bytes_written += nand->bytes;
     for (uint32_t i = 0; i < op->count; i++)
-        s->ftl.ops->prefetch(&s->ftl, s->buffer.slots[op->slots[i]].lpn);
+        s->ftl.ops->prefetch_old(&s->ftl, s->buffer.slots[op->slots[i]].lpn);
     ftl_programmed(&s->ftl, &op->page, FTL_STREAM_HOST, ok);
     for (uint32_t i = op->count; i-- > 0;) { /* backwards: retries go to the front */
         if (ok)
@@ -233,8 +238,10 @@ static void page_written(struct nand_op *nand) {
 static void program_page(struct ssd *s, struct ssd_op *op) {
     struct ftl *f = &s->ftl;
     op->count = 0;
-    while (op->count < f->page_units && s->buffer.dirty)
-        op->slots[op->count++] = wbuf_take(&s->buffer);
+    for (; op->count < f->page_units && s->buffer.dirty; op->count++) {
+        op->slots[op->count] = wbuf_take(&s->buffer);
+        f->ops->prefetch(f, s->buffer.slots[op->slots[op->count]].lpn); /* for when it is on flash */
+    }
     f->count.host_units += op->count;
     f->count.pad_units += f->page_units - op->count;
     op->nand.kind = NAND_PROGRAM;
@@ -257,15 +264,13 @@ static void collect_everywhere(struct ssd *s) {
 }
 
 static void to_flash(struct ssd *s) {
-    while (wbuf_page_due(&s->buffer, s->ftl.page_units)) {
-        bool was_stalled = s->ftl.stalled;
+    while (!s->ftl.stalled && wbuf_page_due(&s->buffer, s->ftl.page_units)) {
         struct ssd_op *op = ssd_op_new(s);
         if (!op)
             return;
         if (!s->ftl.ops->plan(&s->ftl, &op->page)) {
             ssd_op_free(op);
-            if (!was_stalled)
-                collect_everywhere(s);
+            collect_everywhere(s);
             return;
         }
         program_page(s, op);
@@ -360,16 +365,21 @@ static void end_of_life(struct ssd *s) {
         give_up(s);
 }
 
-void ssd_pump(struct ssd *s) {
-    to_flash(s);
-    if (s->wait_head) {
-        accept_waiting(s);
-        to_flash(s);
-    }
+/* What follows from what moved. */
+static void settle(struct ssd *s) {
     if (s->buffer.used > s->count.buffer_peak)
         s->count.buffer_peak = s->buffer.used;
     if (s->flush_head)
         flushes_done(s);
     if (__builtin_expect(s->ftl.read_only, 0))
         end_of_life(s);
+}
+
+void ssd_pump(struct ssd *s) {
+    to_flash(s);
+    if (s->wait_head) {
+        accept_waiting(s);
+        to_flash(s);
+    }
+    settle(s);
 }

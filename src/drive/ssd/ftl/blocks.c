@@ -42,11 +42,60 @@ static uint32_t heap_pop(const struct ftl *f, struct ftl_plane *p) {
     return top;
 }
 
+/* --- which planes can take a page --- */
+
+static bool has_page(const struct ftl_plane *p, enum ftl_stream s) {
+    uint32_t keep = s == FTL_STREAM_HOST ? 1 : 0;
+    return p->open[s].block != FTL_NONE || p->free_count > keep;
+}
+
+bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s) {
+    return p->open[s].programs < FTL_PROGRAM_DEPTH && has_page(p, s);
+}
+
+/* All planes of the group but those given up. */
+static bool group_ready(const struct ftl *f, uint32_t group) {
+    const uint32_t *order = f->order + (uint64_t)group * f->group;
+    bool any = false;
+    for (uint32_t i = 0; i < f->group; i++) {
+        const struct ftl_plane *p = &f->plane[order[i]];
+        if (!p->stuck && !ftl_stream_ready(f, p, FTL_STREAM_HOST))
+            return false;
+        any |= !p->stuck;
+    }
+    return any;
+}
+
+/* The plane's host stream, free blocks or fate have changed. */
+static void plane_changed(struct ftl *f, const struct ftl_plane *p) {
+    uint64_t bit = 1ull << p->group % 64, *word = &f->ready[p->group / 64];
+    *word = group_ready(f, p->group) ? *word | bit : *word & ~bit;
+}
+
+/* The first group that is ready, from `from` on and then from the beginning; FTL_NONE if there is none. */
+static uint32_t next_ready(const struct ftl *f, uint32_t from) {
+    uint32_t words = ((uint32_t)f->planes / f->group + 63) / 64, at = from / 64;
+    uint64_t bits = f->ready[at] & ~0ull << from % 64;
+    for (uint32_t i = 0; i < words && !bits; i++) {
+        at = at + 1 < words ? at + 1 : 0;
+        bits = f->ready[at];
+    }
+    return bits ? at * 64 + (uint32_t)__builtin_ctzll(bits) : FTL_NONE;
+}
+
+bool ftl_ready_check(const struct ftl *f) {
+    for (uint32_t group = 0; group < f->planes / f->group; group++)
+        if (group_ready(f, group) != (f->ready[group / 64] >> group % 64 & 1))
+            return false;
+    return true;
+}
+
 /* --- life of a block --- */
 
 void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     f->blocks[p->first_block + block].state = BLOCK_FREE;
     heap_push(f, p, block);
+    plane_changed(f, p);
     f->stalled = false;
 }
 
@@ -110,21 +159,14 @@ void ftl_blocks_rebuild(struct ftl *f) {
         for (uint32_t b = 0; b < f->geometry->blocks; b++)
             sort_block(f, p, b);
     }
+    for (uint32_t i = 0; i < f->planes; i++)
+        plane_changed(f, &f->plane[i]);
     f->stalled = false;
     f->starved = (uint32_t)f->planes;
     f->cursor = f->running = 0;
 }
 
 /* --- streams --- */
-
-static bool has_page(const struct ftl_plane *p, enum ftl_stream s) {
-    uint32_t keep = s == FTL_STREAM_HOST ? 1 : 0;
-    return p->open[s].block != FTL_NONE || p->free_count > keep;
-}
-
-bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s) {
-    return p->open[s].programs < FTL_PROGRAM_DEPTH && has_page(p, s);
-}
 
 void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page) {
     if (p->open[s].block == FTL_NONE) {
@@ -139,6 +181,7 @@ void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct
     f->blocks[p->first_block + block].programs++;
     if (p->open[s].page == f->geometry->pages)
         close_open(f, p, s);
+    plane_changed(f, p);
 }
 
 /* A failed program ends its block. The planes written in step with it start new blocks too, to stay in step. */
@@ -163,39 +206,30 @@ void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream 
     if (!ok)
         retire(f, p, page->block, s);
     close_if_done(f, p, page->block);
+    plane_changed(f, p);
     if (!ok)
         ftl_health_update(f, p);
 }
 
+void ftl_give_up(struct ftl *f, struct ftl_plane *p) {
+    p->stuck = true;
+    plane_changed(f, p);
+    ftl_health_update(f, p);
+}
+
 /* --- the host stream's walk over the planes --- */
-
-/* All planes of the group but those given up. */
-static bool group_ready(const struct ftl *f, uint32_t first) {
-    bool any = false;
-    for (uint32_t i = 0; i < f->group; i++) {
-        const struct ftl_plane *p = &f->plane[f->order[first + i]];
-        if (!p->stuck && !ftl_stream_ready(f, p, FTL_STREAM_HOST))
-            return false;
-        any |= !p->stuck;
-    }
-    return any;
-}
-
-static uint32_t next_group(const struct ftl *f, uint32_t at) {
-    at += f->group - at % f->group;
-    return at < f->planes ? at : 0;
-}
 
 /* The place in the order from which the next page can be taken; FTL_NONE if there is none. */
 static uint32_t find_ready(const struct ftl *f) {
-    uint32_t at = f->cursor, planes = (uint32_t)f->planes;
-    if (at % f->group && ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
-        return at; /* the group is being walked */
-    if (at % f->group)
-        at = next_group(f, at);
-    for (uint32_t tried = 0; tried < planes; tried += f->group, at = next_group(f, at))
-        if (group_ready(f, at))
-            return at;
+    uint32_t at = f->cursor, planes = (uint32_t)f->planes, group = at / f->group;
+    if (at != group * f->group) {
+        if (ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+            return at; /* the group is being walked */
+        group = at + f->group < planes ? group + 1 : 0;
+    }
+    group = next_ready(f, group);
+    if (group != FTL_NONE)
+        return group * f->group;
     /* When nothing moves any more a plane must do alone what its group can't. */
     for (at = 0; !f->running && at < planes; at++)
         if (ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))

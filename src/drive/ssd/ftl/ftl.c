@@ -118,6 +118,8 @@ static void order_init(struct ftl *f) {
             at[d] = 0;
     }
     f->group = order[0] == 'P' && n->multi_plane ? n->planes : 1;
+    for (uint32_t i = 0; i < f->planes; i++)
+        f->plane[f->order[i]].group = i / f->group;
 }
 
 /* A share of a plane's blocks, kept within what the spare blocks allow. */
@@ -139,7 +141,8 @@ static int planes_init(struct ftl *f, struct err *e) {
     f->blocks = calloc(f->total_blocks, sizeof *f->blocks);
     f->plane = calloc(f->planes, sizeof *f->plane);
     f->order = calloc(f->planes, sizeof *f->order);
-    if (!f->blocks || !f->plane || !f->order)
+    f->ready = calloc(f->planes / 64 + 1, sizeof *f->ready);
+    if (!f->blocks || !f->plane || !f->order || !f->ready)
         return err_set(e, ENOMEM, "no memory for %" PRIu64 " blocks", f->total_blocks);
     for (uint32_t i = 0; i < f->planes; i++) {
         struct ftl_plane *p = &f->plane[i];
@@ -216,6 +219,7 @@ void ftl_release(struct ftl *f) {
     free(f->plane);
     free(f->blocks);
     free(f->order);
+    free(f->ready);
 }
 
 void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op) {
@@ -279,6 +283,8 @@ int ftl_check(const struct ftl *f, struct err *e) {
     for (uint32_t i = 0; i < f->planes; i++)
         if (check_plane(f, &f->plane[i], e))
             return -EFAULT;
+    if (!ftl_ready_check(f))
+        return err_set(e, EFAULT, "a group of planes is ready for the host, or not, and marked otherwise");
     int rc = f->ops->check(f, e);
     return rc ? rc : nand_check(f->nand, e);
 }

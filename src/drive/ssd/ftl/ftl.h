@@ -28,6 +28,7 @@
  *  4. Of each plane's streams the open block is OPEN, and no other block is.
  *  5. The host stream never takes a plane's last free block: collection always
  *     has room for one victim.
+ *  6. A group's bit in `ready` says what its planes' streams and free blocks do.
  */
 #ifndef DRIVELAB_DRIVE_SSD_FTL_H
 #define DRIVELAB_DRIVE_SSD_FTL_H
@@ -90,6 +91,7 @@ struct ftl_candidates {
 /* Free blocks, streams and collection of one plane. */
 struct ftl_plane {
     uint32_t first_block; /* block index of its block 0 */
+    uint32_t group;       /* its place among the groups in allocation order */
     uint16_t die;
     uint8_t plane;
     bool collecting, gc_urgent, stuck;
@@ -146,6 +148,7 @@ struct ftl {
 
     uint32_t *order; /* planes in allocation order */
     uint32_t group;  /* planes of a group take pages in step */
+    uint64_t *ready; /* bit per group in allocation order: can take pages of the host's now */
     uint32_t cursor;
     bool stalled;     /* no plane could take a page when last asked */
     uint32_t running; /* programs, and reads and erases of the collector, under way */
@@ -181,6 +184,7 @@ struct ftl_ops {
     void (*release)(struct ftl *);
     uint32_t (*translate)(const struct ftl *, uint32_t lpn);    /* an entry, as above */
     void (*prefetch)(const struct ftl *, uint32_t lpn);         /* an entry will be needed soon */
+    void (*prefetch_old)(const struct ftl *, uint32_t lpn);     /* it will be overwritten now: so will what it names */
     int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
     void (*dense)(struct ftl *, uint32_t lpn, uint32_t count);  /* most of these are written soon, in any order */
     bool (*plan)(struct ftl *, struct ftl_page *);              /* next host page; false: none can be written now */
@@ -253,6 +257,9 @@ int ftl_check(const struct ftl *f, struct err *e);
 /* Empty heaps and streams, then sort blocks by their durable state; `valid` counts must be right. */
 void ftl_blocks_rebuild(struct ftl *f);
 bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s);
+
+/* True if `ready` says of each group what its planes say. */
+bool ftl_ready_check(const struct ftl *f);
 void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page);
 bool ftl_plan_host(struct ftl *f, struct ftl_page *page);
 
@@ -260,6 +267,9 @@ bool ftl_plan_host(struct ftl *f, struct ftl_page *page);
 void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream s, bool ok);
 void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block);
 void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block);
+
+/* The plane can't finish its collection: it takes no more writes. */
+void ftl_give_up(struct ftl *f, struct ftl_plane *p);
 
 /* True while collection of the plane should go on. */
 bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p);

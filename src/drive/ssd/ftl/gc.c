@@ -59,7 +59,10 @@ static struct ftl_op *op_new(struct ftl *f, struct ftl_plane *p) {
     op->f = f;
     op->p = p;
     op->count = 0;
-    op->nand = (struct nand_op){.cause = NAND_GC, .urgent = p->gc_urgent, .die = p->die, .plane = p->plane};
+    op->nand.cause = NAND_GC;
+    op->nand.urgent = p->gc_urgent;
+    op->nand.die = p->die;
+    op->nand.plane = p->plane;
     return op;
 }
 
@@ -227,10 +230,13 @@ static void read_done(struct nand_op *nand) {
 
 /* The valid units of one page; 0 if there is none. */
 static uint32_t page_copies(const struct ftl *f, uint32_t first, struct ftl_copy *copy) {
+    uint64_t valid = f->valid[first >> 6] >> (first & 63) & ((1ull << f->page_units) - 1); /* one page, one word */
+    const uint32_t *owner = ftl_owner(f, first);
     uint32_t n = 0;
-    for (uint32_t u = 0; u < f->page_units; u++)
-        if (ftl_valid(f, first + u))
-            copy[n++] = (struct ftl_copy){*ftl_owner(f, first + u), first + u};
+    for (; valid; valid &= valid - 1) {
+        uint32_t unit = (uint32_t)__builtin_ctzll(valid);
+        copy[n++] = (struct ftl_copy){owner[unit], first + unit};
+    }
     return n;
 }
 
@@ -316,10 +322,8 @@ static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, struct ftl_copy 
 /* Copies are waiting and no block to put them is left or can come: the plane takes no more writes. */
 static void give_up_if_stuck(struct ftl *f, struct ftl_plane *p) {
     if (p->open[FTL_STREAM_GC].block == FTL_NONE && !p->open[FTL_STREAM_GC].programs && !p->free_count && !p->erasing &&
-        !p->stuck) {
-        p->stuck = true;
-        ftl_health_update(f, p);
-    }
+        !p->stuck)
+        ftl_give_up(f, p);
 }
 
 static bool program_next(struct ftl *f, struct ftl_plane *p, bool pad) {

@@ -201,10 +201,12 @@ static void packed_page_reserve(struct ftl *f, uint32_t page, uint32_t lpn, uint
 static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
     int rc = 0;
     for (uint32_t page = lpn >> MAP_PAGE_SHIFT; !rc && page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
-        if (!f->leaves)
-            rc = flat_page_reserve(f, page);
-        else if (f->map_pages[page] != PAGE_FLAT)
+        if (f->map_pages[page] == PAGE_FLAT)
+            continue;
+        if (f->leaves)
             packed_page_reserve(f, page, lpn, count);
+        else
+            rc = flat_page_reserve(f, page);
     }
     return rc;
 }
@@ -224,6 +226,14 @@ static void page_prefetch(const struct ftl *f, uint32_t lpn) {
         leaves_prefetch(f->leaves, lpn >> MAP_PAGE_SHIFT);
     else
         __builtin_prefetch(&f->map[lpn], 1);
+}
+
+static void page_prefetch_old(const struct ftl *f, uint32_t lpn) {
+    uint32_t entry = entry_get(f, lpn);
+    if (!ftl_on_flash(entry))
+        return;
+    __builtin_prefetch(&f->valid[(entry - 1) >> 6], 1);
+    __builtin_prefetch(ftl_block_of(f, entry - 1), 1);
 }
 
 static void invalidate(struct ftl *f, uint32_t ppu) {
@@ -434,6 +444,7 @@ const struct ftl_ops ftl_page_ops = {
     .dense = page_dense,
     .translate = page_translate,
     .prefetch = page_prefetch,
+    .prefetch_old = page_prefetch_old,
     .plan = ftl_plan_host,
     .commit = page_commit,
     .mark = page_mark,
