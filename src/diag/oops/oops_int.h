@@ -1,0 +1,156 @@
+/*
+ * Between the files of the decoder: text spans, lines of a log, the tables of
+ * report kinds and the steps of parsing.
+ */
+#ifndef DRIVELAB_DIAG_OOPS_OOPS_INT_H
+#define DRIVELAB_DIAG_OOPS_OOPS_INT_H
+
+#include "diag/oops/reader.h"
+#include "diag/oops/verdict.h"
+
+/* ---- Looking at text (match.c) ---- */
+
+struct oops_span {
+    const char *s;
+    size_t len;
+};
+
+#define OOPS_CAPTURES 4
+
+/*
+ * The literal pieces of `pattern`, which stars part, occur in `text` in this
+ * order, each at the first place after the one before. `captures` (may be NULL)
+ * gets what the stars stand for; a star at the end takes the rest. Linear.
+ */
+bool oops_match(const char *pattern, const char *text, struct oops_span captures[OOPS_CAPTURES]);
+
+bool oops_starts(const char *text, const char *prefix);
+const char *oops_after(const char *text, const char *needle); /* behind its first occurrence, or NULL */
+const char *oops_blanks(const char *text);                    /* behind leading blanks */
+bool oops_is_word(char c);                                    /* of a C identifier */
+
+/* Hexadecimal digits, with or without 0x; moves `*text` behind them. False: none, or more than 16. */
+bool oops_hex(const char **text, uint64_t *value);
+bool oops_decimal(const char **text, uint64_t *value);
+
+/*
+ * "f+0x1/0x2 [mod build-id]", ":mod:f+0x1/0x2", "0xffff...", "[<addr>] f+0x1/0x2" (once or twice),
+ * "{f+12}". Moves `*text` behind it. False: nothing of the kind, `*text` unchanged.
+ */
+bool oops_symbol(struct oops_pool *pool, const char **text, struct oops_symbol *sym);
+void oops_symbol_clear(struct oops_symbol *sym); /* strings to "" */
+
+/* The length of a function's name without the compiler's suffixes (.isra.0, .cold). */
+size_t oops_plain_length(const char *name);
+
+/* ---- Lines of a log (lines.c) ---- */
+
+#define OOPS_GLUED_MAX 8 /* printk records found in one line */
+
+struct oops_log_line {
+    char *text;      /* prefixes stripped; NUL-terminated, in the buffer given */
+    uint64_t number; /* from 1 */
+    bool has_time;
+    int64_t time_us;
+    bool kernel; /* it had a prefix that only kernel messages have */
+    char caller; /* 'T' task, 'C' CPU, 0: not printed */
+    uint32_t caller_id;
+    bool replay;   /* "replaying previous printk message": the line before was cut */
+    bool bare;     /* '?' or "(unreliable)" frame */
+    char wall[40]; /* wall-clock time, as printed */
+};
+
+/*
+ * A raw line (without its newline) into the records in it. `buffer` has room for
+ * `len` + OOPS_GLUED_MAX bytes. Returns how many, at least 1.
+ */
+unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_log_line lines[OOPS_GLUED_MAX]);
+
+/* ---- Finding a report quickly (scan.c) ---- */
+
+#define OOPS_SCAN_BUCKETS   4096
+#define OOPS_SCAN_WORDS_MAX 64
+
+struct oops_scanner {
+    uint8_t shift[OOPS_SCAN_BUCKETS]; /* by the last two bytes looked at: how far the next word can start */
+    uint8_t first[OOPS_SCAN_BUCKETS]; /* of the words with those bytes, plus 1; 0: none */
+    uint8_t next[OOPS_SCAN_WORDS_MAX];
+};
+void oops_scanner_init(struct oops_scanner *scanner);
+
+/* The first place from `data` where a word of a report's header stands, or NULL. */
+const char *oops_scan(const struct oops_scanner *scanner, const char *data, size_t len);
+uint64_t oops_count_newlines(const char *data, size_t len);
+
+/* ---- Kinds of reports (kinds.c) ---- */
+
+/* How to find the function to blame (blame.c). */
+struct oops_recipe {
+    const char *steps;       /* see blame.c */
+    const char *const *skip; /* functions to pass over, beside the general ones; NULL: none */
+    enum { OOPS_PICK_FIRST, OOPS_PICK_STALL, OOPS_PICK_HANG } pick;
+};
+
+/* One form of one kind of report. */
+struct oops_form {
+    const char *match; /* oops_match() on the header line */
+    enum oops_kind kind;
+    const char *title;         /* %f: the function; %1 ... %4: captures of `match`; %m: of `later` */
+    const char *later;         /* a pattern that a later line must match for this form; NULL: none */
+    struct oops_recipe recipe; /* steps NULL: no function */
+    unsigned flags;
+};
+#define OOPS_FORM_NO_TRACE    1u  /* comes without a trace */
+#define OOPS_FORM_CONTINUES   2u  /* a part of a report that is open, if one is */
+#define OOPS_FORM_NEEDS_TRACE 4u  /* words that occur elsewhere too: a report only with a trace behind it */
+#define OOPS_FORM_LOST        8u  /* only what was printed behind the real header */
+#define OOPS_FORM_HERE        16u /* the line names the function itself, at the first capture */
+
+/* The form that a line starts, or NULL. */
+const struct oops_form *oops_form_of(const struct oops_scanner *scanner, const char *text);
+/*
+ * The best form for a whole report, as some need what follows. A form whose
+ * `later` is nowhere is the last resort.
+ */
+const struct oops_form *oops_form_choose(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES],
+                                         struct oops_span *later);
+
+/* ---- A report from its lines (parse.c) ---- */
+
+/* A new report that `line` starts; NULL: no memory. */
+struct oops_report *oops_report_new(const struct oops_log_line *line);
+void oops_report_add(struct oops_report *report, const struct oops_log_line *line);
+/* All its lines are there: fill everything else. */
+void oops_report_parse(struct oops_report *report);
+
+/* A frame, or a stack marker ("<IRQ>"), if the line is one. trace.c */
+struct oops_frame_line {
+    struct oops_frame frame;
+    bool has_frame;
+    int marker; /* enum oops_stack, -1: none */
+    bool marker_ends;
+};
+bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame_line *out);
+/* A line that introduces a trace. */
+bool oops_trace_start(const char *text, enum oops_trace_kind *kind);
+
+/* Whether a line can only be one of a report. body.c */
+bool oops_body_line(const char *text);
+
+/* Register names and values of a line; returns how many were added. regs.c */
+unsigned oops_regs_line(const char *text, struct oops_state *state, enum oops_arch *arch);
+/* "Code: ..." code.c */
+void oops_code_line(struct oops_pool *pool, const char *text, struct oops_state *state, enum oops_arch arch);
+
+/* Each of these returns whether the line was of its kind. fields.c */
+bool oops_field_line(struct oops_report *report, const char *text);
+void oops_modules_line(struct oops_report *report, const char *text);
+
+/* The function to blame, "" if none is found; and the title. blame.c, title.c */
+const char *oops_blame(struct oops_report *report, const struct oops_form *form);
+void oops_title(struct oops_report *report);
+
+/* The program counter that a line of any architecture names ("RIP: 0010:f+0x1/0x2", "PC is at f+.."). */
+bool oops_pc_line(struct oops_pool *pool, const char *text, struct oops_symbol *sym);
+
+#endif

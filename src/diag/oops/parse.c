@@ -1,0 +1,598 @@
+/*
+ * The lines of one report into a struct oops_report: each line goes to the
+ * first reader that knows it, and what they find depends on where in the report
+ * it stands (the registers in the middle of a trace are of the code that was
+ * interrupted, those behind "end trace" may be of an older report).
+ *
+ * Faithful: the first program counter and registers of a report are its own;
+ * kernels from 4.x on print those of the first oops since boot once more at the
+ * end (show_regs() of exec_summary_regs).
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "diag/oops/oops_int.h"
+
+/* Where in a report the next line stands. */
+struct place {
+    struct oops_report *r;
+    struct oops_state *state; /* that registers go to, or NULL */
+    struct oops_trace *trace; /* that frames go to, or NULL */
+    enum oops_trace_kind next_kind;
+    const char *next_title;
+    enum oops_stack stack;
+    enum oops_arch guess; /* by register names */
+    bool in_stack_dump;   /* "Stack:" of older kernels: hexadecimal words */
+    bool in_modules;      /* the list goes on in the next line */
+    bool after_end;       /* behind "end trace" */
+    bool other_cpu;       /* in an NMI backtrace or another task's */
+    uint64_t line;
+};
+
+struct oops_report *oops_report_new(const struct oops_log_line *line) {
+    struct oops_pool *pool = oops_pool_new();
+    struct oops_report *r = pool ? oops_pool_alloc(pool, sizeof(*r)) : NULL;
+    if (!r) {
+        oops_pool_free(pool);
+        return NULL;
+    }
+    r->pool = pool;
+    r->title = r->function = r->message = r->source = r->reason = r->corrupted = r->comm = r->hardware = "";
+    r->workqueue = r->taint = r->release = r->version = r->build_id = r->banner = r->flags = r->last_unloaded = "";
+    r->panic = "";
+    r->wall_time = oops_pool_str(pool, line->wall);
+    r->header = oops_pool_str(pool, line->text);
+    r->cpu = r->pid = r->uid = -1;
+    r->fault_state = r->main_trace = -1;
+    r->has_time = line->has_time;
+    r->time_us = line->time_us;
+    r->first_line = line->number;
+    if (line->caller == 'C')
+        r->cpu = line->caller_id;
+    if (line->caller == 'T')
+        r->pid = line->caller_id;
+    oops_report_add(r, line);
+    return r;
+}
+
+void oops_report_add(struct oops_report *r, const struct oops_log_line *line) {
+    struct oops_text_line *kept = oops_pool_push(r->pool, &r->lines, &r->line_count, sizeof(*r->lines), OOPS_LINES_MAX);
+    if (!kept) {
+        r->lines_dropped++;
+        return;
+    }
+    kept->number = line->number;
+    kept->text = oops_pool_str(r->pool, line->text);
+    r->last_line = line->number;
+}
+
+/* ---- Program counters ---- */
+
+/* "0010:", "0060:" before the symbol; returns the selector, 0: none. */
+static unsigned take_selector(const char **text) {
+    const char *s = *text;
+    uint64_t value;
+    if (isxdigit((unsigned char)*s) && oops_hex(&s, &value) && *s == ':' && s - *text <= 8) {
+        *text = s + 1;
+        return (unsigned)(value & 0xffff);
+    }
+    return 0;
+}
+
+static bool pc_behind(struct oops_pool *pool, const char *s, struct oops_symbol *sym, unsigned *selector) {
+    s = oops_blanks(s);
+    *selector = take_selector(&s);
+    s = oops_blanks(s);
+    if (oops_symbol(pool, &s, sym))
+        return true;
+    if (*selector && oops_starts(oops_blanks(s), "(null)")) {
+        oops_symbol_clear(sym);
+        sym->has_address = true;
+        return true;
+    }
+    uint64_t value;
+    if (isxdigit((unsigned char)*s) && oops_hex(&s, &value) && !oops_is_word(*s) && *s != '.') {
+        const char *name = oops_blanks(s); /* "epc : addr f+0x1/0x2": mips, ppc */
+        if (!oops_symbol(pool, &name, sym))
+            oops_symbol_clear(sym);
+        sym->address = value;
+        sym->has_address = true;
+        return true;
+    }
+    return false;
+}
+
+static const char *const pc_words[] = {"RIP: ",  "RIP  [", "EIP: ", "EIP is at ", "NIP: ",  "NIP [",
+                                       "NIP  [", "IP: ",   "pc : ", "PC is at ",  "epc : ", "epc   : "};
+
+/* The words of a line that names a program counter; NULL: none. `s` is where the place itself begins. */
+static const char *find_pc_words(const char *text, const char **s) {
+    for (unsigned i = 0; i < sizeof(pc_words) / sizeof(pc_words[0]); i++) {
+        const char *at = oops_after(text, pc_words[i]);
+        if (at) {
+            *s = at - (pc_words[i][strlen(pc_words[i]) - 1] == '[');
+            return pc_words[i];
+        }
+    }
+    return NULL;
+}
+
+bool oops_pc_line(struct oops_pool *pool, const char *text, struct oops_symbol *sym) {
+    const char *s;
+    unsigned selector;
+    if (oops_starts(text, "--- interrupt: ")) { /* powerpc: "--- interrupt: 700 at f+0x1/0x2" */
+        s = oops_after(text, " at ");
+        return s && oops_symbol(pool, &s, sym) && sym->name[0];
+    }
+    if (!find_pc_words(text, &s) || !pc_behind(pool, s, sym, &selector))
+        return false;
+    return sym->name[0] || strstr(s, "0x") || strstr(s, "(null)"); /* a bare number comes with the name elsewhere */
+}
+
+static bool user_selector(unsigned cs) {
+    return (cs & 3) == 3;
+}
+
+/* Without a selector: half of the addresses are of user space. */
+static bool user_pc(const struct place *at, const struct oops_symbol *pc, unsigned cs) {
+    if (cs)
+        return user_selector(cs);
+    if (pc->name[0] || !pc->has_address || pc->address == 0)
+        return false;
+    switch (at->r->arch != OOPS_ARCH_UNKNOWN ? at->r->arch : at->guess) {
+    case OOPS_ARCH_ARM:
+    case OOPS_ARCH_I386:
+        return false; /* where the kernel begins is configurable, and user code is not shown so */
+    default:
+        return false;
+    }
+}
+
+static enum oops_state_role role_of(const struct place *at, const struct oops_symbol *pc, unsigned cs) {
+    if (user_pc(at, pc, cs))
+        return OOPS_STATE_USER;
+    if (at->other_cpu && at->r->fault_state >= 0)
+        return OOPS_STATE_OTHER_CPU;
+    if (at->after_end)
+        return OOPS_STATE_FIRST_OOPS;
+    return at->r->fault_state < 0 ? OOPS_STATE_FAULT : OOPS_STATE_INTERRUPTED;
+}
+
+static struct oops_state *new_state(struct place *at) {
+    struct oops_report *r = at->r;
+    struct oops_state *state =
+        oops_pool_push(r->pool, &r->states, &r->state_count, sizeof(*r->states), OOPS_STATES_MAX);
+    if (!state)
+        return NULL;
+    oops_symbol_clear(&state->pc);
+    oops_symbol_clear(&state->lr);
+    state->code_trouble = "";
+    state->code_trap = -1;
+    state->line = at->line;
+    state->role = OOPS_STATE_OTHER_CPU;
+    return at->state = state;
+}
+
+/* Registers after which no second "pc" belongs to the same block. */
+static bool state_full(const struct oops_state *state) {
+    return state->has_pc && (state->reg_count > 2 || state->code_len);
+}
+
+static void set_role(struct place *at, struct oops_state *state, unsigned cs) {
+    struct oops_report *r = at->r;
+    state->role = role_of(at, &state->pc, cs);
+    if (state->role == OOPS_STATE_FAULT)
+        r->fault_state = (int)(state - r->states);
+    /* The registers in a trace are those of its next frames. */
+    if (at->trace && at->trace->count && state->role != OOPS_STATE_FIRST_OOPS)
+        at->trace->frames[at->trace->count - 1].state = (int)(state - r->states);
+}
+
+/* "RIP: 0010:f+0x1/0x2": a new block, or the end of the one before told once more. */
+static bool pc_line(struct place *at, const char *text) {
+    const char *s, *words = find_pc_words(text, &s);
+    struct oops_symbol pc;
+    unsigned cs;
+    if (!words || !pc_behind(at->r->pool, s, &pc, &cs))
+        return false;
+    bool short_form = !strcmp(words, "IP: ") && text[0] == 'I'; /* old x86, under the header, registers follow later */
+    bool tail = !strcmp(words, "RIP  [") || (!strcmp(words, "RIP: ") && strstr(text, " RSP: "));
+    struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
+    if (tail && fault && fault->has_pc) {
+        at->state = NULL;
+        return true;
+    }
+    bool same = at->state && (!state_full(at->state) || !strcmp(words, "EIP is at "));
+    if (fault && at->state == NULL && !fault->reg_count && !at->trace)
+        at->state = fault, same = true;
+    struct oops_state *state = same ? at->state : new_state(at);
+    if (!state)
+        return true;
+    bool better = !state->has_pc || (pc.name[0] && !state->pc.name[0]);
+    if (better) {
+        uint64_t address = state->pc.address;
+        bool has = state->pc.has_address;
+        state->pc = pc;
+        if (!pc.has_address && has) {
+            state->pc.address = address;
+            state->pc.has_address = true;
+        }
+    } else if (pc.has_address && !state->pc.has_address) {
+        state->pc.address = pc.address;
+        state->pc.has_address = true;
+    }
+    state->cs = cs ? (uint16_t)cs : state->cs;
+    if (!state->has_pc) {
+        state->has_pc = true;
+        set_role(at, state, state->cs);
+    }
+    at->in_stack_dump = false;
+    if (short_form)
+        at->state = NULL;
+    const char *flags = strstr(text, "EFLAGS:"), *lr = strstr(text, " lr : ");
+    const char *rest = flags ? flags : lr;
+    if (!rest && strncmp(words, "epc", 3) == 0)
+        rest = strstr(text, " ra : ");
+    if (rest)
+        oops_regs_line(rest, state, &at->guess);
+    return true;
+}
+
+/* "lr : f+0x1/0x2", "LR is at f+..", " ra : f+.." */
+static bool lr_line(struct place *at, const char *text) {
+    static const char *const words[] = {"lr : ", "LR is at ", "ra : ", "LR [", "LR: "};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (!oops_starts(text, words[i]))
+            continue;
+        const char *s = text + strlen(words[i]) - (words[i][strlen(words[i]) - 1] == '[');
+        struct oops_symbol sym;
+        if (!at->state || !oops_symbol(at->r->pool, &s, &sym) || !sym.name[0])
+            return false;
+        at->state->lr = sym;
+        return true;
+    }
+    return false;
+}
+
+/* ---- Traces ---- */
+
+static struct oops_trace *open_trace(struct place *at, enum oops_trace_kind kind, const char *title) {
+    struct oops_report *r = at->r;
+    struct oops_trace *trace =
+        oops_pool_push(r->pool, &r->traces, &r->trace_count, sizeof(*r->traces), OOPS_TRACES_MAX);
+    if (!trace)
+        return at->trace = NULL;
+    if (at->other_cpu && kind == OOPS_TRACE_MAIN && r->main_trace >= 0)
+        kind = OOPS_TRACE_CPU;
+    if (at->after_end && kind == OOPS_TRACE_MAIN && r->main_trace >= 0)
+        kind = OOPS_TRACE_RELATED;
+    trace->kind = kind;
+    trace->title = oops_pool_str(r->pool, title);
+    trace->line = at->line;
+    at->stack = OOPS_STACK_NONE;
+    return at->trace = trace;
+}
+
+static bool trace_line(struct place *at, const char *text) {
+    enum oops_trace_kind kind;
+    if (!oops_trace_start(text, &kind))
+        return false;
+    at->in_stack_dump = false;
+    if (kind == OOPS_TRACE_CPU) { /* the trace itself follows under "Call Trace:" */
+        at->other_cpu = true;
+        at->state = NULL;
+        at->next_title = text;
+        at->trace = NULL;
+        return false;
+    }
+    if (kind == OOPS_TRACE_MAIN && at->trace && !at->trace->count && at->trace->kind == OOPS_TRACE_CPU)
+        return true;
+    const char *title = kind == OOPS_TRACE_MAIN && at->next_title[0] ? at->next_title : text;
+    open_trace(at, kind, title);
+    at->next_title = "";
+    return true;
+}
+
+static bool frame_line(struct place *at, const char *text) {
+    struct oops_frame_line line;
+    if (!oops_frame_line(at->r->pool, text, &line))
+        return false;
+    if (line.marker >= 0)
+        at->stack = line.marker_ends ? OOPS_STACK_NONE : (enum oops_stack)line.marker;
+    if (!line.has_frame)
+        return true;
+    if (!at->trace && !open_trace(at, OOPS_TRACE_MAIN, ""))
+        return true;
+    line.frame.stack = at->stack;
+    line.frame.line = at->line;
+    struct oops_frame *frame =
+        oops_pool_push(at->r->pool, &at->trace->frames, &at->trace->count, sizeof(*frame), OOPS_FRAMES_MAX);
+    if (frame)
+        *frame = line.frame;
+    if (line.frame.sym.has_address && line.frame.sym.name[0])
+        at->r->era = OOPS_ERA_BRACKETED;
+    else if (at->r->era == OOPS_ERA_UNKNOWN)
+        at->r->era = OOPS_ERA_BARE;
+    return true;
+}
+
+/* ---- One line after the other ---- */
+
+static bool code_line(struct place *at, const char *text) {
+    const char *s = oops_starts(text, "Code: ") ? text + 6 : oops_starts(text, "Code:") ? text + 5 : NULL;
+    if (!s)
+        return false;
+    struct oops_report *r = at->r;
+    struct oops_state *state = at->state;
+    if (!state && r->fault_state >= 0)
+        state = &r->states[r->fault_state];
+    if (!state || state->code_len)
+        return true;
+    if (at->guess == OOPS_ARCH_UNKNOWN && strchr(s, '<'))
+        at->guess = OOPS_ARCH_X86_64;
+    oops_code_line(r->pool, s, state, r->arch != OOPS_ARCH_UNKNOWN ? r->arch : at->guess);
+    state->code_line = at->line;
+    return true;
+}
+
+static bool modules_line(struct place *at, const char *text) {
+    const char *s = oops_after(text, "Modules linked in:");
+    if (!s)
+        return false;
+    at->in_modules = at->r->module_count == 0;
+    if (at->in_modules)
+        oops_modules_line(at->r, s);
+    return true;
+}
+
+/* A long list goes on in the next line: words alone, no colon. */
+static bool modules_more(struct place *at, const char *text) {
+    if (!at->in_modules || strpbrk(text, ":=+/<,\"") || !oops_is_word(text[0])) {
+        const char *plus = strchr(text, '+'); /* "helloworld(OE+)" */
+        if (!at->in_modules || !plus || plus[1] != ')' || strpbrk(text, ":=/<,\""))
+            return false;
+    }
+    oops_modules_line(at->r, text);
+    return true;
+}
+
+static bool mark_line(struct place *at, const char *text) {
+    if (oops_match("---[ end trace", text, NULL)) {
+        at->after_end = true;
+        at->state = NULL;
+        at->trace = NULL;
+        return true;
+    }
+    if (oops_starts(text, "Stack:") || oops_starts(text, "Stack from ") || oops_starts(text, "Stack: (")) {
+        at->in_stack_dump = true;
+        return true;
+    }
+    if (oops_starts(text, "Sending NMI from CPU") || oops_starts(text, "Showing busy workqueues")) {
+        at->other_cpu = true;
+        return true;
+    }
+    if (oops_match("task:*state:", text, NULL)) {
+        at->next_title = text;
+        at->trace = NULL;
+        return false;
+    }
+    return false;
+}
+
+static bool hex_words(const char *text) {
+    unsigned words = 0;
+    for (const char *s = oops_blanks(text); *s; s = oops_blanks(s)) {
+        size_t n = strspn(s, "0123456789abcdef");
+        if ((n != 16 && n != 8) || (s[n] && s[n] != ' '))
+            return false;
+        s += n;
+        words++;
+    }
+    return words > 0;
+}
+
+static void regs_line(struct place *at, const char *text) {
+    static const char *const user[] = {"RIP: 0033", "RIP: 0023", NULL};
+    (void)user;
+    struct oops_state spare = {.reg_count = 0};
+    enum oops_arch arch = OOPS_ARCH_UNKNOWN;
+    unsigned count = oops_regs_line(text, &spare, &arch);
+    if (!count)
+        return;
+    bool starts = oops_starts(text, "pstate:") || oops_starts(text, "EAX:") || oops_starts(text, "eax:");
+    if (!at->state || (starts && state_full(at->state))) {
+        struct oops_report *r = at->r;
+        struct oops_state *fault = r->fault_state >= 0 ? &r->states[r->fault_state] : NULL;
+        if (fault && !fault->reg_count && !at->after_end)
+            at->state = fault; /* old x86: "IP:" first, registers later */
+        else if (count < 2 && !starts)
+            return;
+        else if (at->after_end && !starts)
+            return;
+        else if (!new_state(at))
+            return;
+    }
+    if (at->guess == OOPS_ARCH_UNKNOWN)
+        at->guess = arch;
+    oops_regs_line(text, at->state, &at->guess);
+    if (!at->state->has_pc) {
+        const struct oops_reg *pc = oops_state_reg(at->state, "pc");
+        if (!pc)
+            pc = oops_state_reg(at->state, "epc");
+        if (pc) {
+            at->state->has_pc = true;
+            at->state->pc.address = pc->value;
+            at->state->pc.has_address = true;
+            set_role(at, at->state, 0);
+        }
+    }
+}
+
+static void arch_line(struct oops_report *r, const char *text) {
+    static const struct {
+        const char *words;
+        enum oops_arch arch;
+    } signs[] = {
+        {"RIP: ", OOPS_ARCH_X86_64},         {"RIP  [", OOPS_ARCH_X86_64},    {"EIP: ", OOPS_ARCH_I386},
+        {"EIP is at", OOPS_ARCH_I386},       {"*pdpt = ", OOPS_ARCH_I386},    {"*pde = ", OOPS_ARCH_I386},
+        {"Mem abort info", OOPS_ARCH_ARM64}, {"pstate: ", OOPS_ARCH_ARM64},   {"ESR = ", OOPS_ARCH_ARM64},
+        {"PC is at ", OOPS_ARCH_ARM},        {" psr: ", OOPS_ARCH_ARM},       {"epc : ", OOPS_ARCH_RISCV},
+        {" badaddr: ", OOPS_ARCH_RISCV},     {"NIP: ", OOPS_ARCH_PPC64},      {"NIP [", OOPS_ARCH_PPC64},
+        {"NIP  [", OOPS_ARCH_PPC64},         {"Krnl PSW", OOPS_ARCH_S390X},   {"epc   : ", OOPS_ARCH_MIPS},
+        {" ERA: ", OOPS_ARCH_LOONGARCH},     {"PRMD: ", OOPS_ARCH_LOONGARCH},
+    };
+    for (unsigned i = 0; r->arch == OOPS_ARCH_UNKNOWN && i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (strstr(text, signs[i].words))
+            r->arch = signs[i].arch;
+}
+
+static void take_line(struct place *at, const char *text) {
+    struct oops_report *r = at->r;
+    arch_line(r, text);
+    if (mark_line(at, text) || trace_line(at, text))
+        return;
+    if (at->in_stack_dump && hex_words(text))
+        return;
+    if (modules_line(at, text))
+        return;
+    if (modules_more(at, text))
+        return;
+    at->in_modules = false;
+    if (oops_field_line(r, text)) {
+        if (oops_starts(text, "status:"))
+            regs_line(at, text);
+        if (!find_pc_words(text, &(const char *){NULL}))
+            return;
+    }
+    if (code_line(at, text) || lr_line(at, text) || pc_line(at, text) || frame_line(at, text))
+        return;
+    regs_line(at, text);
+}
+
+/* ---- What the whole tells ---- */
+
+/* Where no register names gave it away: by functions that only one architecture has, or by the width of addresses. */
+static enum oops_arch arch_by_frames(const struct oops_report *r) {
+    static const struct {
+        const char *part;
+        enum oops_arch arch;
+    } signs[] = {{"entry_SYSCALL_64", OOPS_ARCH_X86_64},
+                 {"x86_64", OOPS_ARCH_X86_64},
+                 {"do_syscall_64", OOPS_ARCH_X86_64},
+                 {"ret_from_fork_asm", OOPS_ARCH_X86_64},
+                 {"asm_sysvec", OOPS_ARCH_X86_64},
+                 {"entry_INT80", OOPS_ARCH_I386},
+                 {"secondary_startup_64", OOPS_ARCH_X86_64},
+                 {"el0t_64", OOPS_ARCH_ARM64},
+                 {"el0_svc", OOPS_ARCH_ARM64},
+                 {"el1h_64", OOPS_ARCH_ARM64},
+                 {"__primary_switched", OOPS_ARCH_ARM64},
+                 {"ret_fast_syscall", OOPS_ARCH_ARM},
+                 {"__dabt_svc", OOPS_ARCH_ARM},
+                 {"__irq_svc", OOPS_ARCH_ARM},
+                 {"do_trap_ecall", OOPS_ARCH_RISCV},
+                 {"ret_from_exception", OOPS_ARCH_RISCV},
+                 {"system_call_fastpath", OOPS_ARCH_X86_64},
+                 {"sysenter_do_call", OOPS_ARCH_I386},
+                 {"sysenter_past_esp", OOPS_ARCH_I386}};
+    for (unsigned t = 0; t < r->trace_count; t++)
+        for (unsigned f = 0; f < r->traces[t].count; f++)
+            for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+                if (strstr(r->traces[t].frames[f].sym.name, signs[i].part))
+                    return signs[i].arch;
+    return OOPS_ARCH_UNKNOWN;
+}
+
+static void choose_main_trace(struct oops_report *r) {
+    int first = -1;
+    for (unsigned t = 0; t < r->trace_count; t++) {
+        if (!r->traces[t].count)
+            continue;
+        first = first < 0 ? (int)t : first;
+        if (r->traces[t].kind == OOPS_TRACE_MAIN || r->traces[t].kind == OOPS_TRACE_ACCESS) {
+            r->main_trace = (int)t;
+            return;
+        }
+    }
+    r->main_trace = first;
+}
+
+static bool same_symbol(const struct oops_symbol *a, const struct oops_symbol *b) {
+    return !strcmp(a->name, b->name) && a->off == b->off && (a->name[0] || a->address == b->address);
+}
+
+/* What is behind "end trace" and equal to the fault's own registers is just that, told again. */
+static void drop_repeated_states(struct oops_report *r) {
+    const struct oops_state *fault = oops_report_fault(r);
+    for (unsigned i = 0; fault && i < r->state_count; i++)
+        if (r->states[i].role == OOPS_STATE_FIRST_OOPS && same_symbol(&r->states[i].pc, &fault->pc) &&
+            i == r->state_count - 1)
+            r->state_count--;
+}
+
+static void use_cr2(struct oops_report *r) {
+    const struct oops_state *fault = oops_report_fault(r);
+    const struct oops_reg *cr2 = fault ? oops_state_reg(fault, "cr2") : NULL;
+    bool faulted = r->kind == OOPS_NULL_DEREF || r->kind == OOPS_PAGE_FAULT || r->kind == OOPS_DOUBLE_FAULT;
+    if (cr2 && faulted && !r->has_fault_address) {
+        r->has_fault_address = true;
+        r->fault_address = cr2->value;
+    }
+}
+
+/* x86: bits of the error code; arm64: WnR; riscv: the cause. */
+static void use_error_code(struct oops_report *r) {
+    const struct oops_state *fault = oops_report_fault(r);
+    bool page_fault =
+        r->kind == OOPS_NULL_DEREF || r->kind == OOPS_PAGE_FAULT || (r->kind == OOPS_KASAN && r->has_fault_address);
+    if (r->arch == OOPS_ARCH_RISCV && fault) {
+        const struct oops_reg *cause = oops_state_reg(fault, "cause"), *addr = oops_state_reg(fault, "badaddr");
+        if (cause && !r->has_error_code) {
+            r->error_code = cause->value;
+            r->has_error_code = true;
+        }
+        if (addr && cause && cause->value >= 4 && !r->has_fault_address) {
+            r->fault_address = addr->value;
+            r->has_fault_address = true;
+        }
+        if (cause && r->access == OOPS_ACCESS_UNKNOWN)
+            r->access = cause->value == 15 || cause->value == 7   ? OOPS_ACCESS_WRITE
+                        : cause->value == 13 || cause->value == 5 ? OOPS_ACCESS_READ
+                        : cause->value == 12 || cause->value == 1 ? OOPS_ACCESS_EXEC
+                                                                  : OOPS_ACCESS_UNKNOWN;
+    }
+    if (!page_fault || !r->has_error_code || r->access != OOPS_ACCESS_UNKNOWN)
+        return;
+    if (r->arch == OOPS_ARCH_X86_64 || r->arch == OOPS_ARCH_I386)
+        r->access = r->error_code & 16 ? OOPS_ACCESS_EXEC : r->error_code & 2 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
+    else if (r->arch == OOPS_ARCH_ARM64)
+        r->access = r->error_code & 64 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
+    else if (r->arch == OOPS_ARCH_ARM)
+        r->access = r->error_code & 0x800 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
+}
+
+static void mark_modules_cut(struct oops_report *r) {
+    for (unsigned i = 0; i < r->line_count; i++) {
+        const char *s = oops_after(r->lines[i].text, "Modules linked in:");
+        if (s) { /* the record limit of printk is about 1000 bytes */
+            r->modules_cut = strlen(s) > 200 && !strchr(s, '[') && r->module_count > 1 && !r->last_unloaded[0];
+            return;
+        }
+    }
+}
+
+void oops_report_parse(struct oops_report *r) {
+    struct place at = {.r = r, .next_title = ""};
+    for (unsigned i = 0; i < r->line_count; i++) {
+        at.line = r->lines[i].number;
+        take_line(&at, r->lines[i].text);
+    }
+    if (r->arch == OOPS_ARCH_UNKNOWN)
+        r->arch = at.guess != OOPS_ARCH_UNKNOWN ? at.guess : arch_by_frames(r);
+    choose_main_trace(r);
+    drop_repeated_states(r);
+    oops_title(r);
+    use_cr2(r);
+    use_error_code(r);
+    mark_modules_cut(r);
+}

@@ -1,0 +1,247 @@
+/*
+ * A title that is the same for the same failure: the form's own words with the
+ * function in it, and whatever differs from run to run (addresses, numbers,
+ * lines, processes) replaced by a word for it, with the rules that syzkaller's
+ * dashboard groups by.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "diag/oops/oops_int.h"
+
+#define TITLE_MAX 120
+
+struct text_buffer {
+    char s[2048];
+    size_t len;
+};
+
+static void put(struct text_buffer *b, const char *s, size_t len) {
+    if (len > sizeof(b->s) - 1 - b->len)
+        len = sizeof(b->s) - 1 - b->len;
+    memcpy(b->s + b->len, s, len);
+    b->len += len;
+    b->s[b->len] = '\0';
+}
+
+static void put_str(struct text_buffer *b, const char *s) {
+    put(b, s, strlen(s));
+}
+
+/* ---- Replacing what differs ---- */
+
+static bool is_hex_lower(char c) {
+    return isdigit((unsigned char)c) || (c >= 'a' && c <= 'f');
+}
+
+/* Each pass gives how many bytes of `s` it replaces, and by what; 0: nothing there. `before` is the byte before. */
+typedef size_t pass_fn(const char *s, char before, const char **by);
+
+static size_t executor(const char *s, char before, const char **by) {
+    size_t n = oops_starts(s, "syz-executor") ? 12 : oops_starts(s, "syzkaller") ? 9 : 0;
+    const char *p = s + n;
+    if (!n)
+        return 0;
+    p += n == 12 && *p == '.';
+    if (!isdigit((unsigned char)*p))
+        return 0;
+    p += strspn(p, "0123456789");
+    if ((*p == '/' || *p == ':') && isdigit((unsigned char)p[1]))
+        p += 1 + strspn(p + 1, "0123456789");
+    *by = n == 12 ? "syz-executor" : "syzkaller";
+    return (size_t)(p - s);
+}
+
+static size_t address(const char *s, char before, const char **by) {
+    if (isalnum((unsigned char)before) || !before)
+        return 0;
+    const char *p = s + (s[0] == '0' && s[1] == 'x' && is_hex_lower(s[2]) ? 2 : 0);
+    size_t n = 0;
+    while (is_hex_lower(p[n]))
+        n++;
+    *by = "ADDR";
+    return n >= 6 ? (size_t)(p - s) + n : 0;
+}
+
+static size_t ip_address(const char *s, char before, const char **by) {
+    const char *p = s;
+    for (int i = 0; i < 4; i++) {
+        size_t n = strspn(p, "0123456789");
+        if (!n || n > 3 || (i < 3 && p[n] != '.'))
+            return 0;
+        p += n + (i < 3);
+    }
+    *by = "IP";
+    return (size_t)(p - s);
+}
+
+/* ":12", ":12:3" behind ".ext"; `before` is a letter of the extension. */
+static size_t source_line(const char *s, char before, const char **by) {
+    const char *p = s;
+    while (*p == ':' && isdigit((unsigned char)p[1]))
+        p += 1 + strspn(p + 1, "0123456789");
+    *by = ":LINE";
+    return p > s && oops_is_word(before) ? (size_t)(p - s) : 0;
+}
+
+static size_t offset(const char *s, char before, const char **by) {
+    uint64_t ignored;
+    const char *p = s + 1;
+    if (*s != '+' || !oops_is_word(before) || !oops_starts(p, "0x") || !oops_hex(&p, &ignored) || *p++ != '/' ||
+        !oops_starts(p, "0x") || !oops_hex(&p, &ignored))
+        return 0;
+    *by = "";
+    return (size_t)(p - s);
+}
+
+static size_t cpu_number(const char *s, char before, const char **by) {
+    if (!oops_starts(s, "CPU#") || !isdigit((unsigned char)s[4]))
+        return 0;
+    *by = "CPU";
+    return 4 + strspn(s + 4, "0123456789");
+}
+
+static size_t number(const char *s, char before, const char **by) {
+    size_t n = strspn(s, "0123456789");
+    *by = "NUM";
+    if (!n || !before || isdigit((unsigned char)before))
+        return 0;
+    return n >= 7 || (!oops_is_word(before) && !oops_is_word(s[n])) ? n : 0;
+}
+
+static void apply(struct text_buffer *b, pass_fn *pass) {
+    struct text_buffer out = {.len = 0};
+    const char *by = "";
+    for (size_t i = 0; i < b->len;) {
+        size_t n = pass(b->s + i, i ? b->s[i - 1] : '\0', &by);
+        if (n)
+            put_str(&out, by);
+        else
+            put(&out, b->s + i, 1);
+        i += n ? n : 1;
+    }
+    *b = out;
+}
+
+/* A line number only behind a file's extension: "foo.c:12", not "a:12". */
+static void apply_source_lines(struct text_buffer *b) {
+    struct text_buffer out = {.len = 0};
+    const char *by;
+    for (size_t i = 0; i < b->len;) {
+        size_t e = i;
+        while (e > 0 && oops_is_word(b->s[e - 1]))
+            e--;
+        size_t n = e > 0 && e < i && b->s[e - 1] == '.' ? source_line(b->s + i, b->s[i - 1], &by) : 0;
+        if (n)
+            put_str(&out, ":LINE");
+        else
+            put(&out, b->s + i, 1);
+        i += n ? n : 1;
+    }
+    *b = out;
+}
+
+static void squeeze(struct text_buffer *b) {
+    struct text_buffer out = {.len = 0};
+    for (size_t i = 0; i < b->len && i < TITLE_MAX; i++) {
+        char c = b->s[i] == '\t' ? ' ' : b->s[i];
+        if ((unsigned char)c < 0x20 || (unsigned char)c >= 0x7f ||
+            (c == ' ' && (!out.len || out.s[out.len - 1] == ' ')))
+            continue;
+        put(&out, &c, 1);
+    }
+    while (out.len && out.s[out.len - 1] == ' ')
+        out.s[--out.len] = '\0';
+    *b = out;
+}
+
+static void normalise(struct text_buffer *b) {
+    squeeze(b);
+    apply(b, executor);
+    apply(b, address);
+    apply(b, ip_address);
+    apply_source_lines(b);
+    apply(b, offset);
+    apply(b, cpu_number);
+    apply(b, number);
+}
+
+/* ---- Filling the form ---- */
+
+static const char *line_after_header(const struct oops_report *report) {
+    return report->line_count > 1 ? report->lines[1].text : "";
+}
+
+static const char *header_words(const struct oops_report *report, const struct oops_form *form) {
+    char first[64];
+    size_t n = strcspn(form->match, "*");
+    if (n >= sizeof(first))
+        return report->header;
+    memcpy(first, form->match, n);
+    first[n] = '\0';
+    const char *at = strstr(report->header, first);
+    return at ? at : report->header;
+}
+
+static void fill(struct text_buffer *b, const struct oops_report *report, const struct oops_form *form,
+                 const struct oops_span captures[OOPS_CAPTURES], struct oops_span later) {
+    for (const char *p = form->title; *p; p++) {
+        if (*p != '%') {
+            put(b, p, 1);
+            continue;
+        }
+        switch (*++p) {
+        case 'f':
+            put_str(b, report->function[0] ? report->function : "corrupted");
+            break;
+        case 'm':
+            put(b, later.s, later.len);
+            break;
+        case 'n':
+            put_str(b, line_after_header(report));
+            break;
+        case 'a':
+            put_str(b, report->access == OOPS_ACCESS_WRITE ? "Write" : "Read");
+            break;
+        case '0':
+            put_str(b, header_words(report, form));
+            break;
+        default:
+            put(b, captures[*p - '1'].s, captures[*p - '1'].len);
+        }
+    }
+}
+
+/* With no function of its own in the title: where it was all the same. */
+static const char *any_function(struct oops_report *report) {
+    const struct oops_form plain = {.recipe = {"RCS|CS", NULL, OOPS_PICK_FIRST}};
+    return oops_blame(report, &plain);
+}
+
+void oops_title(struct oops_report *report) {
+    struct oops_span captures[OOPS_CAPTURES], later;
+    struct text_buffer b = {.len = 0};
+    const struct oops_form *form = oops_form_choose(report, captures, &later);
+    if (!form) {
+        report->title = oops_pool_str(report->pool, report->header);
+        return;
+    }
+    report->kind = form->kind;
+    bool unfinished = form->later && !later.s[0]; /* cut before what the form needs */
+    report->function = form->recipe.steps ? oops_blame(report, form) : "";
+    if (form->flags & OOPS_FORM_LOST)
+        report->corrupted = "what was printed before it is missing";
+    else if (unfinished || (form->recipe.steps && !report->function[0]))
+        report->corrupted = "no function is to be found in it";
+    if (unfinished)
+        put_str(&b, header_words(report, form));
+    else
+        fill(&b, report, form, captures, later);
+    normalise(&b);
+    report->title = oops_pool_strn(report->pool, b.s, b.len);
+    if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
+        report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
+    if (!report->function[0])
+        report->function = any_function(report);
+}
