@@ -2,7 +2,6 @@
 #include "base/outfile.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +77,17 @@ int outfile_commit(struct outfile *out, struct err *e) {
         return fail(out, error ? error : EIO, e);
     out->temp[0] = '\0';
     return 0;
+}
+
+int outfile_commit_part(struct outfile *out, bool *beside, struct err *e) {
+    struct stat old;
+    size_t length = strlen(out->path);
+    *beside = out->temp[0] && stat(out->path, &old) == 0 && old.st_size > 0;
+    if (*beside && length + sizeof(".partial") > sizeof(out->path))
+        return fail(out, ENAMETOOLONG, e);
+    if (*beside)
+        memcpy(out->path + length, ".partial", sizeof(".partial"));
+    return outfile_commit(out, e);
 }
 
 void outfile_abandon(struct outfile *out) {

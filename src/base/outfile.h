@@ -8,6 +8,7 @@
 #define DRIVELAB_BASE_OUTFILE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -23,6 +24,12 @@ int outfile_open(struct outfile *out, const char *path, struct err *e);
 
 /* All is written: put it into its place. 0 or -errno with `e`; closed in any case. */
 int outfile_commit(struct outfile *out, struct err *e);
+
+/*
+ * As outfile_commit(), for the results of a part: they replace no file that
+ * holds something, but go beside it, to PATH.partial. *beside: they did.
+ */
+int outfile_commit_part(struct outfile *out, bool *beside, struct err *e);
 
 /* Give up what is not committed; harmless otherwise, also after zero-initialisation. */
 void outfile_abandon(struct outfile *out);

@@ -22,15 +22,6 @@ static int open_output(struct outfile *out, const char *option, const char *path
     return err_prefix(e, "%s ", option);
 }
 
-static int commit(struct outfile *out, const char *option) {
-    struct err e = {0};
-    if (!out->stream || outfile_commit(out, &e) == 0)
-        return CLI_OK;
-    err_prefix(&e, "%s ", option);
-    cli_bad_input(&e);
-    return CLI_FAILED;
-}
-
 struct printing {
     const struct run_args *args;
     struct outputs *outputs;
@@ -45,14 +36,14 @@ static int print(const struct report *report, void *context) {
         ret = report_find("text")->write(report, stdout) ? CLI_FAILED : CLI_OK;
     if (a->json && ret == CLI_OK) {
         (void)report_find("json")->write(report, p->outputs->json.stream); /* the stream remembers */
-        ret = commit(&p->outputs->json, "--json");
+        ret = run_commit(&p->outputs->json, "--json", p->interrupted);
     }
     if (a->html && ret == CLI_OK) {
         (void)report_find("html")->write(report, p->outputs->html.stream);
-        ret = commit(&p->outputs->html, "--html");
+        ret = run_commit(&p->outputs->html, "--html", p->interrupted);
     }
     if (ret == CLI_OK)
-        ret = commit(&p->outputs->timeline, "--timeline");
+        ret = run_commit(&p->outputs->timeline, "--timeline", p->interrupted);
     for (unsigned i = 0; i < report->count && ret == CLI_OK; i++)
         if (report->stat[i]->first_error)
             ret = CLI_FAILED;
@@ -75,8 +66,11 @@ static int run_once(const struct run_args *a) {
         cli_bad_input(&e);
         goto out;
     }
-    const struct session_setup setup = {
-        .args = a, .drive = a->drive, .overrides = &a->overrides, .timeline = outputs.timeline.stream};
+    const struct session_setup setup = {.args = a,
+                                        .drive = a->drive,
+                                        .overrides = &a->overrides,
+                                        .timeline = outputs.timeline.stream,
+                                        .timeline_name = a->timeline};
     if (session_run(s, &setup, &e)) {
         cli_bad_input(&e);
     } else {

@@ -27,8 +27,10 @@ const char run_args_help[] =
     "  --compare DRIVE,DRIVE  run on each of the drives and show the results side by side\n"
     "  --jobs N               so many runs at once, each in a process of its own, default 1\n"
     "  --detail               also latency by stage; in JSON also over time, by die and channel\n"
-    "  --html FILE            also write a page with charts: one file, to be opened in a browser\n"
-    "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests\n"
+    "  --html FILE            also write a page with charts: one file, to be opened in a browser; of several runs\n"
+    "                         one page that compares them\n"
+    "  --timeline FILE        also write a timeline for Perfetto: channels, dies and requests; of several runs\n"
+    "                         one each, FILE with -1, -2 and so on before its suffix\n"
     "  --timeline-window A:B  only from A to B, times since the run began, such as 10ms:12ms\n"
     "  --timeline-events N    at most so many events, default 300000\n"
     "  --reproducible         leave out everything measured by the wall clock: same input, same bytes\n";

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/outfile.h"
 #include "cli/run_pool.h"
 #include "cli/run_session.h"
+#include "report/page.h"
 #include "report/table.h"
 
 enum { NAME_MAX_BYTES = 1024 };
@@ -23,10 +25,31 @@ struct many {
 
 /* What is meant for one run only, or would be written by all at once. */
 static int check_args(const struct run_args *a, struct err *e) {
-    if (a->timeline || a->html)
-        return err_set(e, EINVAL, "--%s is of one run, and this is several", a->timeline ? "timeline" : "html");
+    if (a->timeline && !strcmp(a->timeline, "-"))
+        return err_set(e, EINVAL, "--timeline -: each run has a timeline of its own, and this is several runs");
     if (!a->job && !strcmp(a->replay.trace.path, "-"))
         return err_set(e, EINVAL, "--trace -: the standard input can be replayed once only, and this is several runs");
+    return 0;
+}
+
+/* Whose timeline: "t.json" of run 3 of 12 is "t-03.json". */
+static void timeline_path(const struct many *m, unsigned number, char *path, size_t size) {
+    const char *name = m->args->timeline, *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    int digits = snprintf(NULL, 0, "%u", m->points->count);
+    int stem = dot && dot != (slash ? slash + 1 : name) ? (int)(dot - name) : (int)strlen(name);
+    snprintf(path, size, "%.*s-%0*u%s", stem, name, digits, number + 1, name + stem);
+}
+
+/* Whether they can be written, before anything runs. */
+static int check_timelines(const struct many *m, struct err *e) {
+    char path[PATH_MAX];
+    struct outfile out;
+    for (unsigned i = 0; m->args->timeline && i < m->points->count; i++) {
+        timeline_path(m, i, path, sizeof(path));
+        if (outfile_open(&out, path, e))
+            return err_prefix(e, "--timeline ");
+        outfile_abandon(&out);
+    }
     return 0;
 }
 
@@ -62,34 +85,63 @@ static int check_points(const struct many *m, struct err *e) {
 
 /* --- a point, in its process --- */
 
+struct keeping {
+    bool page; /* also what a page needs */
+    json_t *result;
+};
+
 static int keep(const struct report *report, void *context) {
-    json_t **result = context;
-    *result = report_json_object(report);
-    return *result ? 0 : -ENOMEM;
+    struct keeping *k = context;
+    k->result = k->page ? report_page_data(report) : report_json_object(report);
+    return k->result ? 0 : -ENOMEM;
+}
+
+/* Run, and say what came of it; NULL: no memory. */
+static json_t *result_of(struct session *s, const struct session_setup *setup) {
+    struct err e = {0};
+    struct keeping k = {.page = setup->args->html != NULL};
+    if (session_run(s, setup, &e))
+        return json_pack("{s:s}", "error", e.text);
+    if (session_report(s, setup, keep, &k))
+        return NULL;
+    return json_pack("{s:o}", "result", k.result);
 }
 
 static json_t *run_point(void *context, unsigned number) {
     const struct many *m = context;
     struct config_overrides overrides;
     struct err e = {0};
-    json_t *result = NULL, *point;
+    struct outfile timeline = {0};
+    char path[PATH_MAX] = "";
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
     run_point_options(m->points, number, m->args, &overrides);
+    if (m->args->timeline) {
+        timeline_path(m, number, path, sizeof(path));
+        if (outfile_open(&timeline, path, &e)) {
+            free(s);
+            return json_pack("{s:s}", "error", e.text);
+        }
+    }
     const struct session_setup setup = {.args = m->args,
                                         .drive = run_point_drive(m->points, number),
                                         .overrides = &overrides,
+                                        .timeline = timeline.stream,
+                                        .timeline_name = path,
                                         .no_notes = number > 0,
                                         .no_progress = true};
-    if (session_run(s, &setup, &e))
-        point = json_pack("{s:s}", "error", e.text);
-    else if (session_report(s, &setup, keep, &result))
-        point = NULL;
-    else
-        point = json_pack("{s:o}", "result", result);
-    if (point && session_interrupted(s))
+    json_t *point = result_of(s, &setup);
+    bool interrupted = session_interrupted(s);
+    if (point && interrupted)
         json_object_set_new(point, "interrupted", json_true());
+    if (json_object_get(point, "result") && timeline.stream) {
+        if (run_commit(&timeline, "--timeline", interrupted))
+            json_object_set_new(point, "error", json_string("its timeline could not be written"));
+        else if (!interrupted)
+            json_object_set_new(point, "timeline", json_string(path));
+    }
+    outfile_abandon(&timeline);
     session_release(s);
     free(s);
     return point;
@@ -113,15 +165,12 @@ static int print_table(const struct many *m, const json_t *all) {
     return (compare ? table_compare : table_print)(all, stdout) ? CLI_FAILED : CLI_OK;
 }
 
-static int print_json(const json_t *all, struct outfile *out) {
-    struct err e = {0};
+static int print_json(const json_t *all, struct outfile *out, bool part) {
+    for (size_t i = 0; i < json_array_size(all); i++)
+        json_object_del(json_object_get(json_array_get(all, i), "result"), "curves"); /* of the page */
     (void)json_dumpf(all, out->stream, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
     fputc('\n', out->stream); /* the stream remembers failures */
-    if (!outfile_commit(out, &e))
-        return CLI_OK;
-    err_prefix(&e, "--json ");
-    cli_bad_input(&e);
-    return CLI_FAILED;
+    return run_commit(out, "--json", part);
 }
 
 /* Whether a job of the result failed; says so. */
@@ -138,44 +187,61 @@ static bool job_failed(const json_t *point, const char *name) {
     return false;
 }
 
-static int complain(const struct many *m, json_t **results) {
+static int complain(const struct many *m, json_t **results, unsigned *missing) {
     int ret = CLI_OK;
-    unsigned missing = 0;
+    *missing = 0;
     for (unsigned i = 0; i < m->points->count; i++) {
         char name[NAME_MAX_BYTES];
         const json_t *error = json_object_get(results[i], "error");
         run_point_name(m->points, i, name, sizeof(name));
-        missing += !results[i] || json_object_get(results[i], "interrupted");
+        *missing += !results[i] || json_object_get(results[i], "interrupted");
         if (error)
             fprintf(stderr, "drivelab: %s: %s\n", name, json_string_value(error));
         if (error || job_failed(results[i], name))
             ret = CLI_FAILED;
     }
-    if (missing)
-        fprintf(stderr, "drivelab: interrupted: %u of %u points were not run to their end\n", missing,
+    if (*missing)
+        fprintf(stderr, "drivelab: interrupted: %u of %u points were not run to their end\n", *missing,
                 m->points->count);
-    return missing ? CLI_FAILED : ret;
+    return *missing ? CLI_FAILED : ret;
 }
 
-static int print_all(const struct many *m, json_t **results, struct outfile *json) {
-    int ret = complain(m, results);
-    int printed = CLI_OK;
+struct outputs {
+    struct outfile json, html;
+};
+
+static int print_all(const struct many *m, json_t **results, struct outputs *outputs) {
+    unsigned unfinished;
+    int ret = complain(m, results, &unfinished), printed = CLI_OK;
     json_t *all = json_array();
     for (unsigned i = 0; i < m->points->count; i++)
         if (results[i])
             json_array_append_new(all, named(m->points, i, results[i]));
     if (json_array_size(all) && (!m->args->json || strcmp(m->args->json, "-")))
         printed = print_table(m, all);
+    if (m->args->html && !printed && json_array_size(all)) {
+        unsigned missing = m->points->count - (unsigned)json_array_size(all);
+        (void)report_page_points(all, missing, outputs->html.stream); /* the stream remembers failures */
+        printed = run_commit(&outputs->html, "--html", unfinished > 0);
+    }
     if (m->args->json && !printed)
-        printed = print_json(all, json);
+        printed = print_json(all, &outputs->json, unfinished > 0);
     json_decref(all);
     return printed ? printed : ret;
+}
+
+static int open_outputs(const struct run_args *a, struct outputs *outputs, struct err *e) {
+    if (a->json && outfile_open(&outputs->json, a->json, e))
+        return err_prefix(e, "--json ");
+    if (a->html && outfile_open(&outputs->html, a->html, e))
+        return err_prefix(e, "--html ");
+    return 0;
 }
 
 int run_many(const struct run_args *args, const struct run_points *points) {
     struct many m = {args, points};
     struct err e = {0};
-    struct outfile json = {0};
+    struct outputs outputs = {0};
     const struct run_pool pool = {
         .tasks = points->count, .jobs = args->jobs, .what = "points", .task = run_point, .context = &m};
     json_t **results = calloc(points->count, sizeof(*results));
@@ -183,15 +249,16 @@ int run_many(const struct run_args *args, const struct run_points *points) {
         return CLI_FAILED;
     int ret = CLI_USAGE;
     if (check_args(args, &e) || (args->job && check_jobs(args, &e)) || check_points(&m, &e) ||
-        (args->json && outfile_open(&json, args->json, &e) && err_prefix(&e, "--json "))) {
+        check_timelines(&m, &e) || open_outputs(args, &outputs, &e)) {
         cli_bad_input(&e);
     } else if (run_pool(&pool, results, &e)) {
         cli_bad_input(&e);
         ret = CLI_FAILED;
     } else {
-        ret = print_all(&m, results, &json);
+        ret = print_all(&m, results, &outputs);
     }
-    outfile_abandon(&json);
+    outfile_abandon(&outputs.json);
+    outfile_abandon(&outputs.html);
     free(results);
     return ret;
 }

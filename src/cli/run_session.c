@@ -108,10 +108,10 @@ static void watch_stop(struct session *s, const struct session_setup *setup) {
         fprintf(stderr,
                 "drivelab: note: %s: %" PRIu64 " events are the limit, reached %.6f s after the beginning; "
                 "--timeline-window shows later parts, --timeline-events more\n",
-                setup->args->timeline, t->events, (double)t->full_at_ns / 1e9);
+                setup->timeline_name, t->events, (double)t->full_at_ns / 1e9);
     if (t->crowded)
         fprintf(stderr, "drivelab: note: %s: %" PRIu64 " requests are not shown as too many ran at once\n",
-                setup->args->timeline, t->crowded);
+                setup->timeline_name, t->crowded);
 }
 
 int session_run(struct session *s, const struct session_setup *setup, struct err *e) {
@@ -132,6 +132,22 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
     int ret = measure(s, setup, e);
     watch_stop(s, setup);
     return ret;
+}
+
+int run_commit(struct outfile *out, const char *option, bool part) {
+    struct err e = {0};
+    bool beside = false;
+    if (!out->stream)
+        return CLI_OK;
+    if (part ? outfile_commit_part(out, &beside, &e) : outfile_commit(out, &e)) {
+        err_prefix(&e, "%s ", option);
+        cli_bad_input(&e);
+        return CLI_FAILED;
+    }
+    if (beside)
+        fprintf(stderr, "drivelab: note: %s: what was there stays; the results of the part are in %s\n", option,
+                out->path);
+    return CLI_OK;
 }
 
 bool session_interrupted(const struct session *s) {

@@ -4,6 +4,7 @@
 #ifndef DRIVELAB_CLI_RUN_SESSION_H
 #define DRIVELAB_CLI_RUN_SESSION_H
 
+#include "base/outfile.h"
 #include "cli/run_args.h"
 #include "load/precondition.h"
 #include "load/runner.h"
@@ -31,6 +32,7 @@ struct session_setup {
     const char *drive;
     const struct config_overrides *overrides;
     FILE *timeline; /* NULL: none */
+    const char *timeline_name;
     bool no_notes, no_progress;
 };
 
@@ -40,6 +42,13 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
 /* Show the results to `use`, for as long as it takes; returns what it returns, or -ENOMEM. */
 int session_report(struct session *s, const struct session_setup *setup, int (*use)(const struct report *, void *),
                    void *context);
+
+/*
+ * Put a file of results into its place. `part`: the user ended the run; then a
+ * file that was there stays, and the results go beside it. An exit code, after
+ * saying what went wrong or where they are. Harmless if it isn't open.
+ */
+int run_commit(struct outfile *out, const char *option, bool part);
 
 bool session_interrupted(const struct session *s);
 void session_release(struct session *s);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "load/runner_int.h"
 
 #define DRIVE_NAME "drive"
@@ -46,9 +47,13 @@ int iolog_finish(struct run *run, bool good, struct err *e) {
         run->logs = log->next;
         if (good && !ret) {
             fprintf(log->out.stream, "%" PRId64 " %s close\n", (sim_now(run->sim) - run->start_ns) / 1000, DRIVE_NAME);
-            ret = outfile_commit(&log->out, e);
+            bool beside = false;
+            ret = run->interrupted ? outfile_commit_part(&log->out, &beside, e) : outfile_commit(&log->out, e);
             if (ret)
                 err_prefix(e, "write_iolog=");
+            if (beside)
+                log_warn(LOG_MAIN, "write_iolog=%s: what was there stays; the log of the part is in %s", log->path,
+                         log->out.path);
         } else {
             outfile_abandon(&log->out);
         }

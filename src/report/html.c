@@ -1,7 +1,7 @@
 /*
  * The result as a page: one file with everything in it, which needs no network.
  *
- * The page holds the JSON report and, in page/page.js, what draws charts from
+ * The page holds the JSON report and, from the folder page, what draws charts from
  * it as SVG. Its Content-Security-Policy forbids whatever is not in the file.
  */
 #include <errno.h>
@@ -57,13 +57,15 @@ static void write_data(const char *json, FILE *out) {
             fputc(*c, out);
 }
 
-static int html_write(const struct report *r, FILE *out) {
+json_t *report_page_data(const struct report *r) {
     json_t *root = report_json_object(r);
-    if (!root)
-        return -ENOMEM;
-    json_object_set_new(root, "curves", curves(r));
-    char *text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
-    json_decref(root);
+    if (root)
+        json_object_set_new(root, "curves", curves(r));
+    return root;
+}
+
+int report_page_write(const json_t *data, FILE *out) {
+    char *text = data ? json_dumps(data, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) : NULL;
     if (!text)
         return -ENOMEM;
     fputs(report_page_before, out);
@@ -71,6 +73,13 @@ static int html_write(const struct report *r, FILE *out) {
     fputs(report_page_after, out);
     free(text);
     return fflush(out) || ferror(out) ? -EIO : 0;
+}
+
+static int html_write(const struct report *r, FILE *out) {
+    json_t *root = report_page_data(r);
+    int ret = report_page_write(root, out);
+    json_decref(root);
+    return ret;
 }
 
 const struct report_format report_html = {"html", html_write};

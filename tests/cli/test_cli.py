@@ -1266,7 +1266,6 @@ def test_page_has_everything_in_it(folder):
         check(points[-1] == [report["jobs"][0][direction]["lat_ns"]["max"], report["jobs"][0][direction]["total_ios"]])
     check(page.references == [] and "default-src 'none'" in page.policy, page.references, page.policy)
     check(not re.search(r"url\(|@import|https?:|\bfetch\(|XMLHttpRequest|\beval\(", page.texts["script"] + page.texts["style"]))
-    refused("several", *args, "-o", "nand.luns=1,2", "--html", path)
 
 
 def test_page_draws_its_charts_in_a_browser(folder):
@@ -1326,7 +1325,9 @@ def test_lists_are_checked_before_anything_runs(folder):
     refused(r"two lists", *args, "-o", "nand.luns=1,2", "-o", "nand.luns=1,2")
     refused(r"more than 1024", *args, *(f"-onand.{k}=" + ",".join(map(str, range(1, 12))) for k in ("luns", "pages", "blocks")))
     refused(r"unknown option", *args, "-o", "nand.lun=1,2")
-    refused(r"several", *args, "-o", "nand.luns=1,2", "--timeline", path)
+    refused(r"several", *args, "-o", "nand.luns=1,2", "--timeline", "-")
+    refused(r"--timeline.*none/t-1.json", *args, "-o", "nand.luns=1,2", "--timeline", pathlib.Path(folder, "none", "t.json"))
+    refused(r"--html.*none", *args, "-o", "nand.luns=1,2", "--html", pathlib.Path(folder, "none", "t.html"))
     refused(r"from 1 to 256", *args, "--jobs", "0")
     refused(r"write_iolog.*several", "run", "tlc", "-o", "nand.luns=1,2", "--job",
             write_job(folder, "[a]\nrw=read\nwrite_iolog=x\n", "log.fio"))

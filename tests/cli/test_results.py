@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """What `drivelab run` measures and shows. test_results.py DRIVELAB [NAME...] prints TAP."""
+import html
 import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, LIMIT, Skip, check, main, run, write_job  # noqa: E402
+from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, run, write_job  # noqa: E402
 
 # ---- where the time went ----
 
@@ -140,6 +143,132 @@ def test_fios_own_script_reads_the_json(folder):
         check(done.returncode == 0 and "mismatch" not in done.stdout, done.stdout, done.stderr)
     last = pathlib.Path(folder, "x_job0.csv").read_text().splitlines()[-1].split(", ")
     check("1.0" in last, last)
+
+
+# ---- pages ----
+
+WATCHER = """<body style="margin:0"><iframe src="%s" style="width:%dpx;height:3000px;border:0"></iframe><pre id="seen"></pre><script>
+onload = () => {
+  const frame = document.querySelector("iframe").contentDocument, root = frame.documentElement, wide = frame.defaultView.innerWidth;
+  const beyond = [...frame.querySelectorAll("main *")].filter(e => !e.closest(".scroll > *") && e.getBoundingClientRect().right > wide + 1);
+  document.getElementById("seen").textContent = JSON.stringify({title: frame.title, charts: frame.querySelectorAll("svg[role=img]").length,
+    headings: [...frame.querySelectorAll("h2")].map(h => h.textContent), scrolls: root.scrollWidth > wide, wide,
+    beyond: beyond.map(e => e.outerHTML.slice(0, 120)), background: frame.defaultView.getComputedStyle(frame.body).backgroundColor,
+    rows: frame.querySelectorAll("tr").length, text: frame.querySelector("main").textContent});
+};
+</script>"""
+
+
+def look(folder, page, width, dark=False):
+    """What a browser shows of a page in a window so wide."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser:
+        raise Skip("no Chromium here")
+    watcher = pathlib.Path(folder, "watcher.html")
+    watcher.write_text(WATCHER % (page.name, width))
+    done = subprocess.run([browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
+                           "--allow-file-access-from-files", "--virtual-time-budget=3000", "--enable-logging=stderr",
+                           f"--window-size={max(width, 500)},3000", *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+                           "--dump-dom", watcher.as_uri()], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    if not done.stdout:
+        raise Skip("the browser does not start here")
+    check("CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
+    return json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.S)[1]))
+
+
+def test_pages_fit_phones_and_desktops_by_day_and_night(folder):
+    one, many = pathlib.Path(folder, "one.html"), pathlib.Path(folder, "many.html")
+    job = write_job(folder, MIXED)
+    run("run", "tlc", *SMALL, "--job", job, "--html", one, code=0)
+    run("run", "tlc", *FEW, "-o", "nand.luns=1,2", "-o", "ssd.gc_policy=greedy,fifo", "--job", job, "--html", many, code=0)
+    for page, charts in ((one, 12), (many, 22)):
+        for width in (390, 1280):
+            for dark in (False, True):
+                seen = look(folder, page, width, dark)
+                check(seen["wide"] == width and not seen["scrolls"] and not seen["beyond"], page.name, width, seen["beyond"][:3])
+                check(seen["charts"] >= charts, page.name, width, seen["charts"])
+                check(seen["background"] == ("rgb(13, 13, 13)" if dark else "rgb(249, 249, 247)"), seen["background"])
+                check("NaN" not in seen["text"] and "undefined" not in seen["text"], page.name)
+                check("Where the time went" in seen["headings"], seen["headings"])
+
+
+def test_page_of_several_runs_compares_them(folder):
+    page, job = pathlib.Path(folder, "many.html"), write_job(folder, MIXED.replace("[mix]", "[<b>mix]"))
+    args = ["run", "tlc", *FEW, "-o", "nand.luns=1,2", "--job", job, "--reproducible", "--html", page]
+    table = run(*args, "--json", pathlib.Path(folder, "x.json"), code=0).stdout
+    first = page.read_bytes()
+    check(table == run(*args, "--jobs", 2, code=0).stdout and page.read_bytes() == first)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.S)[1])
+    check([p["options"] for p in data["points"]] == [{"nand.luns": "1"}, {"nand.luns": "2"}] and data["missing"] == 0)
+    points = json.loads(pathlib.Path(folder, "x.json").read_text())
+    for shown, point in zip(data["points"], points):
+        check(shown["total"] == point["result"]["drivelab"]["total"] and "curves" not in point["result"])
+        check(shown["curves"]["read"][-1][1] == shown["total"]["read"]["ios"], shown["curves"]["read"][-1])
+    seen = look(folder, page, 1280)
+    check(seen["rows"] == 1 + 2 * 2 and seen["title"] == "drivelab: tlc, 2 runs" and "<b>mix" in seen["text"], seen)
+    check(seen["headings"] == ["Results", "Reads", "Writes", "Writing to flash", "Where the time went"], seen["headings"])
+    failing = write_job(folder, "[a]\nrw=read\nsize=100MiB\nnumber_ios=10\n")
+    run("run", "nossd", "-o", "drive.capacity=64MiB,1GiB", "--job", failing, "--html", page, code=1)
+    check("64MiB" in look(folder, page, 390)["text"] and "size" in look(folder, page, 390)["text"])
+
+
+def test_each_of_several_runs_has_its_timeline(folder):
+    job, path = write_job(folder, MIXED), pathlib.Path(folder, "t.json")
+    out = json.loads(run("run", "tlc", *FEW, "-o", "nand.luns=1,2", "--job", job, "--timeline", path, "--json", "-", "--jobs", 2,
+                         code=0).stdout)
+    for i, point in enumerate(out, 1):
+        check(point["timeline"] == str(pathlib.Path(folder, f"t-{i}.json")), point["timeline"])
+        lanes = {e["args"]["name"] for e in json.loads(pathlib.Path(point["timeline"]).read_text())["traceEvents"]
+                 if e["name"] == "thread_name" and e["args"]["name"].startswith("die")}
+        check(len(lanes) == 2 * i, lanes)
+    check(not path.exists() and len(list(pathlib.Path(folder).glob("t*"))) == 2)
+
+
+# ---- Ctrl-C ----
+
+def interrupted(*args):
+    """Run until it is well under way, press Ctrl-C once."""
+    process = subprocess.Popen([PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    check(process.returncode == 1 and "interrupted: " in err, process.returncode, err)
+    return out, err
+
+
+def test_interrupted_runs_replace_no_whole_results(folder):
+    job = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\nwrite_iolog=log\n")
+    silent = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\n", "silent.fio")
+    cases = {
+        "one": ["run", "nossd", *FAST, "--job", silent],
+        "list": ["run", "nossd", "-o", "nossd.read_latency=10us,20us,30us", "--jobs", 2, "--job", silent],
+        "compare": ["run", "--compare", "tlc,qlc,hdd-7200", "--jobs", 2, "--job", silent],
+    }
+    for name, args in cases.items():
+        old, new, page = (pathlib.Path(folder, name + end) for end in ("-old.json", "-new.json", ".html"))
+        old.write_text("whole")
+        page.write_text("whole")
+        out, err = interrupted(*args, "--json", old, "--html", page)
+        check(old.read_text() == page.read_text() == "whole", name)
+        check(err.count("what was there stays") == 2 and f"{old}.partial" in err, err)
+        part = json.loads(pathlib.Path(f"{old}.partial").read_text())
+        check("</html>" in pathlib.Path(f"{page}.partial").read_text() and "randread" in str(part), name)
+        if name != "one":
+            begun = [point for point in part if "result" in point]
+            check(1 <= len(begun) <= 3 and all(point["interrupted"] for point in begun), part)
+            check(all(point["result"]["drivelab"]["total"]["read"]["ios"] > 0 for point in begun))
+            check("of 3 points were not run to their end" in err and re.search(r"\(interrupted\)|\(part\)", out), out, err)
+        out, err = interrupted(*args, "--json", new)
+        check(json.loads(new.read_text()) and "what was there" not in err, err)
+    log = pathlib.Path(folder, "log")
+    log.write_text("whole")
+    process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job], cwd=folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LIMIT)
+    check(log.read_text() == "whole" and pathlib.Path(folder, "log.partial").exists() and "log.partial" in err, err)
 
 
 if __name__ == "__main__":
