@@ -59,6 +59,9 @@ struct elevator *block_elevator(const struct block *b);
 /* Struct ios handed in and not yet completed. */
 uint64_t block_ios_inside(const struct block *b);
 
+/* Whether the pool this process takes requests from is nearly used up: buffered writers hold back. */
+bool block_congested(const struct block *b, uint32_t owner, bool sync);
+
 /* --- switching --- */
 
 /*

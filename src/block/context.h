@@ -25,6 +25,11 @@
 struct block;
 struct request;
 
+/* A FIFO of struct io, linked by their `next`. */
+struct io_fifo {
+    struct io *head, *tail; /* tail: valid if there is a head */
+};
+
 /* --- I/O priorities --- */
 
 enum ioprio_class { IOPRIO_NONE, IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE };
@@ -90,7 +95,8 @@ struct block_group {
     char *path;  /* "a/b"; "" is the root */
     uint32_t id; /* 0 is the root; never used again */
     uint32_t weight, leaf_weight;
-    uint32_t contexts;
+    uint32_t contexts; /* processes in it */
+    uint32_t requests; /* allocated, not yet freed */
     struct block_pool pool;
     struct block_group_stat stat;
     void *sched; /* the scheduler's; NULL when it first sees the group; its group_exit() frees it */
@@ -127,14 +133,14 @@ struct block_context {
         uint32_t depth, count; /* nested plugs; requests in it */
     } plug;
     TAILQ_ENTRY(block_context) plug_link;
-    struct io *held, *held_tail; /* not yet submitted, as it sleeps for a request or waits for a flush */
+    struct io_fifo held, fence; /* not submitted as it sleeps for a request; as a flush, or a write behind one, waits */
     bool asleep;
     uint8_t asleep_on; /* half of the pool */
+    struct block_pool *asleep_pool;
     TAILQ_ENTRY(block_context) wait_link;
     uint32_t batch; /* requests it may still take over the limit */
     int64_t batch_ns;
-    uint32_t writes; /* ios that write, on their way */
-    uint32_t flushes;
+    uint32_t writes, flushes; /* ios on their way */
     UT_hash_handle hh;
 };
 

@@ -68,12 +68,12 @@ struct request {
     /* the scheduler's own between insert() and dispatch */
     TAILQ_ENTRY(request) link; /* its FIFO; the block layer's before (plug) and after (dispatch list) */
     RB_ENTRY(request) node;    /* struct request_tree */
-    uint64_t tree_order;       /* request_tree_insert(): after others of the same sector */
     int64_t expiry;            /* when its FIFO wants it served; jiffies or ns, as the scheduler likes */
     struct request_private priv;
 
     /* the block layer's own */
     TAILQ_ENTRY(request) hash_link;
+    uint64_t hash_end;
     struct io *head, *tail; /* parts, in the order of their offsets; linked by io->next */
     struct iovec *vec;      /* payload of several parts in one vector */
     uint32_t vec_room;

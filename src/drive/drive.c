@@ -169,11 +169,28 @@ void drive_submit(struct drive *drive, struct io *io) {
         io_line_push(&drive->early, io, io->submitted_ns);
         return;
     }
-    drive->ops->submit(drive, io);
+    if (__builtin_expect(drive->front != NULL, 0))
+        drive->front->submit(drive->front, io);
+    else
+        drive->ops->submit(drive, io);
+}
+
+void drive_forward(struct drive *drive, struct io *carrier) {
+    carrier->drive = drive;
+    carrier->submitted_ns = sim_now(drive->sim);
+    carrier->status = IO_OK;
+    carrier->data = NULL;
+    carrier->unmapped = false;
+    carrier->result = 0;
+    drive->ops->submit(drive, carrier);
 }
 
 void drive_complete_at(struct drive *drive, struct io *io, int64_t when_ns) {
     io->completed_ns = when_ns;
+    if (__builtin_expect(io->flags & IO_CARRIER, 0)) {
+        io->done(io);
+        return;
+    }
     drive->inflight--;
     PROBE4(io_complete, io->op, io->offset, io->status, when_ns - io->submitted_ns);
     if (__builtin_expect(io->status == IO_OK, 1)) {
@@ -224,6 +241,8 @@ void drive_power_cut(struct drive *drive) {
         f->io = NULL;
     io_line_clear(&drive->early);
     drive->inflight = 0;
+    if (drive->front)
+        drive->front->power_cut(drive->front);
     drive->ops->power_cut(drive);
 }
 
@@ -270,6 +289,8 @@ json_t *drive_stats(const struct drive *drive) {
     json_object_set_new(all, "host", host_stats(drive));
     if (drive->latency)
         json_object_set_new(all, "latency_ns", latency_stats(drive));
+    if (drive->front && drive->front->stats)
+        json_object_set_new(all, "scheduler", drive->front->stats(drive->front));
     return all;
 }
 

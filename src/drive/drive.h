@@ -142,7 +142,8 @@ struct drive_limits {
     uint32_t optimal_write_bytes; /* stripe that keeps all dies busy */
     bool volatile_cache;
     bool rotational;
-    uint16_t rpm; /* of the spindle; 0: none, or not known */
+    uint16_t rpm;         /* of the spindle; 0: none, or not known */
+    uint32_t queue_depth; /* commands it takes at once; 0: as many as come */
 };
 
 /* For SMART and Identify. */
@@ -188,6 +189,19 @@ struct drive_tap {
     void (*completed)(struct drive_tap *, struct io *);
 };
 
+/*
+ * What stands between callers and the drive: the block layer with its I/O
+ * scheduler. `submit` gets requests that are checked, stamped and counted, and
+ * ends each in drive_complete(); never from inside.
+ */
+struct drive_front {
+    void (*submit)(struct drive_front *, struct io *);
+    void (*plug)(struct drive_front *, uint32_t owner); /* this owner sends several: gather them */
+    void (*unplug)(struct drive_front *, uint32_t owner);
+    void (*power_cut)(struct drive_front *); /* forget all requests */
+    struct json_t *(*stats)(struct drive_front *);
+};
+
 /* The embedded part of every drive. */
 struct drive {
     const struct drive_ops *ops;
@@ -202,6 +216,7 @@ struct drive {
     struct drive_flush *flushes; /* store flushes under way */
     struct hist *latency;        /* by operation, once drive_measure() was called */
     struct drive_tap *tap;       /* NULL: nobody; set by the one who wants it */
+    struct drive_front *front;   /* NULL: requests go to the kind at once */
 };
 
 /*
@@ -239,6 +254,23 @@ void drive_submit(struct drive *drive, struct io *io);
 static inline void drive_expect(const struct drive *drive, uint64_t offset) {
     if (drive->ops->expect)
         drive->ops->expect(drive, offset);
+}
+
+/*
+ * For the front: hand a request of its own (IO_CARRIER) to the kind, which
+ * stands for one or more that drive_submit() was given. Only its done() is
+ * called: whom it stands for is counted when the front completes them.
+ */
+void drive_forward(struct drive *drive, struct io *carrier);
+
+/* The requests of `owner` up to drive_unplug() may be gathered before they are sent on; pairs nest. */
+static inline void drive_plug(struct drive *drive, uint32_t owner) {
+    if (__builtin_expect(drive->front != NULL, 0))
+        drive->front->plug(drive->front, owner);
+}
+static inline void drive_unplug(struct drive *drive, uint32_t owner) {
+    if (__builtin_expect(drive->front != NULL, 0))
+        drive->front->unplug(drive->front, owner);
 }
 
 /* For kinds: complete a request now (from an event): stamps, counts, calls done(). */

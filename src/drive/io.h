@@ -43,6 +43,10 @@ enum io_flag {
     IO_SYNC = 1u << 3,        /* somebody waits for it (schedulers) */
     IO_ZONE_ALL = 1u << 4,    /* zone action on every zone of the range it applies to (Select All) */
     IO_ZRWA = 1u << 5,        /* ZONE_OPEN, ZONE_SET_EXTENSION: give the zone a random write area */
+    IO_PRIO = 1u << 6,        /* schedulers: metadata, to be preferred */
+    IO_META = 1u << 7,        /* schedulers: metadata */
+    IO_NOIDLE = 1u << 8,      /* schedulers: no more will follow at once (fsync, journal) */
+    IO_CARRIER = 1u << 9,     /* stands for others' requests, which are counted instead: see drive_forward() */
 };
 
 enum io_status {

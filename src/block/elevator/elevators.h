@@ -1,0 +1,13 @@
+/*
+ * The schedulers, each from a file of its own; rows of elevators[]. Linux's
+ * single-queue ones come first, then those of its multi-queue block layer.
+ */
+#ifndef DRIVELAB_BLOCK_ELEVATOR_ELEVATORS_H
+#define DRIVELAB_BLOCK_ELEVATOR_ELEVATORS_H
+
+#include "block/elevator.h"
+
+extern const struct elevator_ops elevator_noop, elevator_deadline;
+extern const struct elevator_ops elevator_none;
+
+#endif
