@@ -155,6 +155,14 @@ static size_t value_bytes(enum opt_type type) {
     }
 }
 
+void opt_keep(const struct opt_row *row, const void *config, void *to) {
+    memcpy(to, (const char *)config + row->offset, value_bytes(row->type));
+}
+
+void opt_restore(const struct opt_row *row, void *config, const void *from) {
+    memcpy((char *)config + row->offset, from, value_bytes(row->type));
+}
+
 void opt_copy_runtime(const struct opt_row *rows, void *to, const void *from) {
     for (const struct opt_row *r = rows; r->key; r++)
         if (r->runtime)

@@ -91,8 +91,12 @@ int opt_load_ini(struct opt_set *set, const char *path, const char *const *skip,
 int opt_load_ini_text(struct opt_set *set, const char *name, const char *text, size_t len, const char *const *skip,
                       struct err *e);
 
-/* The value as text a user could give back. `buf` always terminated. Returns buf. */
+/* The value as text a user could give back, if it fits: OPT_TEXT_MAX bytes do. `buf` always terminated. Returns buf. */
 const char *opt_value_text(const struct opt_row *row, const void *config, char *buf, size_t size);
+
+/* Keep a value in `to`, OPT_TEXT_MAX bytes, and give it back as it was, whatever its text would be parsed to. */
+void opt_keep(const struct opt_row *row, const void *config, void *to);
+void opt_restore(const struct opt_row *row, void *config, const void *from);
 
 /* What a value may be, as text: "1..64", "none, sequential, random", "yes or no"; "" if anything. Returns buf. */
 const char *opt_range_text(const struct opt_row *row, char *buf, size_t size);

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "ctl/ctl_int.h"
 
-#define VALUE_TEXT 320
+enum { VALUE_TEXT = OPT_TEXT_MAX };
 
 static bool is_read(const struct ctl *ctl, const struct opt_row *row) {
     static const char *const of_drives[] = {"nossd", "nand", "ssd", "zns", "ocssd", "hdd", "disk", NULL};
@@ -81,7 +81,7 @@ static json_t *fixed(const struct ctl *ctl, const struct opt_row *row, struct ct
 
 static json_t *set(struct ctl *ctl, const struct ctl_value *arg, struct ctl_error *e) {
     struct opt_set *options = ctl->config.options;
-    char before[VALUE_TEXT], after[VALUE_TEXT];
+    char before[VALUE_TEXT], after[VALUE_TEXT], kept[OPT_TEXT_MAX];
     struct err why = {0};
     void *config;
     const struct opt_row *row = find(ctl, arg[0].text, &config, e);
@@ -90,10 +90,11 @@ static json_t *set(struct ctl *ctl, const struct ctl_value *arg, struct ctl_erro
     if (!row->runtime || !is_read(ctl, row))
         return fixed(ctl, row, e);
     opt_value_text(row, config, before, sizeof before);
+    opt_keep(row, config, kept);
     if (opt_assign(options, row->section, row->key, arg[1].text, &why))
         return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "value"), "%s", why.text);
     if (ctl->config.apply && ctl->config.apply(ctl->config.owner, row, &why)) {
-        opt_assign(options, row->section, row->key, before, NULL);
+        opt_restore(row, config, kept);
         return ctl_fail(e, CTL_REFUSED, NULL, "%s", why.text);
     }
     return json_pack("{s:o,s:o,s:o}", "name", ctl_text(arg[0].text), "before", ctl_text(before), "value",

@@ -117,10 +117,12 @@ const struct ctl_method ctl_report_methods[] = {
       {"after", CTL_INT, .max = INT64_MAX, .def = "0", .help = "only those with a greater `number`"}}},
     {"history.get",
      "The last commands with the times of their stages, and those on their way with the stage they are in",
-     "`commands`, oldest first, and `in_flight`; `started` is modelled time, the other times are nanoseconds since "
-     "then",
+     "`commands`, oldest first, and `in_flight`, those that wait longest first, of `in_flight_total`; `started` is "
+     "modelled time, the other times are nanoseconds since then: `received` the command's data had come from the host, "
+     "`submitted` to the drive, `returned` by it, `sent` the response",
      false,
      history,
-     {{"count", CTL_INT, .min = 1, .max = 4096, .def = "32", .help = "commands at most, see `nvme.history`"}}},
+     {{"count", CTL_INT, .min = 1, .max = 4096, .def = "32",
+       .help = "commands at most, of each of the two, see `nvme.history`"}}},
     {.name = NULL},
 };

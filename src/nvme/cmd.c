@@ -325,6 +325,7 @@ static void cmd_reset(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cmd->answered = cmd->forgotten = cmd->watched = false;
     cmd->started_ns = sim_now(queue->target->sim);
     cmd->failure = 0;
+    cmd->received_ns = 0;
     cmd->sent_ns = 0;
     cmd->status = 0;
     cmd->error_location = NVME_LOC_NONE;
@@ -372,6 +373,8 @@ static void count(struct nvme_cmd *cmd) {
 }
 
 void nvme_cmd_execute(struct nvme_cmd *cmd) {
+    if (cmd->xfer == NVME_XFER_TO_CTRL && !cmd->received_ns)
+        cmd->received_ns = sim_now(cmd->queue->target->sim);
     if (__builtin_expect(cmd->queue->target->armed, 0) && nvme_hold_start(cmd))
         return;
     if (!cmd_move(cmd, NVME_CMD_STARTED, NVME_CMD_RUNNING))

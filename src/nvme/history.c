@@ -3,7 +3,7 @@
  *
  * A command carries its own times while it lives; the ring gets one record when
  * its slot is given back, so a command costs one write of NVME_PAST bytes and
- * reading the simulation's clock twice. Reasons stay in the ring of failures
+ * reading the simulation's clock twice, with data from the host three times. Reasons stay in the ring of failures
  * (nvme_failure()), as long as they do.
  *
  * Simplified: a command of several steps (Dataset Management, Copy) shows its
@@ -121,9 +121,24 @@ static const char *command_name(const struct nvme_past *p) {
 
 /* ---- JSON ---- */
 
-static void set_stage(json_t *object, const char *name, int64_t at_ns, const struct nvme_past *p) {
-    if (at_ns)
-        json_object_set_new(object, name, json_integer(at_ns - p->started_ns));
+static const struct {
+    const char *key, *words;
+} times[NVME_PAST_TIMES] = {
+    [NVME_PAST_RECEIVED] = {"received", "its data here"},
+    [NVME_PAST_SUBMITTED] = {"submitted", "to the drive"},
+    [NVME_PAST_RETURNED] = {"returned", "back"},
+    [NVME_PAST_SENT] = {"sent", "sent"},
+};
+
+/* Nanoseconds since the command came, -1: it did not come to that. */
+static int64_t time_of(const struct nvme_past *p, unsigned which) {
+    return (int64_t)((uint64_t)p->after_high[which] << 32 | p->after[which]) - 1;
+}
+
+static void set_times(json_t *object, const struct nvme_past *p) {
+    for (unsigned i = 0; i < NVME_PAST_TIMES; i++)
+        if (time_of(p, i) >= 0)
+            json_object_set_new(object, times[i].key, json_integer(time_of(p, i)));
 }
 
 static json_t *past_json(const struct nvme_subsystem *s, const struct nvme_past *p) {
@@ -137,9 +152,7 @@ static json_t *past_json(const struct nvme_subsystem *s, const struct nvme_past 
         json_object_set_new(object, "slba", json_integer((json_int_t)p->slba));
         json_object_set_new(object, "nlb", json_integer(p->nlb));
     }
-    set_stage(object, "submitted", p->submitted_ns, p);
-    set_stage(object, "returned", p->returned_ns, p);
-    set_stage(object, "sent", p->sent_ns, p);
+    set_times(object, p);
     if (p->answered)
         json_object_set_new(object, "status", json_integer(p->status));
     if (p->failure)
@@ -149,43 +162,83 @@ static json_t *past_json(const struct nvme_subsystem *s, const struct nvme_past 
 
 struct flight {
     const struct nvme_subsystem *s;
-    json_t *array;
-    unsigned left;
+    unsigned left;          /* lines */
+    struct nvme_cmd **cmds; /* NULL: count only */
+    size_t count;
 };
 
 /* Some drives write down when a request will be back before it is. */
 static void flight_fill(struct nvme_past *p, const struct nvme_cmd *cmd) {
     nvme_past_fill(p, cmd);
     if (cmd->io_busy)
-        p->returned_ns = 0;
+        nvme_past_time_set(p, NVME_PAST_RETURNED, 0);
 }
 
-static void flight_json(struct nvme_cmd *cmd, void *context) {
-    struct flight *flight = context;
+static json_t *flight_json(const struct nvme_subsystem *s, const struct nvme_cmd *cmd) {
     struct nvme_past p;
     flight_fill(&p, cmd);
-    json_t *object = past_json(flight->s, &p);
+    json_t *object = past_json(s, &p);
     json_object_set_new(object, "stage", json_string(nvme_stage_name(nvme_stage_of(cmd))));
-    json_object_set_new(object, "age", json_integer(sim_now(flight->s->target->sim) - cmd->started_ns));
-    json_array_append_new(flight->array, object);
+    json_object_set_new(object, "age", json_integer(sim_now(s->target->sim) - cmd->started_ns));
+    return object;
+}
+
+static void flight_collect(struct nvme_cmd *cmd, void *context) {
+    struct flight *flight = context;
+    if (flight->cmds)
+        flight->cmds[flight->count] = cmd;
+    flight->count++;
+}
+
+/* What is worth a look first: the oldest, but not those that are meant to wait. */
+static int flight_order(const void *a, const void *b) {
+    const struct nvme_cmd *x = *(struct nvme_cmd *const *)a, *y = *(struct nvme_cmd *const *)b;
+    bool x_waits = nvme_stage_of(x) == NVME_STAGE_EVENT, y_waits = nvme_stage_of(y) == NVME_STAGE_EVENT;
+    if (x_waits != y_waits)
+        return x_waits - y_waits;
+    if (x->started_ns != y->started_ns)
+        return x->started_ns < y->started_ns ? -1 : 1;
+    return x->queue->qid != y->queue->qid ? (x->queue->qid < y->queue->qid ? -1 : 1)
+                                          : le16_get(x->sqe.cid) - le16_get(y->sqe.cid);
+}
+
+/* NULL: no memory. */
+static json_t *flights_json(const struct nvme_subsystem *s, unsigned max, size_t *total) {
+    struct flight flight = {.s = s};
+    json_t *array = json_array();
+    nvme_each_command(s, flight_collect, &flight);
+    *total = flight.count;
+    flight.cmds = calloc(flight.count + 1, sizeof(struct nvme_cmd *));
+    if (!flight.cmds) {
+        json_decref(array);
+        return NULL;
+    }
+    flight.count = 0;
+    nvme_each_command(s, flight_collect, &flight);
+    qsort(flight.cmds, flight.count, sizeof(struct nvme_cmd *), flight_order);
+    for (size_t i = 0; i < flight.count && (!max || i < max); i++)
+        json_array_append_new(array, flight_json(s, flight.cmds[i]));
+    free(flight.cmds);
+    return array;
 }
 
 struct json_t *nvme_history_json(const struct nvme_subsystem *s, unsigned max) {
-    struct flight flight = {.s = s, .array = json_array()};
-    json_t *commands = json_array();
+    size_t total;
+    json_t *flights = flights_json(s, max, &total), *commands = json_array();
     for (unsigned back = past_kept(s, max); back; back--)
         json_array_append_new(commands, past_json(s, past_of(s, back)));
-    nvme_each_command(s, flight_json, &flight);
-    return json_pack("{s:i,s:I,s:o,s:o}", "size", (int)s->past_size, "recorded", (json_int_t)s->past_count, "commands",
-                     commands, "in_flight", flight.array);
+    return json_pack("{s:i,s:I,s:o,s:o,s:I}", "size", (int)s->past_size, "recorded", (json_int_t)s->past_count,
+                     "commands", commands, "in_flight", flights, "in_flight_total", (json_int_t)total);
 }
 
 /* ---- Lines ---- */
 
-static void add_stage(char *text, size_t size, const char *name, int64_t at_ns, const struct nvme_past *p) {
-    size_t len = strlen(text);
-    if (at_ns)
-        snprintf(text + len, size - len, ", %s +%s", name, text_time(at_ns - p->started_ns).s);
+static void add_times(char *text, size_t size, const struct nvme_past *p) {
+    for (unsigned i = 0; i < NVME_PAST_TIMES; i++) {
+        size_t len = strlen(text);
+        if (time_of(p, i) >= 0)
+            snprintf(text + len, size - len, ", %s +%s", times[i].words, text_time(time_of(p, i)).s);
+    }
 }
 
 static void past_text(const struct nvme_subsystem *s, const struct nvme_past *p, char *text, size_t size) {
@@ -196,9 +249,7 @@ static void past_text(const struct nvme_subsystem *s, const struct nvme_past *p,
         n += snprintf(text + n, size - (size_t)n, " nsid %x", le32_get(p->nsid));
     if (p->nlb)
         snprintf(text + n, size - (size_t)n, " slba %" PRIx64 "h, %u blocks", p->slba, p->nlb);
-    add_stage(text, size, "to the drive", p->submitted_ns, p);
-    add_stage(text, size, "back", p->returned_ns, p);
-    add_stage(text, size, "sent", p->sent_ns, p);
+    add_times(text, size, p);
     size_t len = strlen(text);
     if (p->status && p->answered)
         snprintf(text + len, size - len, ", 0x%x: %s", p->status, failure ? failure->reason : "reason forgotten");

@@ -27,9 +27,9 @@ const char *nvme_stage_name(enum nvme_stage stage);
 
 /*
  * New object: "size" (of the ring), "recorded" (so far), "commands" (the last `max`, 0: all that
- * are kept, oldest first) and "in_flight". Times in nanoseconds: "started" of the
- * simulation; "submitted" to the drive, "returned" by it and "sent" since then, if it came to that. Caller owns it;
- * NULL: no memory.
+ * are kept, oldest first), "in_flight" (as many, those that wait longest first, Asynchronous Event Requests last) and
+ * "in_flight_total". Times in nanoseconds: "started" of the simulation; since then, if it came to that: "received" its
+ * data from the host, "submitted" to the drive, "returned" by it, "sent" its response. Caller owns it; NULL: no memory.
  */
 struct json_t *nvme_history_json(const struct nvme_subsystem *subsystem, unsigned max);
 

@@ -98,8 +98,9 @@ struct nvme_cmd {
     uint16_t error_location; /* parameter error location: byte | bit << 8 */
     int64_t due_ns;          /* modelled completion time, for measuring lateness */
     int64_t started_ns;
-    uint64_t failure; /* number of its nvme_failure(), the last if there were several; 0: none */
-    int64_t sent_ns;  /* answered while the drive still had it; 0: as it is given back */
+    uint64_t failure;    /* number of its nvme_failure(), the last if there were several; 0: none */
+    int64_t received_ns; /* its data had come from the host; 0: it has none, or not yet */
+    int64_t sent_ns;     /* answered while the drive still had it; 0: as it is given back */
 };
 
 struct nvme_queue_ops {

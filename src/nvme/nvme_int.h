@@ -159,6 +159,8 @@ struct nvme_ns {
     struct nvme_format format;
 };
 
+enum nvme_past_time { NVME_PAST_RECEIVED, NVME_PAST_SUBMITTED, NVME_PAST_RETURNED, NVME_PAST_SENT, NVME_PAST_TIMES };
+
 /* A command that is over: history.c. One cache line of copies, made sense of when it is read. */
 struct nvme_past {
     uint8_t opc, flags;
@@ -167,8 +169,10 @@ struct nvme_past {
     uint16_t cntlid, qid, status;
     bool answered, forgotten;
     uint64_t slba;
-    uint32_t nlb, failure;                                  /* low half of the failure's number */
-    int64_t started_ns, submitted_ns, returned_ns, sent_ns; /* 0: did not come to that */
+    uint32_t nlb, failure; /* low half of the failure's number */
+    int64_t started_ns;
+    uint32_t after[NVME_PAST_TIMES]; /* ns since then, plus 1, 48 bits: three days; 0: did not come to that */
+    uint16_t after_high[NVME_PAST_TIMES];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct nvme_past) == 64, "one cache line");
 
@@ -360,6 +364,13 @@ int nvme_check_held(const struct nvme_target *target, struct err *e);
 void nvme_failure_record(const struct nvme_cmd *cmd, uint16_t status, const char *reason);
 
 /* history.c, watchdog.c */
+static inline void nvme_past_time_set(struct nvme_past *p, enum nvme_past_time which, int64_t at_ns) {
+    const uint64_t most = (1ull << 48) - 1;
+    uint64_t after = at_ns ? (uint64_t)(at_ns - p->started_ns) + 1 : 0;
+    after = after < most ? after : most;
+    p->after[which] = (uint32_t)after;
+    p->after_high[which] = (uint16_t)(after >> 32);
+}
 static inline void nvme_past_fill(struct nvme_past *p, const struct nvme_cmd *cmd) {
     memcpy(p, &cmd->sqe, 8); /* opcode, flags, identifier, NSID */
     p->cntlid = cmd->queue->ctrl->cntlid;
@@ -371,9 +382,10 @@ static inline void nvme_past_fill(struct nvme_past *p, const struct nvme_cmd *cm
     p->nlb = cmd->nlb;
     p->failure = (uint32_t)cmd->failure;
     p->started_ns = cmd->started_ns;
-    p->submitted_ns = cmd->io.submitted_ns;
-    p->returned_ns = cmd->io.completed_ns;
-    p->sent_ns = cmd->sent_ns;
+    nvme_past_time_set(p, NVME_PAST_RECEIVED, cmd->received_ns);
+    nvme_past_time_set(p, NVME_PAST_SUBMITTED, cmd->io.submitted_ns);
+    nvme_past_time_set(p, NVME_PAST_RETURNED, cmd->io.completed_ns);
+    nvme_past_time_set(p, NVME_PAST_SENT, cmd->sent_ns);
 }
 /* On the path of every command. */
 static inline void nvme_history_add(struct nvme_subsystem *s, const struct nvme_cmd *cmd) {
@@ -381,8 +393,8 @@ static inline void nvme_history_add(struct nvme_subsystem *s, const struct nvme_
     s->past_at = s->past_at + 1 == s->past_size ? 0 : s->past_at + 1;
     s->past_count++;
     nvme_past_fill(p, cmd);
-    if (!p->sent_ns && !p->forgotten)
-        p->sent_ns = sim_now(s->target->sim);
+    if (!cmd->sent_ns && !cmd->forgotten)
+        nvme_past_time_set(p, NVME_PAST_SENT, sim_now(s->target->sim));
 }
 typedef void nvme_cmd_visit(struct nvme_cmd *cmd, void *context);
 int nvme_history_init(struct nvme_subsystem *s);

@@ -177,6 +177,15 @@ static void test_ctl_shows_history(void **state) {
     assert_string_equal(text(json_array_get(list, 2), "command"), "Read");
     assert_string_equal(text(json_array_get(list, 1), "command"), "Write");
     json_decref(r);
+    struct nvme_sqe sqe = bed_rw(NVME_IO_READ, 1, 0, 1);
+    for (uint16_t cid = 0; cid < 20; cid++) { /* on their way */
+        sqe.cid = le16_from(cid);
+        bed_send(b->bed, 1, &sqe, NULL, NULL);
+    }
+    r = ctl_bed_result(b, "history.get", "{\"count\":3}");
+    assert_int_equal(json_array_size(json_object_get(r, "in_flight")), 3);
+    assert_int_equal(number(r, "in_flight_total"), 20);
+    json_decref(r);
     ctl_bed_free(b);
 }
 

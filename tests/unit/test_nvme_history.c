@@ -169,15 +169,20 @@ static void test_nvme_history_of_what_is_in_flight(void **state) {
     sim_run(bed->sim, sim_now(bed->sim) + 400000);
     json_t *all = history(bed, 0);
     assert_int_equal(json_array_size(json_object_get(all, "in_flight")), 2);
-    assert_string_equal(stage_in_flight(all, 0), "waits for an event");
-    assert_string_equal(stage_in_flight(all, 1), "in the drive");
-    assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 1), "age"), 400000);
-    assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 1), "returned"), -1);
+    assert_string_equal(stage_in_flight(all, 0), "in the drive");
+    assert_string_equal(stage_in_flight(all, 1), "waits for an event");
+    assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 0), "age"), 400000);
+    assert_int_equal(number(json_array_get(json_object_get(all, "in_flight"), 0), "returned"), -1);
+    json_decref(all);
+    all = history(bed, 1);
+    assert_int_equal(json_array_size(json_object_get(all, "in_flight")), 1);
+    assert_int_equal(number(all, "in_flight_total"), 2);
+    assert_string_equal(stage_in_flight(all, 0), "in the drive");
     json_decref(all);
     bed->q[1].hold = true;
     bed_settle(bed);
     all = history(bed, 0);
-    assert_string_equal(stage_in_flight(all, 1), "response not sent");
+    assert_string_equal(stage_in_flight(all, 0), "response not sent");
     json_decref(all);
     bed->q[1].hold = false;
     bed_gone(bed, 1);
@@ -185,6 +190,41 @@ static void test_nvme_history_of_what_is_in_flight(void **state) {
     json_t *last = json_array_get(json_object_get(all, "commands"), 0);
     assert_int_equal(number(last, "returned"), 1000000);
     assert_int_equal(number(last, "sent"), -1); /* its connection went first */
+    json_decref(all);
+    bed_free(bed);
+}
+
+/* A write whose data comes late, as the transport collects it. */
+static void test_nvme_history_has_when_data_came(void **state) {
+    struct bed *bed = bed_new(NULL, NULL);
+    struct bed_queue *q = &bed->q[1];
+    struct bed_cmd *c = &q->slot[0];
+    static uint8_t data[4096];
+    struct iovec vec = {data, sizeof data};
+    bed_up(bed, 1);
+    c->used = true;
+    c->q = q;
+    c->completions = 0;
+    c->cmd.sqe = bed_rw(NVME_IO_WRITE, 1, 5, 1);
+    nvme_cmd_start(&q->queue, &c->cmd);
+    assert_int_equal(c->cmd.xfer, NVME_XFER_TO_CTRL);
+    sim_run(bed->sim, sim_now(bed->sim) + 300000);
+    json_t *all = history(bed, 1), *flight = json_array_get(json_object_get(all, "in_flight"), 0);
+    assert_string_equal(stage_in_flight(all, 0), "waits for its data");
+    assert_int_equal(number(flight, "received"), -1);
+    json_decref(all);
+    c->cmd.in = &vec;
+    c->cmd.in_count = 1;
+    nvme_cmd_execute(&c->cmd);
+    bed_settle(bed);
+    struct nvme_sqe read = bed_rw(NVME_IO_READ, 1, 5, 1);
+    assert_int_equal(bed_do(bed, 1, &read, NULL), 0);
+    all = history(bed, 2);
+    const json_t *write = json_array_get(json_object_get(all, "commands"), 0);
+    assert_int_equal(number(write, "received"), 300000);
+    assert_int_equal(number(write, "submitted"), 300000);
+    assert_int_equal(number(write, "returned"), 320000);
+    assert_int_equal(number(json_array_get(json_object_get(all, "commands"), 1), "received"), -1);
     json_decref(all);
     bed_free(bed);
 }
@@ -278,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_history_has_reasons_and_fabrics),
         cmocka_unit_test(test_nvme_history_off),
         cmocka_unit_test(test_nvme_history_of_what_is_in_flight),
+        cmocka_unit_test(test_nvme_history_has_when_data_came),
         cmocka_unit_test(test_nvme_history_dumps_now_and_then),
         cmocka_unit_test(test_nvme_watchdog_names_what_is_late),
         cmocka_unit_test(test_nvme_watchdog_sees_data_that_does_not_come),

@@ -321,6 +321,37 @@ static void test_opt_help_shows_every_option(void **state) {
     free(text);
 }
 
+/* A table is kept whole, and given back although its text would be appended or rounded. */
+static void test_opt_keeps_and_restores(void **state) {
+    static struct kept_sample {
+        int64_t before;
+        char table[OPT_TEXT_MAX];
+        double ratio;
+    } c;
+    static const struct opt_row rows[] = {
+        {"x", "table", OPT_TEXT, offsetof(struct kept_sample, table), .def = "", .help = "table", .runtime = true},
+        {"x", "ratio", OPT_DOUBLE, offsetof(struct kept_sample, ratio), .def = "0", .help = "ratio"},
+        {0},
+    };
+    static char kept[OPT_TEXT_MAX], longest[OPT_TEXT_MAX], text[OPT_TEXT_MAX];
+    struct opt_set set = {0};
+    assert_int_equal(opt_set_add(&set, rows, &c), 0);
+    memset(longest, 'a', sizeof longest - 1);
+    longest[0] = '+';
+    memcpy(c.table, longest, sizeof longest);
+    assert_string_equal(opt_value_text(&rows[0], &c, text, sizeof text), longest);
+    opt_keep(&rows[0], &c, kept);
+    assert_int_equal(opt_assign(&set, "x", "table", "b", NULL), 0);
+    opt_restore(&rows[0], &c, kept);
+    assert_string_equal(c.table, longest);
+    c.ratio = 1.0 / 3;
+    opt_keep(&rows[1], &c, kept);
+    assert_int_equal(opt_assign(&set, "x", "ratio", "7", NULL), 0);
+    opt_restore(&rows[1], &c, kept);
+    assert_true(c.ratio == 1.0 / 3);
+    assert_string_equal(c.table, longest);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opt_defaults_are_set),
@@ -339,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_opt_ini_from_a_file),
         cmocka_unit_test(test_opt_json_holds_base_units),
         cmocka_unit_test(test_opt_help_shows_every_option),
+        cmocka_unit_test(test_opt_keeps_and_restores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
