@@ -13,11 +13,14 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/probe.h"
 #include "nvme/nvme_int.h"
 
 #define SQHD_NO_FLOW_CONTROL 0xffffu
+#define SCRATCH_BYTES        65536 /* buffers of less are not worth keeping */
+#define PAGE_BYTES           4096
 
 /* ---- State machine ---- */
 
@@ -73,16 +76,25 @@ static void list_remove(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     queue->outstanding--;
 }
 
+static void buffer_give(struct nvme_cmd *cmd) {
+    struct nvme_subsystem *s = cmd->queue->ctrl ? cmd->queue->ctrl->subsystem : NULL;
+    if (cmd->buffer_bytes && s && !s->spare) {
+        s->spare = cmd->buffer;
+        s->spare_bytes = cmd->buffer_bytes;
+    } else {
+        free(cmd->buffer);
+    }
+    cmd->buffer = NULL;
+}
+
 /* Nothing refers to the command any more. The last of a queue that is gone lets go of the controller. */
 static void cmd_recycle(struct nvme_cmd *cmd) {
     struct nvme_queue *queue = cmd->queue;
     list_remove(queue, cmd);
     if (__builtin_expect(queue->ctrl && queue->ctrl->subsystem && queue->ctrl->subsystem->past_size, 1))
         nvme_history_add(queue->ctrl->subsystem, cmd);
-    if (__builtin_expect(cmd->buffer != NULL, 0)) {
-        free(cmd->buffer);
-        cmd->buffer = NULL;
-    }
+    if (__builtin_expect(cmd->buffer != NULL, 0))
+        buffer_give(cmd);
     io_release(&cmd->io);
     cmd->state = NVME_CMD_IDLE;
     if (queue->gone && !queue->outstanding && queue->ctrl) {
@@ -317,6 +329,7 @@ static void cmd_reset(struct nvme_queue *queue, struct nvme_cmd *cmd) {
     cmd->row = NULL;
     cmd->ns = NULL;
     cmd->buffer = NULL;
+    cmd->buffer_bytes = 0;
     cmd->slba = 0;
     cmd->nlb = 0;
     cmd->io_busy = false;
@@ -490,15 +503,46 @@ void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *)) {
     drive_submit(nvme_cmd_subsystem(cmd)->drive, &cmd->io);
 }
 
-void *nvme_cmd_buffer(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status) {
-    cmd->buffer = calloc(1, bytes ? bytes : 1);
-    if (!cmd->buffer) {
+static void *buffer_is(struct nvme_cmd *cmd, void *buffer, uint32_t bytes, struct nvme_status *status) {
+    cmd->buffer = buffer;
+    if (!buffer) {
         *status = nvme_fail(cmd, NVME_SC_INTERNAL_ERROR, NVME_LOC_NONE, "no memory for %u bytes", bytes);
         return NULL;
     }
-    cmd->out = cmd->buffer;
+    cmd->out = buffer;
     cmd->out_bytes = bytes;
-    return cmd->buffer;
+    return buffer;
+}
+
+void *nvme_cmd_buffer(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status) {
+    return buffer_is(cmd, calloc(1, bytes ? bytes : 1), bytes, status);
+}
+
+/* The first touch of a page costs more than what a report writes to it: pages are kept, and first asked for at once. */
+static void *scratch_new(uint32_t bytes) {
+    size_t size = ((size_t)bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    void *at = aligned_alloc(PAGE_BYTES, size);
+#ifdef MADV_POPULATE_WRITE
+    if (at)
+        madvise(at, size, MADV_POPULATE_WRITE); /* an older kernel doesn't know it */
+#endif
+    return at;
+}
+
+void *nvme_cmd_scratch(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status) {
+    struct nvme_subsystem *s = nvme_cmd_subsystem(cmd);
+    void *at = s->spare;
+    if (bytes < SCRATCH_BYTES)
+        return nvme_cmd_buffer(cmd, bytes, status);
+    cmd->buffer_bytes = bytes;
+    if (at && s->spare_bytes >= bytes) {
+        cmd->buffer_bytes = s->spare_bytes;
+    } else {
+        free(at);
+        at = scratch_new(bytes);
+    }
+    s->spare = NULL;
+    return buffer_is(cmd, at, bytes, status);
 }
 
 void nvme_cmd_gather(const struct nvme_cmd *cmd, void *to, uint32_t bytes) {

@@ -82,7 +82,8 @@ struct nvme_cmd {
     struct nvme_cmd *next, *prev;
     const struct nvme_op_row *row;
     struct nvme_ns *ns;
-    void *buffer; /* admin payload, freed on recycle */
+    void *buffer;          /* admin payload, freed on recycle */
+    uint32_t buffer_bytes; /* kept for the next such command instead; 0: freed */
     uint64_t slba;
     uint32_t nlb;
     uint32_t step, steps_left;

@@ -187,6 +187,8 @@ struct nvme_subsystem {
     struct drive_zone_watch zone_watch;
     struct sim_event reset; /* of the whole subsystem, asked for by NSSR */
     struct nvme_durable *durable;
+    void *spare; /* the buffer of the last large report, for the next; or NULL */
+    uint32_t spare_bytes;
     void *zeros; /* mdts bytes to read from when the store keeps no payload */
     uint32_t ns_count;
     struct nvme_ns ns[NVME_NS_MAX];
@@ -342,6 +344,8 @@ bool nvme_cmd_returned(struct nvme_cmd *cmd);
 void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *));
 /* A zeroed buffer of `bytes` as cmd->buffer, out and out_bytes; NULL: out of memory, already failed into *status. */
 void *nvme_cmd_buffer(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status);
+/* The same with whatever is in it, for large answers: the subsystem keeps one such buffer. */
+void *nvme_cmd_scratch(struct nvme_cmd *cmd, uint32_t bytes, struct nvme_status *status);
 /* Copy the payload; shorter input is padded with zeros. */
 void nvme_cmd_gather(const struct nvme_cmd *cmd, void *to, uint32_t bytes);
 void nvme_cmd_result(struct nvme_cmd *cmd, uint32_t dword0);

@@ -262,6 +262,7 @@ void nvme_subsystem_free(struct nvme_subsystem *s) {
             break;
         }
     munmap(s->zeros, s->config.mdts);
+    free(s->spare);
     free(s);
 }
 

@@ -220,7 +220,8 @@ struct report {
 static void report_add(struct report *r, uint32_t index, const struct drive_zone *z) {
     const struct nvme_ns *ns = r->ns;
     bool pointer = z->write_pointer != UINT64_MAX;
-    const struct nvme_zone_desc desc = {
+    struct nvme_zone_desc *desc = (struct nvme_zone_desc *)r->at; /* in place: a copy would wait for its parts */
+    *desc = (struct nvme_zone_desc){
         .zt = NVME_ZT_SEQWRITE_REQ,
         .zs = (uint8_t)(z->state << 4),
         .za = z->attributes,
@@ -229,12 +230,11 @@ static void report_add(struct report *r, uint32_t index, const struct drive_zone
         .zslba = le64_from(index * nvme_zone_lbas(ns)),
         .wp = le64_from(pointer ? (z->write_pointer - ns->base) >> ns->lba_shift : UINT64_MAX),
     };
-    memcpy(r->at, &desc, sizeof desc);
-    if (r->extension && (z->attributes & ZONE_EXTENSION_VALID)) {
+    if (r->extension) {
         struct nvme_subsystem *s = ns->subsystem;
-        memcpy(r->at + sizeof desc, s->zoned->extension(s->drive, ns->zone_first + index), r->extension);
+        memcpy(r->at + sizeof *desc, s->zoned->extension(s->drive, ns->zone_first + index), r->extension);
     }
-    r->at += sizeof desc + r->extension;
+    r->at += sizeof *desc + r->extension;
     r->entries++;
 }
 
@@ -263,7 +263,7 @@ struct nvme_status nvme_zone_receive(struct nvme_cmd *cmd) {
     struct nvme_status st = formatting_check(cmd);
     if (!st.v)
         st = slba_check(cmd);
-    uint8_t *page = st.v ? NULL : nvme_cmd_buffer(cmd, cmd->xfer_bytes, &st);
+    uint8_t *page = st.v ? NULL : nvme_cmd_scratch(cmd, cmd->xfer_bytes, &st);
     if (!page)
         return st;
     struct report report = {.ns = cmd->ns, .at = page, .end = page + cmd->xfer_bytes};
@@ -273,6 +273,7 @@ struct nvme_status nvme_zone_receive(struct nvme_cmd *cmd) {
     report.at += cmd->xfer_bytes < sizeof header ? cmd->xfer_bytes : sizeof header;
     header.nr_zones = le64_from(report_fill(&report, (uint32_t)(cmd->slba / nvme_zone_lbas(cmd->ns)),
                                             NVME_ZRECV_FILTER(cdw13), cdw13 & NVME_ZRECV_PARTIAL));
+    memset(report.at, 0, (size_t)(report.end - report.at));
     memcpy(page, &header, cmd->xfer_bytes < sizeof header ? cmd->xfer_bytes : sizeof header);
     return NVME_OK;
 }

@@ -511,6 +511,28 @@ static void test_nvme_zns_rule34_stride_of_extended_reports(void **state) {
 
 /* ---- Random write areas ---- */
 
+/* Buffers of large reports are used again: nothing of the last one is in the next. */
+static void test_nvme_zns_large_reports_hold_nothing_else(void **state) {
+    enum { LARGE = 128 * 1024, ENTRY = 128 };
+    struct bed *bed = zoned_new(NULL, ARGS("zns.extension_bytes=64"));
+    uint8_t data[64];
+    memset(data, 0x77, sizeof data);
+    for (uint32_t zone = 0; zone < ZONED_ACTIVE; zone++)
+        assert_int_equal(zoned_send(bed, SLBA(zone), ZONE_SET_EXTENSION, data), 0);
+    for (unsigned again = 0; again < 2; again++) {
+        uint32_t extended = NVME_ZRA_EXTENDED_REPORT | NVME_ZRECV_PARTIAL;
+        assert_int_equal(zoned_receive(bed, 1, 0, LARGE, extended), 0);
+        const uint8_t *out = bed_out(bed, 1);
+        for (uint32_t zone = 0; zone < ZONED_ZONES; zone++)
+            assert_int_equal(out[64 + zone * ENTRY + 64], !again && zone < ZONED_ACTIVE ? 0x77 : 0);
+        assert_int_equal(zoned_receive(bed, 1, SLBA(ZONED_ZONES - 1), LARGE, extended), 0);
+        for (uint32_t i = 64 + 64; i < LARGE; i++)
+            assert_int_equal(((const uint8_t *)bed_out(bed, 1))[i], 0);
+        assert_int_equal(zoned_send(bed, 0, ZONE_RESET | NVME_ZSEND_ALL, NULL), 0);
+    }
+    bed_free(bed);
+}
+
 static const char *const with_zrwa[] = {"zns.zrwa_zones=2", "zns.zrwa_bytes=64KiB", "zns.zrwa_granularity=16KiB", NULL};
 
 static void test_nvme_zns_zrwa_allocation_by_bit_9(void **state) {
@@ -652,6 +674,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_rule34_stride_of_extended_reports),
         cmocka_unit_test(test_nvme_zns_rule45_copy_into_zones),
         cmocka_unit_test(test_nvme_zns_uncorrectable_marks_vanish_at_reset),
+        cmocka_unit_test(test_nvme_zns_large_reports_hold_nothing_else),
         cmocka_unit_test(test_nvme_zns_zrwa_allocation_by_bit_9),
         cmocka_unit_test(test_nvme_zns_zrwa_writes_and_flush),
         cmocka_unit_test(test_nvme_zns_zrwa_rewrites_uncorrectable_blocks),
