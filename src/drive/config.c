@@ -10,10 +10,10 @@
 #include "drive/ssd/ssd.h"
 #include "drive/zns/zns.h"
 
-const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, &zns_ops, &hdd_ops, NULL};
+const struct drive_ops *const drive_kinds[] = {&nossd_ops, &ssd_ops, &zns_ops, &hdd_ops, &smr_ops, NULL};
 
 /* The same names as rows for the option; in the order of drive_kinds[]. */
-static const char *const kind_names[] = {"nossd", "ssd", "zns", "hdd", NULL};
+static const char *const kind_names[] = {"nossd", "ssd", "zns", "hdd", "smr", NULL};
 
 #define ROW(field, ...)                                                                                                \
     { "drive", #field, .offset = offsetof(struct drive_common_config, field), __VA_ARGS__ }

@@ -17,7 +17,7 @@
 
 #include "base/rng.h"
 #include "drive/profile.h"
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 enum { MiB = 1 << 20, KiB = 1024, DEPTH = 64 };
 
@@ -26,6 +26,7 @@ struct bed {
     struct sim *sim;
     struct store *store;
     struct zns_media *media;
+    struct zns_flash *flash;      /* the same */
     struct zns_media_owner owner; /* container_of by hand */
     struct err err;
     struct io io[DEPTH];
@@ -79,13 +80,14 @@ static void bed_open(struct bed *b) {
     b->store = store_open(&sc, b->sim, &fresh, &b->err);
     assert_non_null(b->store);
     b->owner = (struct zns_media_owner){bed_done, bed_zone_failed};
-    b->media = zns_media_new(&b->config, b->sim, b->store, true, &b->owner, &b->err);
+    b->media = zns_flash_ops.create(&b->config, b->sim, b->store, true, &b->owner, &b->err);
+    b->flash = flash_of(b->media);
     if (!b->media)
         fail_msg("%s", b->err.text);
 }
 
 static void bed_check(struct bed *b) {
-    if (zns_media_check_state(b->media, &b->err))
+    if (zns_flash_ops.check_state(b->media, &b->err))
         fail_msg("%s", b->err.text);
 }
 
@@ -93,7 +95,7 @@ static void bed_close(struct bed *b) {
     bed_check(b);
     for (unsigned i = 0; i < DEPTH; i++)
         io_release(&b->io[i]);
-    zns_media_free(b->media);
+    zns_flash_ops.free(b->media);
     store_close(b->store);
     sim_free(b->sim);
 }
@@ -157,18 +159,18 @@ static struct io *finish_one(struct bed *b, uint32_t zone, uint64_t written) {
 }
 
 static uint64_t programs(const struct bed *b) {
-    return nand_counters(b->media->nand)->ops[NAND_PROGRAM][NAND_HOST];
+    return nand_counters(b->flash->nand)->ops[NAND_PROGRAM][NAND_HOST];
 }
 
 static uint64_t flash_reads(const struct bed *b) {
-    return nand_counters(b->media->nand)->ops[NAND_READ][NAND_HOST];
+    return nand_counters(b->flash->nand)->ops[NAND_READ][NAND_HOST];
 }
 
 /* --- geometry --- */
 
 static void refused(struct bed *b, const char *part, const char *nearest) {
     struct err e = {0};
-    assert_int_equal(zns_media_check(&b->config, &e), -EINVAL);
+    assert_int_equal(zns_flash_ops.check(&b->config, &e), -EINVAL);
     if (!strstr(e.text, part) || !strstr(e.text, nearest))
         fail_msg("\"%s\" says neither \"%s\" nor \"%s\"", e.text, part, nearest);
 }
@@ -177,7 +179,7 @@ static void test_zns_media_check_names_rule_and_nearest(void **state) {
     (void)state;
     struct bed b;
     bed_defaults(&b);
-    assert_int_equal(zns_media_check(&b.config, &b.err), 0);
+    assert_int_equal(zns_flash_ops.check(&b.config, &b.err), 0);
     b.config.zns_media.dies_per_zone = 3;
     refused(&b, "zns.dies_per_zone = 3", "2 and 4");
     bed_defaults(&b);
@@ -218,11 +220,11 @@ static void zones_are_disjoint(uint32_t dies_per_zone, uint64_t zone_size, uint6
     b.config.zns_media.part_blocks = true;
     b.config.drive.capacity = zones * zone_size;
     bed_open(&b);
-    struct zns_media *m = b.media;
+    struct zns_flash *m = b.flash;
     uint64_t pages = nand_block_count(&b.config.nand) * b.config.nand.pages;
     uint8_t *used = calloc(pages, 1);
     for (uint32_t zone = 0; zone < zones; zone++) {
-        assert_int_equal(zns_media_capacity(m, zone), capacity);
+        assert_int_equal(zns_media_capacity(b.media, zone), capacity);
         for (uint64_t unit = 0; unit * m->unit_bytes < capacity; unit++) {
             struct zns_place at = zns_map_unit(m, zone, unit);
             uint32_t nth = at.die % b.config.nand.luns * b.config.nand.channels + at.die / b.config.nand.luns;
@@ -280,11 +282,11 @@ static void test_zns_media_full_zone_is_on_flash(void **state) {
     write_range(&b, 3, 0, capacity, 20 * KiB);
     run(&b);
     assert_int_equal(programs(&b), 96);
-    assert_int_equal(b.media->zone[3].durable, capacity);
-    assert_int_equal(b.media->zone[3].cached, 0);
+    assert_int_equal(b.flash->zone[3].durable, capacity);
+    assert_int_equal(b.flash->zone[3].cached, 0);
     for (uint64_t at = 0; at < capacity; at += 40 * KiB)
         assert_int_equal(read_one(&b, 3, at, 8 * KiB, 8 * KiB)->status, IO_OK);
-    assert_int_equal(b.media->count.cache_read_pages, 0);
+    assert_int_equal(b.flash->count.cache_read_pages, 0);
     bed_close(&b);
 }
 
@@ -300,7 +302,7 @@ static void test_zns_media_writes_go_at_the_dies_pace(void **state) {
     /* 16 units over two dies, three multi-plane programs each */
     int64_t least = 8 * 3 * b.config.nand.program_time.ns[0];
     assert_in_range(sim_now(b.sim) - start, least, least + least / 10);
-    assert_true(b.media->count.stalls > 0);
+    assert_true(b.flash->count.stalls > 0);
     bed_close(&b);
 }
 
@@ -359,12 +361,12 @@ static void test_zns_media_read_ahead_of_one_stream_only(void **state) {
     for (uint64_t at = 32 * KiB; at < 3 * MiB; at += 32 * KiB)
         last = took(read_one(&b, 0, at, 32 * KiB, 32 * KiB));
     assert_true(last < first / 2);
-    uint64_t ahead = b.media->count.ahead_pages;
+    uint64_t ahead = b.flash->count.ahead_pages;
     assert_in_range(ahead, 150, 192); /* each page once */
     for (uint64_t at = 0; at < 1 * MiB; at += 32 * KiB)
         for (uint32_t zone = 0; zone < 2; zone++)
             assert_true(took(read_one(&b, zone, at, 32 * KiB, 32 * KiB)) > first / 2);
-    assert_int_equal(b.media->count.ahead_pages, ahead);
+    assert_int_equal(b.flash->count.ahead_pages, ahead);
     bed_close(&b);
 }
 
@@ -385,7 +387,7 @@ static void test_zns_media_word_lines_are_read_by_pages(void **state) {
     assert_int_equal(flash_reads(&b), 6);
     read_one(&b, 0, 20 * KiB, 20 * KiB, 20 * KiB);
     assert_int_equal(flash_reads(&b), 8);
-    assert_int_equal(b.media->life->bytes_read, 116 * KiB);
+    assert_int_equal(b.flash->life->bytes_read, 116 * KiB);
     bed_close(&b);
     b.config.zns_media.read_unit = 10000;
     refused(&b, "zns.read_unit = 10000", "8192 and 12288");
@@ -428,10 +430,10 @@ static void test_zns_media_finish_costs_the_unwritten_part(void **state) {
         assert_in_range(took(io), least, least + unit);
         assert_true(took(io) < last);
         last = took(io);
-        assert_int_equal(b.media->zone[n].durable, 3 * MiB / 2);
+        assert_int_equal(b.flash->zone[n].durable, 3 * MiB / 2);
     }
     assert_in_range(took(finish_one(&b, 0, 0)), 1, 100000);
-    assert_int_equal(b.media->zone[0].durable, 0);
+    assert_int_equal(b.flash->zone[0].durable, 0);
     bed_close(&b);
 }
 
@@ -450,7 +452,7 @@ static void test_zns_media_reset_costs_the_written_part(void **state) {
         least = took(io);
     }
     assert_int_equal(took(reset_one(&b, 0, 0, false)), b.config.zns_media.nothing);
-    assert_true(b.media->count.erased_blocks > 0);
+    assert_true(b.flash->count.erased_blocks > 0);
     bed_close(&b);
 }
 
@@ -471,7 +473,7 @@ static void test_zns_media_zone_can_be_written_again_after_a_reset(void **state)
     run(&b);
     write_range(&b, 5, 0, 3 * MiB / 2, 96 * KiB);
     run(&b);
-    assert_int_equal(b.media->zone[5].durable, 3 * MiB / 2);
+    assert_int_equal(b.flash->zone[5].durable, 3 * MiB / 2);
     for (uint64_t at = 0; at < 3 * MiB / 2; at += 96 * KiB)
         assert_int_equal(read_one(&b, 5, at, 16 * KiB, 16 * KiB)->status, IO_OK);
     bed_close(&b);
@@ -491,7 +493,7 @@ static void test_zns_media_reset_of_many_zones_is_done_once(void **state) {
     zns_media_end(b.media, io);
     run(&b);
     assert_int_equal(b.done, 1);
-    assert_int_equal(b.media->count.erased_blocks, 8 * 4);
+    assert_int_equal(b.flash->count.erased_blocks, 8 * 4);
     io = fresh_io(&b, 2, IO_ZONE, 0, 0, 0);
     zns_media_begin(b.media, io);
     zns_media_end(b.media, io);
@@ -565,7 +567,7 @@ static void test_zns_media_flush_of_a_volatile_cache(void **state) {
     assert_true(took(io) >= b.config.nand.program_time.ns[0]);
     write_range(&b, 0, 140 * KiB, 160 * KiB, 4 * KiB);
     run(&b);
-    zns_media_power_cut(b.media);
+    zns_flash_ops.power_cut(b.media);
     assert_int_equal(zns_media_durable(b.media, 0, 160 * KiB), 140 * KiB);
     bed_check(&b);
     io = fresh_io(&b, 0, IO_WRITE, 0, 140 * KiB, 4 * KiB);
@@ -573,11 +575,11 @@ static void test_zns_media_flush_of_a_volatile_cache(void **state) {
     zns_media_write(b.media, 0, 140 * KiB, 4 * KiB, ZNS_WRITE, io);
     run(&b);
     assert_true(took(io) >= b.config.nand.program_time.ns[0]);
-    zns_media_power_cut(b.media);
+    zns_flash_ops.power_cut(b.media);
     assert_int_equal(zns_media_durable(b.media, 0, 144 * KiB), 144 * KiB);
     write_range(&b, 0, 144 * KiB, 3 * MiB / 2, 4 * KiB);
     run(&b);
-    assert_int_equal(b.media->zone[0].durable, 3 * MiB / 2);
+    assert_int_equal(b.flash->zone[0].durable, 3 * MiB / 2);
     bed_close(&b);
 }
 
@@ -596,7 +598,7 @@ static void test_zns_media_power_cut_at_any_moment(void **state) {
                 zns_media_write(b.media, 7, at, 12 * KiB, ZNS_WRITE, fresh_io(&b, k, IO_WRITE, 7, at, 12 * KiB));
             sim_run(b.sim, sim_now(b.sim) + rng_below(&rng, 4000000));
             answered = at - 12 * KiB * (12 - b.done);
-            zns_media_power_cut(b.media);
+            zns_flash_ops.power_cut(b.media);
             uint64_t kept = zns_media_durable(b.media, 7, at);
             assert_true(kept <= at);
             if (!volatile_cache && b.done < 12)
@@ -624,15 +626,15 @@ static void test_zns_media_failed_program_moves_to_a_spare(void **state) {
     bed_open(&b);
     struct nand_fault fault = {.kind = NAND_PROGRAM, .die = NAND_ANY, .plane = NAND_ANY, .block = NAND_ANY, .count = 3};
     write_range(&b, 0, 0, 400 * KiB, 20 * KiB);
-    assert_int_equal(nand_fault_add(b.media->nand, &fault, &b.err), 0);
+    assert_int_equal(nand_fault_add(b.flash->nand, &fault, &b.err), 0);
     write_range(&b, 0, 400 * KiB, 3 * MiB / 2, 4 * KiB);
     run(&b);
-    assert_int_equal(b.media->count.replaced_blocks, 3);
+    assert_int_equal(b.flash->count.replaced_blocks, 3);
     assert_int_equal(b.zone_fails, 0);
-    assert_int_equal(b.media->zone[0].durable, 3 * MiB / 2);
+    assert_int_equal(b.flash->zone[0].durable, 3 * MiB / 2);
     for (uint64_t at = 0; at < 3 * MiB / 2; at += 16 * KiB)
         assert_int_equal(read_one(&b, 0, at, 16 * KiB, 16 * KiB)->status, IO_OK);
-    assert_int_equal(b.media->count.cache_read_pages, 0);
+    assert_int_equal(b.flash->count.cache_read_pages, 0);
     bed_close(&b);
 }
 
@@ -645,7 +647,7 @@ static void test_zns_media_zone_without_spares_fails_and_shrinks(void **state) {
     struct nand_fault fault = {.kind = NAND_PROGRAM, .die = NAND_ANY, .plane = NAND_ANY, .block = NAND_ANY, .count = 1};
     write_range(&b, 0, 0, 400 * KiB, 20 * KiB);
     run(&b);
-    assert_int_equal(nand_fault_add(b.media->nand, &fault, &b.err), 0);
+    assert_int_equal(nand_fault_add(b.flash->nand, &fault, &b.err), 0);
     uint64_t at = 400 * KiB;
     for (; at < 3 * MiB / 2 && !b.zone_fails; at += 4 * KiB)
         write_one(&b, 0, at, 4 * KiB);
@@ -660,7 +662,7 @@ static void test_zns_media_zone_without_spares_fails_and_shrinks(void **state) {
     assert_int_equal(zns_media_capacity(b.media, 0), 3 * MiB / 4);
     write_range(&b, 0, 0, 3 * MiB / 4, 20 * KiB);
     run(&b);
-    assert_int_equal(b.media->zone[0].durable, 3 * MiB / 4);
+    assert_int_equal(b.flash->zone[0].durable, 3 * MiB / 4);
     bed_close(&b);
 }
 
@@ -674,7 +676,7 @@ static void test_zns_media_failed_erases_use_spares_then_capacity(void **state) 
     for (unsigned round = 0; round < 3; round++) {
         zns_media_fill(b.media, 4, zns_media_capacity(b.media, 4));
         if (round < 2)
-            assert_int_equal(nand_fault_add(b.media->nand, &fault, &b.err), 0);
+            assert_int_equal(nand_fault_add(b.flash->nand, &fault, &b.err), 0);
         assert_int_equal(reset_one(&b, 4, 3 * MiB / 2, false)->status, IO_OK);
         assert_int_equal(b.zone_fails, round > 0);
         assert_int_equal(zns_media_capacity(b.media, 4), round ? 0 : 3 * MiB / 2);
@@ -701,7 +703,7 @@ static void test_zns_media_factory_bad_blocks_cost_capacity(void **state) {
             continue;
         write_range(&b, zone, 0, capacity, 96 * KiB);
         run(&b);
-        assert_int_equal(b.media->zone[zone].durable, capacity);
+        assert_int_equal(b.flash->zone[zone].durable, capacity);
         for (uint64_t at = 0; at < capacity; at += 80 * KiB)
             assert_int_equal(read_one(&b, zone, at, 8 * KiB, 8 * KiB)->status, IO_OK);
     }
@@ -853,13 +855,13 @@ static void test_zns_media_stats(void **state) {
     run(&b);
     finish_one(&b, 0, 768 * KiB);
     json_t *stats = json_object();
-    zns_media_stats(b.media, stats);
+    zns_flash_ops.stats(b.media, stats);
     assert_true(json_real_value(json_object_get(stats, "write_amplification")) == 2);
     assert_non_null(json_object_get(json_object_get(stats, "media"), "host_bytes"));
     assert_non_null(json_object_get(stats, "nand"));
     json_decref(stats);
     struct drive_health health = {0};
-    zns_media_health(b.media, &health);
+    zns_flash_ops.health(b.media, &health);
     assert_int_equal(health.media_bytes_written, 3 * MiB / 2);
     assert_int_equal(health.spare_percent, 100);
     bed_close(&b);

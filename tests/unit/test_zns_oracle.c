@@ -25,6 +25,11 @@
 
 enum { RUN_OPS = 2000 };
 
+/* The same zones on a disk with a small write cache; volatile_cache tells the oracle of that. */
+#define SHINGLED                                                                                                       \
+    ARGS("drive.kind=smr", "zns.zrwa_zones=0", "zns.volatile_cache=yes", "hdd.write_segments=6",                       \
+         "hdd.segment_bytes=8KiB", "hdd.write_back_age=20ms")
+
 static uint64_t number_from(const char *name, uint64_t otherwise) {
     const char *text = getenv(name);
     return text && *text ? strtoull(text, NULL, 0) : otherwise;
@@ -56,13 +61,19 @@ static void test_zns_random_requests_in_flight(void **state) {
     runs(ZO_DEPTH, NULL);
 }
 
-/* Both kinds of cache, power cut with requests in flight. */
+static void test_zns_random_requests_on_a_shingled_disk(void **state) {
+    runs(1, SHINGLED);
+    runs(ZO_DEPTH, SHINGLED);
+}
+
+/* Both kinds of cache and a disk's, power cut with requests in flight. */
 static void test_zns_random_power_cuts(void **state) {
+    const char *const *const kinds[] = {ARGS("zns.volatile_cache=yes"), ARGS("zns.volatile_cache=no"), SHINGLED};
     uint64_t first = number_from("DRIVELAB_ZONE_SEED", 1), ops = number_from("DRIVELAB_ZONE_OPS", 120000) / 2;
     for (uint64_t seed = first; seed < first + (ops + RUN_OPS - 1) / RUN_OPS; seed++) {
         struct zone_oracle *o = &oracle;
         struct drive_config config;
-        zo_config(&config, seed, ARGS(seed % 2 ? "zns.volatile_cache=yes" : "zns.volatile_cache=no"));
+        zo_config(&config, seed, kinds[seed % 3]);
         zo_open(o, &config, "memory", NULL, seed);
         for (unsigned i = 0; i < RUN_OPS / 100; i++) {
             zo_run(o, rng_below(&o->rng, 200), 1 + (unsigned)rng_below(&o->rng, ZO_DEPTH), true);
@@ -107,8 +118,9 @@ static bool cut_at(uint64_t seed, unsigned cut, const char *const *args) {
 }
 
 static void test_zns_power_cut_at_every_event(void **state) {
-    for (uint64_t seed = 1; seed <= 8; seed++) {
-        const char *const *args = ARGS(seed % 2 ? "zns.volatile_cache=yes" : "zns.volatile_cache=no");
+    const char *const *const kinds[] = {ARGS("zns.volatile_cache=yes"), ARGS("zns.volatile_cache=no"), SHINGLED};
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        const char *const *args = kinds[seed % 3];
         for (unsigned cut = 0; cut_at(seed, cut, args); cut++)
             ;
     }
@@ -266,6 +278,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zns_random_requests_one_at_a_time),
         cmocka_unit_test(test_zns_random_requests_in_flight),
+        cmocka_unit_test(test_zns_random_requests_on_a_shingled_disk),
         cmocka_unit_test(test_zns_random_power_cuts),
         cmocka_unit_test(test_zns_power_cut_at_every_event),
         cmocka_unit_test(test_zns_restarts_keep_zones),

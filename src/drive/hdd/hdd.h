@@ -116,6 +116,10 @@ void hdd_write(struct hdd_slot *slot);
 void hdd_flush(struct hdd_slot *slot);
 void hdd_trim(struct hdd_slot *slot);
 void hdd_extents_reset(struct hdd *h);
+
+/* What is in the write cache and not on the platter: a loss of power now would lose it. In no order. */
+void hdd_for_each_cached(const struct drive *drive, void (*see)(void *user, uint64_t offset, uint64_t bytes),
+                         void *user);
 char *hdd_undo(const struct hdd *h, const struct hdd_extent *e);
 void hdd_pressure(struct hdd *h);
 

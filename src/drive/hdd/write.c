@@ -389,6 +389,14 @@ static void written(struct disk_op *op) {
     flushes_done(h);
 }
 
+void hdd_for_each_cached(const struct drive *drive, void (*see)(void *user, uint64_t offset, uint64_t bytes),
+                         void *user) {
+    const struct hdd *h = (const struct hdd *)drive;
+    for (uint32_t i = 0; i < hdd_config(h)->write_segments; i++)
+        if (h->extents[i].used)
+            see(user, h->extents[i].offset, h->extents[i].bytes);
+}
+
 void hdd_extents_reset(struct hdd *h) {
     h->extent_free = NULL;
     h->extents_used = 0;

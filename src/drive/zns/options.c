@@ -148,5 +148,5 @@ int zns_config_check(const struct drive_config *config, struct err *e) {
     if (check_sizes(config, e) || check_limits(&config->zns, e) || check_windows(&config->zns, e) ||
         check_times(&config->zns, e))
         return -EINVAL;
-    return zns_media_check(config, e);
+    return zns_media_kind(config)->check(config, e);
 }

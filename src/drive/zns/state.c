@@ -345,7 +345,7 @@ static void fall_back(struct zns *s, uint32_t zone) {
 
 void zns_power_cut(struct drive *drive) {
     struct zns *s = zns_of(drive);
-    zns_media_power_cut(s->media);
+    s->media->ops->power_cut(s->media);
     for (uint32_t i = 0; i < s->count; i++) {
         s->live[i].changed = s->live[i].resetting = false;
         fall_back(s, i);
@@ -408,5 +408,5 @@ int zns_check_state(const struct drive *drive, struct err *e) {
     for (uint32_t i = 0; i < s->part_count; i++)
         if (check_part(s, &s->parts[i], e))
             return -EFAULT;
-    return zns_media_check_state(s->media, e);
+    return s->media->ops->check_state(s->media, e);
 }

@@ -59,7 +59,7 @@ static int zns_init(struct zns *s, bool fresh, struct err *e) {
     s->max_open = c->max_open ? c->max_open : c->max_active;
     zns_timers_init(s);
     zns_stale_init(s);
-    s->media = zns_media_new(&s->drive.config, s->sim, s->store, fresh, &s->owner, e);
+    s->media = zns_media_kind(&s->drive.config)->create(&s->drive.config, s->sim, s->store, fresh, &s->owner, e);
     return s->media ? zns_state_open(s, fresh, e) : -EIO;
 }
 
@@ -67,7 +67,8 @@ static void zns_destroy(struct drive *drive) {
     struct zns *s = zns_of(drive);
     zns_timers_clear(s);
     sim_cancel(s->sim, &s->clear);
-    zns_media_free(s->media);
+    if (s->media)
+        s->media->ops->free(s->media);
     zns_state_release(s);
     free(s);
 }
@@ -121,14 +122,12 @@ static void zns_submit(struct drive *drive, struct io *io) {
 /* --- what it shows --- */
 
 static void zns_limits(const struct drive *drive, struct drive_limits *limits) {
-    const struct drive_config *c = &drive->config;
-    limits->granularity = limits->trim_granularity = 4096;
-    limits->optimal_write_bytes = zns_media_stripe_bytes(zns_of(drive)->media);
-    limits->volatile_cache = c->zns_media.volatile_cache;
+    const struct zns_media *media = zns_of(drive)->media;
+    media->ops->limits(media, limits);
 }
 
 static void zns_health(const struct drive *drive, struct drive_health *health) {
-    zns_media_health(zns_of(drive)->media, health);
+    zns_of(drive)->media->ops->health(zns_of(drive)->media, health);
 }
 
 static json_t *zone_stats(const struct zns *s) {
@@ -165,19 +164,32 @@ static json_t *zns_stats(const struct drive *drive) {
     const struct zns *s = zns_of(drive);
     json_t *all = json_object();
     json_object_set_new(all, "zones", zone_stats(s));
-    zns_media_stats(s->media, all);
+    s->media->ops->stats(s->media, all);
     return all;
 }
 
 static void zns_reconfigured(struct drive *drive) {
-    zns_media_reconfigured(zns_of(drive)->media, &drive->config);
+    zns_of(drive)->media->ops->reconfigured(zns_of(drive)->media, &drive->config);
 }
 
 static struct nand *zns_nand(struct drive *drive) {
-    return zns_media_nand(zns_of(drive)->media);
+    return zns_of(drive)->media->ops->nand(zns_of(drive)->media);
+}
+
+/* What shapes a disk's image; its mechanics do not. */
+static void smr_identity(const struct drive_config *c, char *text, unsigned size) {
+    snprintf(text, size, "capacity=%" PRIu64 " zone_size=%" PRIu64 " zone_capacity=%" PRIu64 " extension=%u",
+             c->drive.capacity, c->zns.zone_size, c->zns.zone_capacity, c->zns.extension_bytes);
 }
 
 static const char *const zns_sections[] = {"nand", "zns", NULL};
+static const char *const smr_sections[] = {"hdd", "zns", NULL};
+
+/* What both kinds have in common: the zones. */
+#define ZONED_METHODS                                                                                                  \
+    .create = zns_create, .destroy = zns_destroy, .submit = zns_submit, .reconfigured = zns_reconfigured,              \
+    .nand = zns_nand, .limits = zns_limits, .health = zns_health, .power_cut = zns_power_cut, .mapped = zns_mapped,    \
+    .stats = zns_stats, .check_state = zns_check_state, .zoned = &zns_zoned_ops
 
 const struct drive_ops zns_ops = {
     .name = "zns",
@@ -185,16 +197,18 @@ const struct drive_ops zns_ops = {
     .sections = zns_sections,
     .check = zns_config_check,
     .identity = zns_identity,
-    .create = zns_create,
-    .destroy = zns_destroy,
-    .submit = zns_submit,
-    .reconfigured = zns_reconfigured,
-    .nand = zns_nand,
-    .limits = zns_limits,
-    .health = zns_health,
-    .power_cut = zns_power_cut,
-    .mapped = zns_mapped,
-    .stats = zns_stats,
-    .check_state = zns_check_state,
-    .zoned = &zns_zoned_ops,
+    ZONED_METHODS,
 };
+
+const struct drive_ops smr_ops = {
+    .name = "smr",
+    .summary = "host-managed shingled disk: the same zones on a hard disk",
+    .sections = smr_sections,
+    .check = zns_config_check,
+    .identity = smr_identity,
+    ZONED_METHODS,
+};
+
+const struct zns_media_ops *zns_media_kind(const struct drive_config *config) {
+    return drive_kind(config) == &smr_ops ? &zns_shingled_ops : &zns_flash_ops;
+}

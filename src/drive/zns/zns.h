@@ -255,6 +255,6 @@ void zns_fail(struct zns *s, struct io *io, uint32_t zone, uint16_t status, cons
 
 int zns_config_check(const struct drive_config *config, struct err *e);
 extern const struct opt_row zns_opts[];
-extern const struct drive_ops zns_ops;
+extern const struct drive_ops zns_ops, smr_ops;
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Inside the flash under the zones.
  *
- *   media.c   life, power cuts, reports          map.c     zones to blocks, spares
+ *   flash.c   life, power cuts, reports          map.c     zones to blocks, spares
  *   pipe.c    writes: command core, cache        drain.c   cache to dies: flash core, program units
  *   read.c    reads, read-ahead                  action.c  zone actions, flushes
  *
@@ -13,7 +13,7 @@
  *   a zone's bytes:  0 ... durable ... issued ... accepted ... expect ... capacity
  *                      on flash | at the dies | in cache | in the pipeline
  *
- * Invariants (zns_media_check_state()):
+ * Invariants (zns_flash_check_state()):
  *  1. durable <= issued; both at unit boundaries or the capacity.
  *  2. issued <= accepted, except while a zone is padded to its end.
  *  3. accepted <= expect <= capacity of the zone.
@@ -71,7 +71,7 @@ struct zns_zone {
 struct zns_op {
     struct nand_op nand;
     struct zns_op *next;
-    struct zns_media *media;
+    struct zns_flash *media;
     struct zns_unit *unit; /* program */
     struct io *io;         /* read */
     uint32_t zone, slot;
@@ -92,7 +92,7 @@ struct zns_job {
     struct sim_event event; /* first */
     struct zns_job *next;   /* of the same list */
     struct zns_job *all_next, *all_prev;
-    struct zns_media *media;
+    struct zns_flash *media;
     struct io *io;
     uint8_t kind;
     uint32_t zone, chunks;
@@ -142,7 +142,8 @@ struct zns_media_counters {
 
 struct zns_slab;
 
-struct zns_media {
+struct zns_flash {
+    struct zns_media media; /* first */
     struct drive_config config;
     struct sim *sim;
     struct store *store;
@@ -181,29 +182,56 @@ struct zns_media {
     struct zns_media_counters count;
 };
 
-static inline const struct zns_media_config *zns_cost(const struct zns_media *m) {
+static inline struct zns_flash *flash_of(struct zns_media *media) {
+    return (struct zns_flash *)media;
+}
+static inline const struct zns_flash *flash_seen(const struct zns_media *media) {
+    return (const struct zns_flash *)media;
+}
+
+static inline const struct zns_media_config *zns_cost(const struct zns_flash *m) {
     return &m->config.zns_media;
 }
 
-static inline uint32_t zns_zone_index(const struct zns_media *m, const struct zns_zone *z) {
+static inline uint32_t zns_zone_index(const struct zns_flash *m, const struct zns_zone *z) {
     return (uint32_t)(z - m->zone);
 }
 
-/* --- media.c --- */
+/* --- the methods of zns_flash_ops, each in the file of its part --- */
 
-struct zns_op *zns_op_new(struct zns_media *m);
+void zns_flash_fill(struct zns_media *media, uint32_t zone, uint64_t bytes);
+void zns_flash_nothing(struct zns_media *media, struct io *io);
+void zns_flash_write(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes,
+                     enum zns_media_write_kind kind, struct io *io);
+void zns_flash_write_window(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io);
+void zns_flash_commit(struct zns_media *media, uint32_t zone, uint64_t from, uint64_t to, struct io *io);
+void zns_flash_read(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes, uint64_t mapped,
+                    struct io *io);
+void zns_flash_open(struct zns_media *media, uint32_t zone, struct io *io);
+void zns_flash_close(struct zns_media *media, uint32_t zone, uint64_t written, struct io *io);
+void zns_flash_finish(struct zns_media *media, uint32_t zone, uint64_t written, bool opened, struct io *io);
+void zns_flash_reset(struct zns_media *media, uint32_t zone, uint64_t written, bool finished, struct io *io);
+void zns_flash_flush(struct zns_media *media, struct io *io);
+bool zns_flash_reserve(struct zns_media *media, uint32_t parts);
+void zns_flash_begin(struct zns_media *media, struct io *io);
+void zns_flash_end(struct zns_media *media, struct io *io);
+uint64_t zns_flash_durable(const struct zns_media *media, uint32_t zone, uint64_t written);
+
+/* --- flash.c --- */
+
+struct zns_op *zns_op_new(struct zns_flash *m);
 void zns_op_free(struct zns_op *op);
-struct zns_unit *zns_unit_new(struct zns_media *m);
-void zns_unit_free(struct zns_media *m, struct zns_unit *unit);
-/* NULL: no memory; then this part of `io` has failed and is over. Impossible as far as zns_media_reserve() promised. */
-struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_t zone, struct io *io);
+struct zns_unit *zns_unit_new(struct zns_flash *m);
+void zns_unit_free(struct zns_flash *m, struct zns_unit *unit);
+/* NULL: no memory; then this part of `io` has failed and is over. Impossible as far as zns_flash_reserve() promised. */
+struct zns_job *zns_job_new(struct zns_flash *m, enum zns_job_kind kind, uint32_t zone, struct io *io);
 void zns_job_free(struct zns_job *job);
 
 /* io->priv of a read */
 #define ZNS_READ_PART ((void *)0x100)
 
 /* A part of a request is over; from an event. */
-void zns_part_done(struct zns_media *m, struct io *io);
+void zns_part_done(struct zns_flash *m, struct io *io);
 
 /* --- map.c --- */
 
@@ -212,59 +240,59 @@ struct zns_place {
     uint32_t page;            /* first of the unit */
 };
 
-int zns_map_geometry(const struct drive_config *c, struct zns_media *m, struct err *e);
-int zns_map_init(struct zns_media *m, bool fresh, struct err *e);
-void zns_map_release(struct zns_media *m);
-struct zns_place zns_map_unit(const struct zns_media *m, uint32_t zone, uint64_t unit);
-static inline uint32_t *zns_map_slots(const struct zns_media *m, uint32_t zone) {
+int zns_map_geometry(const struct drive_config *c, struct zns_flash *m, struct err *e);
+int zns_map_init(struct zns_flash *m, bool fresh, struct err *e);
+void zns_map_release(struct zns_flash *m);
+struct zns_place zns_map_unit(const struct zns_flash *m, uint32_t zone, uint64_t unit);
+static inline uint32_t *zns_map_slots(const struct zns_flash *m, uint32_t zone) {
     return m->table + (uint64_t)zone * m->slots;
 }
-static inline uint32_t zns_map_block(const struct zns_media *m, uint32_t zone, uint32_t slot) {
+static inline uint32_t zns_map_block(const struct zns_flash *m, uint32_t zone, uint32_t slot) {
     return zns_map_slots(m, zone)[slot] & ~ZNS_FAILING;
 }
-uint32_t zns_map_slot_die(const struct zns_media *m, uint32_t zone, uint32_t slot);
-struct nand_block *zns_map_state(const struct zns_media *m, uint32_t zone, uint32_t slot);
+uint32_t zns_map_slot_die(const struct zns_flash *m, uint32_t zone, uint32_t slot);
+struct nand_block *zns_map_state(const struct zns_flash *m, uint32_t zone, uint32_t slot);
 
 /* Put another block in the place of a failed one; false: there is none, the slot is failing. */
-bool zns_map_replace(struct zns_media *m, uint32_t zone, uint32_t slot);
+bool zns_map_replace(struct zns_flash *m, uint32_t zone, uint32_t slot);
 
 /* Drop failing slots; the zone has what is left. */
-void zns_map_relay(struct zns_media *m, uint32_t zone);
+void zns_map_relay(struct zns_flash *m, uint32_t zone);
 
 /* Set the blocks' pages as when `bytes`, whole units or all, had been programmed. */
-void zns_map_settle(struct zns_media *m, uint32_t zone, uint64_t bytes);
-int zns_map_check(const struct zns_media *m, struct err *e);
+void zns_map_settle(struct zns_flash *m, uint32_t zone, uint64_t bytes);
+int zns_map_check(const struct zns_flash *m, struct err *e);
 
 /* --- pipe.c --- */
 
-void zns_pipe_init(struct zns_media *m);
+void zns_pipe_init(struct zns_flash *m);
 
 /* Cache has become free in a zone, or it takes no more at all: let in who waits. */
-void zns_pipe_admit(struct zns_media *m, struct zns_zone *z);
+void zns_pipe_admit(struct zns_flash *m, struct zns_zone *z);
 /* The zone is reset: its waiting writes go back, those on their way will. */
-void zns_pipe_drop(struct zns_media *m, struct zns_zone *z);
-void zns_pipe_power_cut(struct zns_media *m);
+void zns_pipe_drop(struct zns_flash *m, struct zns_zone *z);
+void zns_pipe_power_cut(struct zns_flash *m);
 
 /* --- drain.c --- */
 
-void zns_drain_init(struct zns_media *m);
-void zns_drain_rates(struct zns_media *m);
+void zns_drain_init(struct zns_flash *m);
+void zns_drain_rates(struct zns_flash *m);
 
 /* Learn where a zone stands from its first write after a start. */
-void zns_drain_know(struct zns_media *m, struct zns_zone *z, uint64_t written);
+void zns_drain_know(struct zns_flash *m, struct zns_zone *z, uint64_t written);
 
 /* Something of the zone may be ready for its dies. */
-void zns_drain_pump(struct zns_media *m, struct zns_zone *z);
+void zns_drain_pump(struct zns_flash *m, struct zns_zone *z);
 
 /* The flash core gets a reset's chunks to do. */
-void zns_drain_unmap(struct zns_media *m, struct zns_job *job);
+void zns_drain_unmap(struct zns_flash *m, struct zns_job *job);
 
 /* Erase what the zone's blocks hold, once nothing of it is at the dies any more. */
-void zns_drain_erase(struct zns_media *m, struct zns_zone *z);
+void zns_drain_erase(struct zns_flash *m, struct zns_zone *z);
 
 /* A page read of the zone is over. */
-void zns_drain_read_done(struct zns_media *m, struct zns_zone *z);
-void zns_drain_power_cut(struct zns_media *m);
+void zns_drain_read_done(struct zns_flash *m, struct zns_zone *z);
+void zns_drain_power_cut(struct zns_flash *m);
 
 /* --- action.c --- */
 
@@ -272,23 +300,23 @@ void zns_job_start(struct zns_job *job, int64_t delay_ns);
 void zns_job_done(struct zns_job *job);
 
 /* The zone starts from nothing; what is at the dies is nobody's any more. Its blocks are to be erased. */
-void zns_action_forget(struct zns_media *m, struct zns_zone *z);
+void zns_action_forget(struct zns_flash *m, struct zns_zone *z);
 
 /* The zone's durable part has grown, or its units have left the dies. */
-void zns_action_progress(struct zns_media *m, struct zns_zone *z);
+void zns_action_progress(struct zns_flash *m, struct zns_zone *z);
 /* The flash core has done the last chunk. */
-void zns_action_unmapped(struct zns_media *m, struct zns_job *job);
+void zns_action_unmapped(struct zns_flash *m, struct zns_job *job);
 /* The zone can't be written any more: what waits for it fails. */
-void zns_action_zone_failed(struct zns_media *m, struct zns_zone *z);
+void zns_action_zone_failed(struct zns_flash *m, struct zns_zone *z);
 /* With FUA on a volatile cache: done when the zone's first `end` bytes are safe, and not before a time. */
-void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns, struct io *io);
+void zns_action_flush_zone(struct zns_flash *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns, struct io *io);
 
 /* --- read.c --- */
 
-void zns_read_init(struct zns_media *m);
-void zns_read_start(struct zns_media *m, struct io *io);
-void zns_read_end(struct zns_media *m, struct io *io);    /* all parts are here: on to the host */
-void zns_read_forget(struct zns_media *m, uint32_t zone); /* its data is gone */
-void zns_read_power_cut(struct zns_media *m);
+void zns_read_init(struct zns_flash *m);
+void zns_read_start(struct zns_flash *m, struct io *io);
+void zns_read_end(struct zns_flash *m, struct io *io);    /* all parts are here: on to the host */
+void zns_read_forget(struct zns_flash *m, uint32_t zone); /* its data is gone */
+void zns_read_power_cut(struct zns_flash *m);
 
 #endif

@@ -18,7 +18,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 /* What the pipeline keeps in a request: io->part is the zone, io->event.at_ns its next time, io->priv this. */
 enum { KIND_APPEND = 1, KIND_WINDOW = 2, KIND_DATA_IS_IN = 4, KIND_GENERATION_SHIFT = 16 };
@@ -31,7 +31,7 @@ static uintptr_t kind_of(const struct io *io) {
 
 /* --- cache --- */
 
-static void release_held(struct zns_media *m) {
+static void release_held(struct zns_flash *m) {
     while (m->held_head && (m->held_head->event.at_ns <= (int64_t)m->writes_accepted || !zns_cost(m)->in_order)) {
         struct io *io = m->held_head;
         m->held_head = io->next;
@@ -40,12 +40,13 @@ static void release_held(struct zns_media *m) {
     }
 }
 
-static void answer(struct zns_media *m, struct io *io) {
+static void answer(struct zns_flash *m, struct io *io) {
     const struct zns_media_config *c = zns_cost(m);
     int64_t now = sim_now(m->sim), from = io->event.at_ns > now ? io->event.at_ns : now;
     m->writes_accepted++;
     io_spent(io, IO_STAGE_BUFFER_WAIT, from);
-    if ((io->flags & IO_FUA) && c->volatile_cache && io->status == IO_OK && !(kind_of(io) & KIND_WINDOW)) {
+    /* In a random write area, too: that is left only if what lies below it is. */
+    if ((io->flags & IO_FUA) && c->volatile_cache && io->status == IO_OK) {
         struct zns_zone *z = &m->zone[io->part];
         zns_action_flush_zone(m, z, z->accepted, from + c->write_answer, io);
     } else if (kind_of(io) & KIND_APPEND) {
@@ -60,7 +61,7 @@ static void answer(struct zns_media *m, struct io *io) {
 }
 
 /* True if the zone's cache takes the request; it has its place then. */
-static bool accept(struct zns_media *m, struct zns_zone *z, struct io *io) {
+static bool accept(struct zns_flash *m, struct zns_zone *z, struct io *io) {
     uint64_t room = zns_cost(m)->zone_cache, bytes = kind_of(io) & KIND_WINDOW ? 0 : io->bytes;
     if (z->failed) {
         io_fail(io, IO_WRITE_FAULT, "zone %u can't be written any more: a program failed and no spare block is left",
@@ -86,7 +87,7 @@ static bool accept(struct zns_media *m, struct zns_zone *z, struct io *io) {
     return true;
 }
 
-void zns_pipe_admit(struct zns_media *m, struct zns_zone *z) {
+void zns_pipe_admit(struct zns_flash *m, struct zns_zone *z) {
     bool any = false;
     while (z->wait_head) {
         struct io *io = z->wait_head, *next = io->next;
@@ -101,7 +102,7 @@ void zns_pipe_admit(struct zns_media *m, struct zns_zone *z) {
         zns_drain_pump(m, z);
 }
 
-void zns_pipe_drop(struct zns_media *m, struct zns_zone *z) {
+void zns_pipe_drop(struct zns_flash *m, struct zns_zone *z) {
     struct io *io = z->wait_head;
     z->wait_head = NULL;
     while (io) {
@@ -117,7 +118,7 @@ static bool stale(const struct zns_zone *z, const struct io *io) {
     return (uint16_t)(kind_of(io) >> KIND_GENERATION_SHIFT) != (uint16_t)z->generation;
 }
 
-static void data_is_in(struct zns_media *m, struct io *io) {
+static void data_is_in(struct zns_flash *m, struct io *io) {
     struct zns_zone *z = &m->zone[io->part];
     if (stale(z, io)) {
         answer(m, io);
@@ -140,12 +141,12 @@ static void data_is_in(struct zns_media *m, struct io *io) {
 
 /* --- command core --- */
 
-static uint64_t units_of(const struct zns_media *m, uint64_t bytes) {
+static uint64_t units_of(const struct zns_flash *m, uint64_t bytes) {
     return (bytes + zns_cost(m)->write_unit - 1) / zns_cost(m)->write_unit;
 }
 
 /* A visit that ends at `end` has begun. */
-static void visit(struct zns_media *m, struct io *io, int64_t end) {
+static void visit(struct zns_flash *m, struct io *io, int64_t end) {
     io_spent(io, IO_STAGE_FIRMWARE, end);
     if (kind_of(io) & KIND_DATA_IS_IN) {
         io->event.at_ns = end;
@@ -167,7 +168,7 @@ static void visit(struct zns_media *m, struct io *io, int64_t end) {
     io_line_push(&m->part_data, io, part ? in + zns_cost(m)->part_block : in);
 }
 
-static void core_visit(struct zns_media *m, struct io *io, int64_t cost) {
+static void core_visit(struct zns_flash *m, struct io *io, int64_t cost) {
     struct zns_core *core = &m->core;
     int64_t now = sim_now(m->sim);
     if (!core->head && core->free_ns <= now) {
@@ -187,7 +188,7 @@ static void core_visit(struct zns_media *m, struct io *io, int64_t cost) {
 }
 
 static void core_free(struct sim_event *event) {
-    struct zns_media *m = (struct zns_media *)((char *)event - offsetof(struct zns_media, core));
+    struct zns_flash *m = (struct zns_flash *)((char *)event - offsetof(struct zns_flash, core));
     struct zns_core *core = &m->core;
     struct io *io = core->head;
     core->head = io->next;
@@ -199,12 +200,12 @@ static void core_free(struct sim_event *event) {
 }
 
 static void data_out(struct io_line *line, struct io *io) {
-    struct zns_media *m = line->owner;
+    struct zns_flash *m = line->owner;
     core_visit(m, io, zns_cost(m)->write_accept);
 }
 
 static void part_data_out(struct io_line *line, struct io *io) {
-    struct zns_media *m = line->owner;
+    struct zns_flash *m = line->owner;
     m->zone[io->part].parts--;
     io_spent(io, IO_STAGE_FLASH, sim_now(m->sim)); /* the rest of a block is read */
     core_visit(m, io, zns_cost(m)->write_accept);
@@ -212,7 +213,7 @@ static void part_data_out(struct io_line *line, struct io *io) {
 
 /* --- requests --- */
 
-static void begin(struct zns_media *m, uint32_t zone, struct io *io, uintptr_t kind, int64_t cost) {
+static void begin(struct zns_flash *m, uint32_t zone, struct io *io, uintptr_t kind, int64_t cost) {
     const struct zns_media_config *c = zns_cost(m);
     io->part = zone;
     io->priv = (void *)(kind | (uintptr_t)(uint16_t)m->zone[zone].generation << KIND_GENERATION_SHIFT);
@@ -222,8 +223,9 @@ static void begin(struct zns_media *m, uint32_t zone, struct io *io, uintptr_t k
     core_visit(m, io, cost + c->write_command + (int64_t)units_of(m, io->bytes) * c->write_unit_time);
 }
 
-void zns_media_write(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, enum zns_media_write_kind kind,
-                     struct io *io) {
+void zns_flash_write(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes,
+                     enum zns_media_write_kind kind, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     const struct zns_media_config *c = zns_cost(m);
     struct zns_zone *z = &m->zone[zone];
     bool append = kind >= ZNS_APPEND;
@@ -234,17 +236,18 @@ void zns_media_write(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t b
     begin(m, zone, io, append ? KIND_APPEND : 0, (append ? c->append_command : 0) + (kind & 1 ? c->first_write : 0));
 }
 
-void zns_media_write_window(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
+void zns_flash_write_window(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     m->zone[zone].touched = true;
     begin(m, zone, io, KIND_WINDOW, 0);
 }
 
 static void written(struct io_line *line, struct io *io) {
-    struct zns_media *m = line->owner;
+    struct zns_flash *m = line->owner;
     m->owner->done(m->owner, io);
 }
 
-void zns_pipe_init(struct zns_media *m) {
+void zns_pipe_init(struct zns_flash *m) {
     sim_event_init(&m->core.event, core_free);
     io_line_init(&m->data, m->sim, data_out, m);
     io_line_init(&m->part_data, m->sim, part_data_out, m);
@@ -252,7 +255,7 @@ void zns_pipe_init(struct zns_media *m) {
     io_line_init(&m->appends, m->sim, written, m);
 }
 
-void zns_pipe_power_cut(struct zns_media *m) {
+void zns_pipe_power_cut(struct zns_flash *m) {
     struct io_line *lines[] = {&m->data, &m->part_data, &m->writes, &m->appends};
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
         io_line_clear(lines[i]);

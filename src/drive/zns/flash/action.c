@@ -11,7 +11,7 @@
  * what was written, in turn with writes.
  * Simplified: part of a unit is flushed in one program time without a die.
  */
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -29,13 +29,13 @@ static void spent(struct zns_job *job, int64_t end_ns) {
 }
 
 void zns_job_start(struct zns_job *job, int64_t delay_ns) {
-    struct zns_media *m = job->media;
+    struct zns_flash *m = job->media;
     if (__builtin_expect(job->io && job->io->stages, 0))
         spent(job, sim_now(m->sim) + delay_ns);
     sim_schedule(m->sim, &job->event, sim_now(m->sim) + delay_ns);
 }
 
-static void delay(struct zns_media *m, struct io *io, int64_t delay_ns) {
+static void delay(struct zns_flash *m, struct io *io, int64_t delay_ns) {
     if (!io)
         return;
     struct zns_job *job = zns_job_new(m, JOB_DELAY, 0, io);
@@ -51,18 +51,21 @@ static void part(struct io *io) {
     io->pending++;
 }
 
-void zns_media_nothing(struct zns_media *m, struct io *io) {
+void zns_flash_nothing(struct zns_media *media, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     part(io);
     delay(m, io, zns_cost(m)->nothing);
 }
 
-void zns_media_begin(struct zns_media *m, struct io *io) {
+void zns_flash_begin(struct zns_media *media, struct io *io) {
+    (void)media;
     io->priv = NULL;
     io->pending = 1;
     io->event.at_ns = 0;
 }
 
-void zns_media_end(struct zns_media *m, struct io *io) {
+void zns_flash_end(struct zns_media *media, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     if (io->priv != ZNS_READ_PART)
         delay(m, io, zns_cost(m)->nothing);
     else if (--io->pending == 0)
@@ -71,20 +74,23 @@ void zns_media_end(struct zns_media *m, struct io *io) {
 
 /* --- open, close --- */
 
-void zns_media_open(struct zns_media *m, uint32_t zone, struct io *io) {
+void zns_flash_open(struct zns_media *media, uint32_t zone, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     m->zone[zone].touched = true;
     part(io);
     delay(m, io, zns_cost(m)->zone_open);
 }
 
-void zns_media_close(struct zns_media *m, uint32_t zone, uint64_t written, struct io *io) {
+void zns_flash_close(struct zns_media *media, uint32_t zone, uint64_t written, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     part(io);
     delay(m, io, zns_cost(m)->zone_close);
 }
 
 /* --- random write areas --- */
 
-void zns_media_commit(struct zns_media *m, uint32_t zone, uint64_t from, uint64_t to, struct io *io) {
+void zns_flash_commit(struct zns_media *media, uint32_t zone, uint64_t from, uint64_t to, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     const struct zns_media_config *c = zns_cost(m);
     struct zns_zone *z = &m->zone[zone];
     if (!z->known || from != z->expect)
@@ -103,7 +109,8 @@ void zns_media_commit(struct zns_media *m, uint32_t zone, uint64_t from, uint64_
 
 /* --- finish --- */
 
-void zns_media_finish(struct zns_media *m, uint32_t zone, uint64_t written, bool opened, struct io *io) {
+void zns_flash_finish(struct zns_media *media, uint32_t zone, uint64_t written, bool opened, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     struct zns_zone *z = &m->zone[zone];
     part(io);
     z->touched = true;
@@ -125,7 +132,7 @@ void zns_media_finish(struct zns_media *m, uint32_t zone, uint64_t written, bool
     zns_action_progress(m, z);
 }
 
-static void finish_progress(struct zns_media *m, struct zns_zone *z) {
+static void finish_progress(struct zns_flash *m, struct zns_zone *z) {
     struct zns_job *job = z->finish;
     if (z->durable < z->laid_out || z->inflight)
         return;
@@ -141,7 +148,7 @@ static void flush_ends(struct zns_job *job, int64_t delay_ns) {
     zns_job_start(job, rest > delay_ns ? rest : delay_ns);
 }
 
-void zns_action_forget(struct zns_media *m, struct zns_zone *z) {
+void zns_action_forget(struct zns_flash *m, struct zns_zone *z) {
     z->generation++;
     z->stale += z->inflight;
     z->expect = z->accepted = z->issued = z->durable = z->done_mask = z->cached = z->flushed = 0;
@@ -159,7 +166,8 @@ void zns_action_forget(struct zns_media *m, struct zns_zone *z) {
     z->flushes = NULL;
 }
 
-void zns_media_reset(struct zns_media *m, uint32_t zone, uint64_t written, bool finished, struct io *io) {
+void zns_flash_reset(struct zns_media *media, uint32_t zone, uint64_t written, bool finished, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     struct zns_zone *z = &m->zone[zone];
     const struct zns_media_config *c = zns_cost(m);
     part(io);
@@ -186,11 +194,11 @@ void zns_media_reset(struct zns_media *m, uint32_t zone, uint64_t written, bool 
     }
 }
 
-void zns_action_unmapped(struct zns_media *m, struct zns_job *job) {
+void zns_action_unmapped(struct zns_flash *m, struct zns_job *job) {
     zns_job_start(job, job->delay_ns);
 }
 
-static void resets_progress(struct zns_media *m, struct zns_zone *z) {
+static void resets_progress(struct zns_flash *m, struct zns_zone *z) {
     while (z->resets) {
         struct zns_job *job = z->resets;
         z->resets = job->next;
@@ -205,16 +213,16 @@ static void resets_progress(struct zns_media *m, struct zns_zone *z) {
 
 /* --- flush --- */
 
-static int64_t journal_ns(const struct zns_media *m) {
+static int64_t journal_ns(const struct zns_flash *m) {
     return m->config.nand.program_time.ns[0] * m->stripe;
 }
 
 /* The job's zone has its full units on flash: what is left of its target goes to the journal. */
-static void flush_rest(struct zns_media *m, struct zns_zone *z, struct zns_job *job) {
+static void flush_rest(struct zns_flash *m, struct zns_zone *z, struct zns_job *job) {
     flush_ends(job, job->target > z->durable ? journal_ns(m) : 0);
 }
 
-static void flushes_progress(struct zns_media *m, struct zns_zone *z) {
+static void flushes_progress(struct zns_flash *m, struct zns_zone *z) {
     for (struct zns_job **at = &z->flushes; *at;) {
         struct zns_job *job = *at;
         if (z->durable < job->target - job->target % m->unit_bytes) {
@@ -226,7 +234,7 @@ static void flushes_progress(struct zns_media *m, struct zns_zone *z) {
     }
 }
 
-void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns,
+void zns_action_flush_zone(struct zns_flash *m, struct zns_zone *z, uint64_t end, int64_t not_before_ns,
                            struct io *io) {
     io->pending++;
     struct zns_job *job = zns_job_new(m, JOB_FLUSH, zns_zone_index(m, z), io);
@@ -239,17 +247,18 @@ void zns_action_flush_zone(struct zns_media *m, struct zns_zone *z, uint64_t end
     flushes_progress(m, z);
 }
 
-static uint32_t dirty_zones(const struct zns_media *m) {
+static uint32_t dirty_zones(const struct zns_flash *m) {
     uint32_t n = 0;
     for (const struct zns_zone *z = m->dirty; z; z = z->dirty_next)
         n++;
     return n;
 }
 
-void zns_media_flush(struct zns_media *m, struct io *io) {
+void zns_flash_flush(struct zns_media *media, struct io *io) {
+    struct zns_flash *m = flash_of(media);
     io->priv = NULL;
     io->pending++;
-    if (!zns_media_reserve(m, dirty_zones(m) + 1)) {
+    if (!zns_flash_reserve(&m->media, dirty_zones(m) + 1)) {
         io_fail(io, IO_INTERNAL_ERROR, "no memory to flush the caches of zones");
         delay(m, io, 0);
         return;
@@ -270,7 +279,7 @@ void zns_media_flush(struct zns_media *m, struct io *io) {
 
 /* --- progress --- */
 
-void zns_action_progress(struct zns_media *m, struct zns_zone *z) {
+void zns_action_progress(struct zns_flash *m, struct zns_zone *z) {
     if (z->finish)
         finish_progress(m, z);
     if (z->flushes)
@@ -290,7 +299,7 @@ static void fail_job(struct zns_job *job, uint32_t zone) {
     zns_job_start(job, 0);
 }
 
-void zns_action_zone_failed(struct zns_media *m, struct zns_zone *z) {
+void zns_action_zone_failed(struct zns_flash *m, struct zns_zone *z) {
     uint32_t zone = zns_zone_index(m, z);
     if (z->finish)
         fail_job(z->finish, zone);
@@ -304,7 +313,7 @@ void zns_action_zone_failed(struct zns_media *m, struct zns_zone *z) {
 }
 
 void zns_job_done(struct zns_job *job) {
-    struct zns_media *m = job->media;
+    struct zns_flash *m = job->media;
     struct io *io = job->io;
     if (job->kind == JOB_FLUSH && io && io->status == IO_OK) {
         struct zns_zone *z = &m->zone[job->zone];

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 #define ROW(field, ...)                                                                                                \
     { "zns", #field, .offset = offsetof(struct zns_media_config, field), __VA_ARGS__ }

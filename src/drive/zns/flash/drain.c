@@ -16,11 +16,11 @@
  */
 #include <inttypes.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 enum { RETRY_NS = 1000000 };
 
-static void core_next(struct zns_media *m);
+static void core_next(struct zns_flash *m);
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -28,14 +28,14 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 /* --- where a zone stands --- */
 
-static bool begun_blocks(const struct zns_media *m, uint32_t zone) {
+static bool begun_blocks(const struct zns_flash *m, uint32_t zone) {
     for (uint32_t slot = 0; slot < m->slots; slot++)
         if (zns_map_slots(m, zone)[slot] != ZNS_LOST && zns_map_state(m, zone, slot)->next_page)
             return true;
     return false;
 }
 
-static void zone_stands(struct zns_media *m, struct zns_zone *z, uint64_t written, uint64_t on_flash) {
+static void zone_stands(struct zns_flash *m, struct zns_zone *z, uint64_t written, uint64_t on_flash) {
     z->expect = z->accepted = written;
     z->issued = z->durable = on_flash;
     z->cached = written - on_flash;
@@ -44,7 +44,7 @@ static void zone_stands(struct zns_media *m, struct zns_zone *z, uint64_t writte
     z->known = true;
 }
 
-void zns_drain_know(struct zns_media *m, struct zns_zone *z, uint64_t written) {
+void zns_drain_know(struct zns_flash *m, struct zns_zone *z, uint64_t written) {
     uint32_t zone = zns_zone_index(m, z);
     uint64_t on_flash = written >= z->laid_out ? z->laid_out : written - written % m->unit_bytes;
     if (z->inflight) {
@@ -65,21 +65,22 @@ void zns_drain_know(struct zns_media *m, struct zns_zone *z, uint64_t written) {
         zns_drain_erase(m, z);
 }
 
-void zns_media_fill(struct zns_media *m, uint32_t zone, uint64_t bytes) {
+void zns_flash_fill(struct zns_media *media, uint32_t zone, uint64_t bytes) {
+    struct zns_flash *m = flash_of(media);
     struct zns_zone *z = &m->zone[zone];
     zns_drain_know(m, z, least(bytes, z->laid_out));
 }
 
 /* --- programs --- */
 
-static void submit_page(struct zns_media *m, struct zns_unit *u, struct zns_op *op) {
+static void submit_page(struct zns_flash *m, struct zns_unit *u, struct zns_op *op) {
     op->nand.block = zns_map_block(m, u->zone, op->slot);
     nand_submit(m->nand, &op->nand);
 }
 
-static void unit_over(struct zns_media *m, struct zns_unit *u);
+static void unit_over(struct zns_flash *m, struct zns_unit *u);
 
-static void zone_fails(struct zns_media *m, struct zns_zone *z) {
+static void zone_fails(struct zns_flash *m, struct zns_zone *z) {
     z->failed = true;
     m->count.failed_zones++;
     zns_action_zone_failed(m, z);
@@ -87,7 +88,7 @@ static void zone_fails(struct zns_media *m, struct zns_zone *z) {
 }
 
 /* The page could not be programmed. True: it is tried again, on another block. */
-static bool retry(struct zns_media *m, struct zns_unit *u, struct zns_op *op) {
+static bool retry(struct zns_flash *m, struct zns_unit *u, struct zns_op *op) {
     struct zns_zone *z = &m->zone[u->zone];
     if (u->generation != z->generation || z->failed)
         return false;
@@ -105,7 +106,7 @@ static bool retry(struct zns_media *m, struct zns_unit *u, struct zns_op *op) {
 
 static void page_programmed(struct nand_op *nand) {
     struct zns_op *op = (struct zns_op *)nand; /* first member */
-    struct zns_media *m = op->media;
+    struct zns_flash *m = op->media;
     struct zns_unit *u = op->unit;
     m->life->bytes_written += nand->bytes;
     if (nand->result != NAND_DONE && retry(m, u, op))
@@ -115,7 +116,7 @@ static void page_programmed(struct nand_op *nand) {
         unit_over(m, u);
 }
 
-static void program_page(struct zns_media *m, struct zns_unit *u, const struct zns_place *at, uint32_t i,
+static void program_page(struct zns_flash *m, struct zns_unit *u, const struct zns_place *at, uint32_t i,
                          struct zns_op *op) {
     op->unit = u;
     op->zone = u->zone;
@@ -131,7 +132,7 @@ static void program_page(struct zns_media *m, struct zns_unit *u, const struct z
 }
 
 /* Operations for a whole unit, or NULL. */
-static struct zns_op *take_ops(struct zns_media *m, uint32_t count) {
+static struct zns_op *take_ops(struct zns_flash *m, uint32_t count) {
     struct zns_op *ops = NULL;
     while (count--) {
         struct zns_op *op = zns_op_new(m);
@@ -149,7 +150,7 @@ static struct zns_op *take_ops(struct zns_media *m, uint32_t count) {
 }
 
 /* Give the zone's next unit to its die. False: no memory, it stays where it is. */
-static bool issue_unit(struct zns_media *m, struct zns_zone *z) {
+static bool issue_unit(struct zns_flash *m, struct zns_zone *z) {
     uint32_t pages = m->planes * m->stripe, zone = zns_zone_index(m, z);
     struct zns_unit *u = zns_unit_new(m);
     struct zns_op *ops = u ? take_ops(m, pages) : NULL;
@@ -176,7 +177,7 @@ static bool issue_unit(struct zns_media *m, struct zns_zone *z) {
     return true;
 }
 
-static void advance(struct zns_media *m, struct zns_zone *z, const struct zns_unit *u) {
+static void advance(struct zns_flash *m, struct zns_zone *z, const struct zns_unit *u) {
     z->inflight--;
     z->cached -= u->host_bytes;
     z->done_mask |= 1ull << ((u->from - z->durable) / m->unit_bytes);
@@ -188,7 +189,7 @@ static void advance(struct zns_media *m, struct zns_zone *z, const struct zns_un
         z->repairing = false;
 }
 
-static void unit_over(struct zns_media *m, struct zns_unit *u) {
+static void unit_over(struct zns_flash *m, struct zns_unit *u) {
     struct zns_zone *z = &m->zone[u->zone];
     bool stale = u->generation != z->generation;
     if (stale)
@@ -206,7 +207,7 @@ static void unit_over(struct zns_media *m, struct zns_unit *u) {
 
 /* --- erases --- */
 
-static void erased(struct zns_media *m, struct zns_zone *z) {
+static void erased(struct zns_flash *m, struct zns_zone *z) {
     z->clean = true;
     zns_map_relay(m, zns_zone_index(m, z));
     bool shrunk = z->shrunk;
@@ -220,7 +221,7 @@ static void erased(struct zns_media *m, struct zns_zone *z) {
 
 static void block_erased(struct nand_op *nand) {
     struct zns_op *op = (struct zns_op *)nand; /* first member */
-    struct zns_media *m = op->media;
+    struct zns_flash *m = op->media;
     struct zns_zone *z = &m->zone[op->zone];
     m->count.erased_blocks++;
     if (nand->result != NAND_DONE) {
@@ -233,7 +234,7 @@ static void block_erased(struct nand_op *nand) {
         erased(m, z);
 }
 
-static void erase_block(struct zns_media *m, uint32_t zone, uint32_t slot, struct zns_op *op) {
+static void erase_block(struct zns_flash *m, uint32_t zone, uint32_t slot, struct zns_op *op) {
     op->zone = zone;
     op->slot = slot;
     op->nand.kind = NAND_ERASE;
@@ -246,7 +247,7 @@ static void erase_block(struct zns_media *m, uint32_t zone, uint32_t slot, struc
     nand_submit(m->nand, &op->nand);
 }
 
-void zns_drain_erase(struct zns_media *m, struct zns_zone *z) {
+void zns_drain_erase(struct zns_flash *m, struct zns_zone *z) {
     uint32_t zone = zns_zone_index(m, z);
     if (!z->known || z->clean || z->erasing || z->stale || z->reads)
         return;
@@ -266,14 +267,14 @@ void zns_drain_erase(struct zns_media *m, struct zns_zone *z) {
         erased(m, z);
 }
 
-void zns_drain_read_done(struct zns_media *m, struct zns_zone *z) {
+void zns_drain_read_done(struct zns_flash *m, struct zns_zone *z) {
     if (--z->reads == 0 && !z->clean)
         zns_drain_erase(m, z);
 }
 
 /* --- flash core --- */
 
-static bool ready(const struct zns_media *m, const struct zns_zone *z) {
+static bool ready(const struct zns_flash *m, const struct zns_zone *z) {
     if (!z->known || !z->clean || z->failed || z->repairing || z->issued >= z->laid_out ||
         z->inflight >= m->units_in_flight || z->issued - z->durable >= ZNS_UNITS_IN_FLIGHT * m->unit_bytes)
         return false;
@@ -292,7 +293,7 @@ static void ring_add(struct zns_flash_core *f, struct zns_zone *z) {
     f->tail = z;
 }
 
-void zns_drain_pump(struct zns_media *m, struct zns_zone *z) {
+void zns_drain_pump(struct zns_flash *m, struct zns_zone *z) {
     if (z->in_ring || m->flash.zone == z || !ready(m, z))
         return;
     ring_add(&m->flash, z);
@@ -303,13 +304,13 @@ static int64_t bytes_ns(uint64_t bytes, uint64_t byte_ns_q32) {
     return (int64_t)(((unsigned __int128)bytes * byte_ns_q32) >> 32);
 }
 
-static int64_t unit_cost(const struct zns_media *m, const struct zns_zone *z) {
+static int64_t unit_cost(const struct zns_flash *m, const struct zns_zone *z) {
     uint64_t bytes = least(m->unit_bytes, z->laid_out - z->issued);
     uint64_t host = z->accepted > z->issued ? least(bytes, z->accepted - z->issued) : 0;
     return bytes_ns(host, m->drain_q32) + bytes_ns(bytes - host, m->pad_q32);
 }
 
-static void unit_handled(struct zns_media *m, struct zns_zone *z) {
+static void unit_handled(struct zns_flash *m, struct zns_zone *z) {
     bool issued = ready(m, z) && issue_unit(m, z);
     if (!ready(m, z))
         return;
@@ -318,12 +319,12 @@ static void unit_handled(struct zns_media *m, struct zns_zone *z) {
         sim_schedule(m->sim, &m->flash.event, sim_now(m->sim) + RETRY_NS);
 }
 
-static void busy(struct zns_media *m, int64_t cost) {
+static void busy(struct zns_flash *m, int64_t cost) {
     m->flash.busy_ns += cost;
     sim_schedule(m->sim, &m->flash.event, sim_now(m->sim) + cost);
 }
 
-static void start_chunk(struct zns_media *m) {
+static void start_chunk(struct zns_flash *m) {
     struct zns_flash_core *f = &m->flash;
     f->unit_was_last = false;
     f->reset = f->resets;
@@ -335,7 +336,7 @@ static void start_chunk(struct zns_media *m) {
 }
 
 /* True if the core has handled a unit without taking time. */
-static bool start_unit(struct zns_media *m) {
+static bool start_unit(struct zns_flash *m) {
     struct zns_flash_core *f = &m->flash;
     struct zns_zone *z = f->head;
     f->head = z->ring_next;
@@ -351,7 +352,7 @@ static bool start_unit(struct zns_media *m) {
     return true;
 }
 
-static void core_next(struct zns_media *m) {
+static void core_next(struct zns_flash *m) {
     struct zns_flash_core *f = &m->flash;
     while (!sim_event_pending(&f->event) && (f->head || f->resets)) {
         if (f->resets && (f->unit_was_last || !f->head))
@@ -361,7 +362,7 @@ static void core_next(struct zns_media *m) {
     }
 }
 
-static void chunk_done(struct zns_media *m) {
+static void chunk_done(struct zns_flash *m) {
     struct zns_flash_core *f = &m->flash;
     struct zns_job *job = f->reset;
     f->reset = NULL;
@@ -372,7 +373,7 @@ static void chunk_done(struct zns_media *m) {
 }
 
 static void core_event(struct sim_event *event) {
-    struct zns_media *m = (struct zns_media *)((char *)event - offsetof(struct zns_media, flash));
+    struct zns_flash *m = (struct zns_flash *)((char *)event - offsetof(struct zns_flash, flash));
     struct zns_flash_core *f = &m->flash;
     struct zns_zone *z = f->zone;
     f->zone = NULL;
@@ -383,7 +384,7 @@ static void core_event(struct sim_event *event) {
     core_next(m);
 }
 
-void zns_drain_unmap(struct zns_media *m, struct zns_job *job) {
+void zns_drain_unmap(struct zns_flash *m, struct zns_job *job) {
     struct zns_flash_core *f = &m->flash;
     job->next = NULL;
     if (f->resets)
@@ -400,12 +401,12 @@ static uint64_t byte_time(uint64_t rate) {
     return rate ? (uint64_t)(((unsigned __int128)1000000000u << 32) / rate) : 0;
 }
 
-void zns_drain_rates(struct zns_media *m) {
+void zns_drain_rates(struct zns_flash *m) {
     m->drain_q32 = byte_time(zns_cost(m)->drain_bandwidth);
     m->pad_q32 = byte_time(zns_cost(m)->pad_bandwidth);
 }
 
-void zns_drain_init(struct zns_media *m) {
+void zns_drain_init(struct zns_flash *m) {
     uint64_t units = zns_cost(m)->zone_cache / m->unit_bytes;
     m->units_in_flight = units > ZNS_UNITS_IN_FLIGHT ? ZNS_UNITS_IN_FLIGHT : (uint32_t)units;
     sim_event_init(&m->flash.event, core_event);
@@ -413,7 +414,7 @@ void zns_drain_init(struct zns_media *m) {
 }
 
 /* What a zone has left when power comes back: a protected cache is written to flash, a volatile one is gone. */
-static void zone_power_cut(struct zns_media *m, struct zns_zone *z) {
+static void zone_power_cut(struct zns_flash *m, struct zns_zone *z) {
     uint32_t zone = zns_zone_index(m, z);
     uint64_t kept = z->accepted;
     if (zns_cost(m)->volatile_cache)
@@ -436,7 +437,7 @@ static void zone_power_cut(struct zns_media *m, struct zns_zone *z) {
         zns_drain_erase(m, z);
 }
 
-void zns_drain_power_cut(struct zns_media *m) {
+void zns_drain_power_cut(struct zns_flash *m) {
     struct zns_flash_core *f = &m->flash;
     sim_cancel(m->sim, &f->event);
     f->head = NULL;
@@ -448,7 +449,8 @@ void zns_drain_power_cut(struct zns_media *m) {
     m->dirty = NULL;
 }
 
-uint64_t zns_media_durable(const struct zns_media *m, uint32_t zone, uint64_t written) {
+uint64_t zns_flash_durable(const struct zns_media *media, uint32_t zone, uint64_t written) {
+    const struct zns_flash *m = flash_seen(media);
     const struct zns_zone *z = &m->zone[zone];
     return z->known ? least(z->accepted, written) : written;
 }

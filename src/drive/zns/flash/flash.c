@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 enum { PER_SLAB = 256, SPARE_THRESHOLD_PERCENT = 10 };
 
@@ -28,7 +28,7 @@ static void job_fire(struct sim_event *event) {
     zns_job_done((struct zns_job *)event); /* first member */
 }
 
-static void slab_thread(struct zns_media *m, struct zns_slab *slab) {
+static void slab_thread(struct zns_flash *m, struct zns_slab *slab) {
     for (unsigned i = PER_SLAB; i-- > 0;) {
         if (slab->kind == SLAB_OPS) {
             slab->op[i].next = m->op_free;
@@ -44,7 +44,7 @@ static void slab_thread(struct zns_media *m, struct zns_slab *slab) {
     }
 }
 
-static bool slab_new(struct zns_media *m, unsigned kind) {
+static bool slab_new(struct zns_flash *m, unsigned kind) {
     struct zns_slab *slab = calloc(1, sizeof *slab);
     if (!slab)
         return false;
@@ -63,7 +63,7 @@ static bool slab_new(struct zns_media *m, unsigned kind) {
     return true;
 }
 
-struct zns_op *zns_op_new(struct zns_media *m) {
+struct zns_op *zns_op_new(struct zns_flash *m) {
     if (__builtin_expect(!m->op_free, 0) && !slab_new(m, SLAB_OPS))
         return NULL;
     struct zns_op *op = m->op_free;
@@ -76,7 +76,7 @@ void zns_op_free(struct zns_op *op) {
     op->media->op_free = op;
 }
 
-struct zns_unit *zns_unit_new(struct zns_media *m) {
+struct zns_unit *zns_unit_new(struct zns_flash *m) {
     if (__builtin_expect(!m->unit_free, 0) && !slab_new(m, SLAB_UNITS))
         return NULL;
     struct zns_unit *unit = m->unit_free;
@@ -84,12 +84,12 @@ struct zns_unit *zns_unit_new(struct zns_media *m) {
     return unit;
 }
 
-void zns_unit_free(struct zns_media *m, struct zns_unit *unit) {
+void zns_unit_free(struct zns_flash *m, struct zns_unit *unit) {
     unit->next = m->unit_free;
     m->unit_free = unit;
 }
 
-static void no_job(struct zns_media *m, struct io *io) {
+static void no_job(struct zns_flash *m, struct io *io) {
     if (!io)
         return;
     io_fail(io, IO_INTERNAL_ERROR, "no memory for it in the drive");
@@ -97,14 +97,15 @@ static void no_job(struct zns_media *m, struct io *io) {
         io_line_push(&m->writes, io, sim_now(m->sim));
 }
 
-bool zns_media_reserve(struct zns_media *m, uint32_t parts) {
+bool zns_flash_reserve(struct zns_media *media, uint32_t parts) {
+    struct zns_flash *m = flash_of(media);
     while (m->jobs_free < parts)
         if (!slab_new(m, SLAB_JOBS))
             return false;
     return true;
 }
 
-struct zns_job *zns_job_new(struct zns_media *m, enum zns_job_kind kind, uint32_t zone, struct io *io) {
+struct zns_job *zns_job_new(struct zns_flash *m, enum zns_job_kind kind, uint32_t zone, struct io *io) {
     if (__builtin_expect(!m->job_free, 0) && !slab_new(m, SLAB_JOBS)) {
         no_job(m, io);
         return NULL;
@@ -135,7 +136,7 @@ void zns_job_free(struct zns_job *job) {
     job->media->jobs_free++;
 }
 
-static void slabs_reset(struct zns_media *m) {
+static void slabs_reset(struct zns_flash *m) {
     for (struct zns_job *job = m->jobs.all_next; job != &m->jobs; job = job->all_next)
         sim_cancel(m->sim, &job->event);
     m->jobs.all_next = m->jobs.all_prev = &m->jobs;
@@ -147,21 +148,21 @@ static void slabs_reset(struct zns_media *m) {
         slab_thread(m, slab);
 }
 
-void zns_part_done(struct zns_media *m, struct io *io) {
+void zns_part_done(struct zns_flash *m, struct io *io) {
     if (--io->pending == 0)
         m->owner->done(m->owner, io);
 }
 
 /* --- life --- */
 
-int zns_media_check(const struct drive_config *config, struct err *e) {
-    struct zns_media m = {0};
+static int flash_check(const struct drive_config *config, struct err *e) {
+    struct zns_flash m = {0};
     if (nand_config_check(&config->nand, e))
         return -EINVAL;
     return zns_map_geometry(config, &m, e);
 }
 
-static int media_open(struct zns_media *m, bool fresh, struct err *e) {
+static int media_open(struct zns_flash *m, bool fresh, struct err *e) {
     bool fresh_state;
     uint64_t blocks = nand_block_count(&m->config.nand);
     int rc = zns_map_geometry(&m->config, m, e);
@@ -180,33 +181,8 @@ static int media_open(struct zns_media *m, bool fresh, struct err *e) {
     return zns_map_init(m, fresh, e);
 }
 
-struct zns_media *zns_media_new(const struct drive_config *config, struct sim *sim, struct store *store, bool fresh,
-                                struct zns_media_owner *owner, struct err *e) {
-    struct zns_media *m = calloc(1, sizeof *m);
-    if (!m) {
-        err_set(e, ENOMEM, "no memory for the flash of the zones");
-        return NULL;
-    }
-    m->config = *config;
-    m->sim = sim;
-    m->store = store;
-    m->owner = owner;
-    m->jobs.all_next = m->jobs.all_prev = &m->jobs;
-    io_link_init(&m->link_in, config->zns_media.host_bandwidth);
-    io_link_init(&m->link_out, config->zns_media.host_bandwidth);
-    zns_pipe_init(m);
-    zns_read_init(m);
-    if (media_open(m, fresh, e)) {
-        zns_media_free(m);
-        return NULL;
-    }
-    zns_drain_init(m);
-    return m;
-}
-
-void zns_media_free(struct zns_media *m) {
-    if (!m)
-        return;
+static void flash_free(struct zns_media *media) {
+    struct zns_flash *m = flash_of(media);
     zns_pipe_power_cut(m);
     zns_read_power_cut(m);
     sim_cancel(m->sim, &m->flash.event);
@@ -222,15 +198,45 @@ void zns_media_free(struct zns_media *m) {
     free(m);
 }
 
-uint32_t zns_media_stripe_bytes(const struct zns_media *m) {
-    return (uint32_t)(m->unit_bytes * m->dies);
+static struct zns_media *flash_create(const struct drive_config *config, struct sim *sim, struct store *store,
+                                      bool fresh, struct zns_media_owner *owner, struct err *e) {
+    struct zns_flash *m = calloc(1, sizeof *m);
+    if (!m) {
+        err_set(e, ENOMEM, "no memory for the flash of the zones");
+        return NULL;
+    }
+    m->media.ops = &zns_flash_ops;
+    m->config = *config;
+    m->sim = sim;
+    m->store = store;
+    m->owner = owner;
+    m->jobs.all_next = m->jobs.all_prev = &m->jobs;
+    io_link_init(&m->link_in, config->zns_media.host_bandwidth);
+    io_link_init(&m->link_out, config->zns_media.host_bandwidth);
+    zns_pipe_init(m);
+    zns_read_init(m);
+    if (media_open(m, fresh, e)) {
+        flash_free(&m->media);
+        return NULL;
+    }
+    zns_drain_init(m);
+    return &m->media;
 }
 
-struct nand *zns_media_nand(struct zns_media *m) {
+static void flash_limits(const struct zns_media *media, struct drive_limits *limits) {
+    const struct zns_flash *m = flash_seen(media);
+    limits->granularity = limits->trim_granularity = ZNS_SECTOR;
+    limits->optimal_write_bytes = (uint32_t)(m->unit_bytes * m->dies); /* keeps all dies of a zone busy once */
+    limits->volatile_cache = zns_cost(m)->volatile_cache;
+}
+
+static struct nand *flash_nand(struct zns_media *media) {
+    struct zns_flash *m = flash_of(media);
     return m->nand;
 }
 
-void zns_media_reconfigured(struct zns_media *m, const struct drive_config *config) {
+static void flash_reconfigured(struct zns_media *media, const struct drive_config *config) {
+    struct zns_flash *m = flash_of(media);
     m->config = *config;
     io_link_set(&m->link_in, config->zns_media.host_bandwidth);
     io_link_set(&m->link_out, config->zns_media.host_bandwidth);
@@ -238,7 +244,8 @@ void zns_media_reconfigured(struct zns_media *m, const struct drive_config *conf
     nand_reconfigure(m->nand, &config->nand);
 }
 
-void zns_media_power_cut(struct zns_media *m) {
+static void flash_power_cut(struct zns_media *media) {
+    struct zns_flash *m = flash_of(media);
     nand_power_cut(m->nand);
     zns_pipe_power_cut(m);
     zns_read_power_cut(m);
@@ -246,7 +253,8 @@ void zns_media_power_cut(struct zns_media *m) {
     zns_drain_power_cut(m);
 }
 
-void zns_media_format(struct zns_media *m, uint32_t zone) {
+static void flash_format(struct zns_media *media, uint32_t zone) {
+    struct zns_flash *m = flash_of(media);
     struct zns_zone *z = &m->zone[zone];
     if (z->inflight || z->stale || z->erasing || z->reads) { /* what goes on behind ends first */
         zns_action_forget(m, z);
@@ -267,7 +275,8 @@ void zns_media_format(struct zns_media *m, uint32_t zone) {
 
 /* --- reports --- */
 
-uint64_t zns_media_capacity(const struct zns_media *m, uint32_t zone) {
+static uint64_t flash_capacity(const struct zns_media *media, uint32_t zone) {
+    const struct zns_flash *m = flash_seen(media);
     return m->zone[zone].capacity;
 }
 
@@ -277,7 +286,7 @@ struct wear {
     uint64_t bad;
 };
 
-static struct wear wear_of(const struct zns_media *m) {
+static struct wear wear_of(const struct zns_flash *m) {
     struct wear w = {.least = UINT32_MAX};
     uint64_t sum = 0, count = nand_block_count(&m->config.nand);
     for (uint64_t i = 0; i < count; i++) {
@@ -291,7 +300,8 @@ static struct wear wear_of(const struct zns_media *m) {
     return w;
 }
 
-void zns_media_health(const struct zns_media *m, struct drive_health *health) {
+static void flash_health(const struct zns_media *media, struct drive_health *health) {
+    const struct zns_flash *m = flash_seen(media);
     uint32_t endurance = m->config.nand.endurance;
     double used = endurance ? wear_of(m).mean * 100 / endurance : 0;
     health->percent_used = used > 255 ? 255 : (uint8_t)used;
@@ -302,7 +312,7 @@ void zns_media_health(const struct zns_media *m, struct drive_health *health) {
     health->media_errors = m->life->media_errors;
 }
 
-static json_t *zones_stats(const struct zns_media *m) {
+static json_t *zones_stats(const struct zns_flash *m) {
     const struct zns_media_counters *c = &m->count;
     return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "host_bytes", (json_int_t)c->host_bytes,
                      "padding_bytes", (json_int_t)c->pad_bytes, "resets", (json_int_t)c->resets, "finishes",
@@ -314,9 +324,9 @@ static json_t *zones_stats(const struct zns_media *m) {
                      (json_int_t)m->flash.busy_ns);
 }
 
-static json_t *health_stats(const struct zns_media *m) {
+static json_t *health_stats(const struct zns_flash *m) {
     struct drive_health h = {0};
-    zns_media_health(m, &h);
+    flash_health(&m->media, &h);
     struct wear w = wear_of(m);
     return json_pack("{s:i,s:i,s:I,s:I,s:I,s:I,s:i,s:i,s:f}", "percent_used", h.percent_used, "spare_percent",
                      h.spare_percent, "media_errors", (json_int_t)h.media_errors, "media_bytes_written",
@@ -325,7 +335,8 @@ static json_t *health_stats(const struct zns_media *m) {
                      "erases_mean", w.mean);
 }
 
-void zns_media_stats(const struct zns_media *m, struct json_t *stats) {
+static void flash_stats(const struct zns_media *media, struct json_t *stats) {
+    const struct zns_flash *m = flash_seen(media);
     double host = (double)m->count.host_bytes, pad = (double)m->count.pad_bytes;
     json_object_set_new(stats, "media", zones_stats(m));
     json_object_set_new(stats, "health", health_stats(m));
@@ -333,7 +344,7 @@ void zns_media_stats(const struct zns_media *m, struct json_t *stats) {
     json_object_set_new(stats, "nand", nand_stats_json(m->nand));
 }
 
-static int check_zone(const struct zns_media *m, uint32_t zone, struct err *e) {
+static int check_zone(const struct zns_flash *m, uint32_t zone, struct err *e) {
     const struct zns_zone *z = &m->zone[zone];
     uint64_t held = z->accepted > z->durable ? z->accepted - z->durable : 0;
     if (!z->known || z->failed)
@@ -350,9 +361,40 @@ static int check_zone(const struct zns_media *m, uint32_t zone, struct err *e) {
     return 0;
 }
 
-int zns_media_check_state(const struct zns_media *m, struct err *e) {
+static int flash_check_state(const struct zns_media *media, struct err *e) {
+    const struct zns_flash *m = flash_seen(media);
     int rc = nand_check(m->nand, e);
     for (uint32_t zone = 0; !rc && zone < m->zones; zone++)
         rc = check_zone(m, zone, e);
     return rc ? rc : zns_map_check(m, e);
 }
+
+const struct zns_media_ops zns_flash_ops = {
+    .check = flash_check,
+    .create = flash_create,
+    .free = flash_free,
+    .capacity = flash_capacity,
+    .limits = flash_limits,
+    .nand = flash_nand,
+    .reconfigured = flash_reconfigured,
+    .fill = zns_flash_fill,
+    .nothing = zns_flash_nothing,
+    .write = zns_flash_write,
+    .write_window = zns_flash_write_window,
+    .commit = zns_flash_commit,
+    .read = zns_flash_read,
+    .open = zns_flash_open,
+    .close = zns_flash_close,
+    .finish = zns_flash_finish,
+    .reset = zns_flash_reset,
+    .flush = zns_flash_flush,
+    .reserve = zns_flash_reserve,
+    .begin = zns_flash_begin,
+    .end = zns_flash_end,
+    .power_cut = flash_power_cut,
+    .durable = zns_flash_durable,
+    .format = flash_format,
+    .health = flash_health,
+    .stats = flash_stats,
+    .check_state = flash_check_state,
+};

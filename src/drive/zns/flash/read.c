@@ -12,7 +12,7 @@
  */
 #include <inttypes.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -21,12 +21,12 @@ static uint64_t least(uint64_t a, uint64_t b) {
 /* --- the end of a read --- */
 
 static void arrived(struct io_line *line, struct io *io) {
-    struct zns_media *m = line->owner;
+    struct zns_flash *m = line->owner;
     m->owner->done(m->owner, io);
 }
 
 /* io->event.at_ns: more time it needs. */
-void zns_read_end(struct zns_media *m, struct io *io) {
+void zns_read_end(struct zns_flash *m, struct io *io) {
     const struct zns_media_config *c = zns_cost(m);
     int64_t from = sim_now(m->sim) + c->read_firmware + io->event.at_ns;
     int64_t due = io_link_cross(&m->link_out, from, io->bytes) + c->read_command;
@@ -47,7 +47,7 @@ static void at_least(struct io *io, int64_t more) {
 
 /* --- pages --- */
 
-static void fail_page(struct zns_media *m, struct io *io, const struct zns_op *op) {
+static void fail_page(struct zns_flash *m, struct io *io, const struct zns_op *op) {
     uint32_t luns = m->config.nand.luns;
     m->life->media_errors++;
     io_fail(io, IO_UNRECOVERED_READ, "zone %u: uncorrectable page %u of block %u, channel %u, LUN %u, plane %u",
@@ -55,7 +55,7 @@ static void fail_page(struct zns_media *m, struct io *io, const struct zns_op *o
 }
 
 /* The page that came last is what the request waited for. */
-static void say_stages(const struct zns_media *m, struct io *io, const struct nand_op *nand) {
+static void say_stages(const struct zns_flash *m, struct io *io, const struct nand_op *nand) {
     int64_t at = nand->started_ns;
     io_spent(io, IO_STAGE_DIE_WAIT, at);
     io_spent(io, IO_STAGE_ARRAY, at += nand->array_ns);
@@ -65,7 +65,7 @@ static void say_stages(const struct zns_media *m, struct io *io, const struct na
 
 static void page_read(struct nand_op *nand) {
     struct zns_op *op = (struct zns_op *)nand; /* first member */
-    struct zns_media *m = op->media;
+    struct zns_flash *m = op->media;
     struct io *io = op->io;
     struct zns_zone *z = &m->zone[op->zone];
     m->life->bytes_read += nand->bytes;
@@ -80,7 +80,7 @@ static void page_read(struct nand_op *nand) {
 }
 
 /* An operation for `bytes` of the zone's part of a page `number`, or NULL: it isn't on flash (yet), or no memory. */
-static struct zns_op *page_op(struct zns_media *m, uint32_t zone, uint64_t number, uint32_t bytes) {
+static struct zns_op *page_op(struct zns_flash *m, uint32_t zone, uint64_t number, uint32_t bytes) {
     uint32_t parts = m->planes * m->stripe * m->parts, i = (uint32_t)(number % parts), block;
     struct zns_place at = zns_map_unit(m, zone, number / parts);
     uint32_t slot = at.block_slot + i % m->planes, page = at.page + i / m->planes / m->parts;
@@ -103,7 +103,7 @@ static struct zns_op *page_op(struct zns_media *m, uint32_t zone, uint64_t numbe
     return op;
 }
 
-static void read_pages(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
+static void read_pages(struct zns_flash *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
     uint32_t part_bytes = m->read_bytes;
     uint64_t laid_out = m->zone[zone].laid_out;
     if (at >= laid_out)
@@ -131,7 +131,7 @@ static bool held(const struct zns_stream *s, uint64_t page) {
 }
 
 /* Reads of a stream keep their first page in event.at_ns. */
-static uint64_t last_page(const struct zns_media *m, const struct io *io) {
+static uint64_t last_page(const struct zns_flash *m, const struct io *io) {
     uint32_t part_bytes = m->read_bytes;
     return (io->offset % m->zone_size + io->bytes - 1) / part_bytes;
 }
@@ -139,7 +139,7 @@ static uint64_t last_page(const struct zns_media *m, const struct io *io) {
 static void page_ahead(struct nand_op *nand);
 
 /* Fetch up to `to`, exclusive, as far as there is flash and room. */
-static void fetch(struct zns_media *m, uint64_t to) {
+static void fetch(struct zns_flash *m, uint64_t to) {
     struct zns_stream *s = &m->stream;
     while (s->head < to && s->head - s->first < ZNS_STREAM_PAGES) {
         struct zns_op *op = page_op(m, s->zone, s->head, m->read_bytes);
@@ -155,7 +155,7 @@ static void fetch(struct zns_media *m, uint64_t to) {
 }
 
 /* Fetch what the window now covers, and at least up to `end`, a byte. */
-static void fetch_window(struct zns_media *m, uint64_t end) {
+static void fetch_window(struct zns_flash *m, uint64_t end) {
     const struct zns_stream *s = &m->stream;
     uint64_t window = s->first * m->read_bytes + zns_cost(m)->read_ahead, laid_out = m->zone[s->zone].laid_out;
     end = least(end > window ? end : window, laid_out);
@@ -163,7 +163,7 @@ static void fetch_window(struct zns_media *m, uint64_t end) {
 }
 
 /* `last_read`: the page that came just now; NULL: none. */
-static void serve(struct zns_media *m, const struct nand_op *last_read) {
+static void serve(struct zns_flash *m, const struct nand_op *last_read) {
     struct zns_stream *s = &m->stream;
     while (s->wait_head) {
         struct io *io = s->wait_head;
@@ -189,7 +189,7 @@ static void serve(struct zns_media *m, const struct nand_op *last_read) {
 
 static void page_ahead(struct nand_op *nand) {
     struct zns_op *op = (struct zns_op *)nand; /* first member */
-    struct zns_media *m = op->media;
+    struct zns_flash *m = op->media;
     struct zns_stream *s = &m->stream;
     uint64_t page = op->page_number;
     struct zns_zone *z = &m->zone[op->zone];
@@ -207,7 +207,7 @@ static void page_ahead(struct nand_op *nand) {
     serve(m, &last_read);
 }
 
-static bool continues(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes) {
+static bool continues(struct zns_flash *m, uint32_t zone, uint64_t at, uint64_t bytes) {
     struct zns_stream *s = &m->stream;
     bool next = s->zone == zone && s->next == at;
     s->zone = s->inflight || s->wait_head ? s->zone : zone;
@@ -224,7 +224,7 @@ static bool continues(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t 
 }
 
 /* True if the stream takes the read. */
-static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
+static bool stream_read(struct zns_flash *m, uint32_t zone, uint64_t at, uint64_t bytes, struct io *io) {
     struct zns_stream *s = &m->stream;
     uint32_t part_bytes = m->read_bytes;
     uint64_t first = at / part_bytes, last = (at + bytes - 1) / part_bytes;
@@ -254,7 +254,7 @@ static bool stream_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_
     return true;
 }
 
-void zns_read_forget(struct zns_media *m, uint32_t zone) {
+void zns_read_forget(struct zns_flash *m, uint32_t zone) {
     struct zns_stream *s = &m->stream;
     if (s->zone != zone)
         return;
@@ -266,7 +266,7 @@ void zns_read_forget(struct zns_media *m, uint32_t zone) {
 /* --- requests --- */
 
 /* io->result: how much of it is mapped. */
-void zns_read_start(struct zns_media *m, struct io *io) {
+void zns_read_start(struct zns_flash *m, struct io *io) {
     uint32_t zone = io->part;
     uint64_t at = io->offset % m->zone_size, mapped = io->result;
     io->result = 0;
@@ -282,7 +282,7 @@ void zns_read_start(struct zns_media *m, struct io *io) {
         zns_read_end(m, io);
 }
 
-static void hold(struct zns_media *m, struct io *io) {
+static void hold(struct zns_flash *m, struct io *io) {
     io->event.at_ns = (int64_t)m->writes_in;
     io->next = NULL;
     if (m->held_head)
@@ -292,7 +292,9 @@ static void hold(struct zns_media *m, struct io *io) {
     m->held_tail = io;
 }
 
-void zns_media_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t bytes, uint64_t mapped, struct io *io) {
+void zns_flash_read(struct zns_media *media, uint32_t zone, uint64_t at, uint64_t bytes, uint64_t mapped,
+                    struct io *io) {
+    struct zns_flash *m = flash_of(media);
     bool parts = io->pending > 0;
     io->priv = ZNS_READ_PART;
     if (parts) {
@@ -310,12 +312,12 @@ void zns_media_read(struct zns_media *m, uint32_t zone, uint64_t at, uint64_t by
         zns_read_start(m, io);
 }
 
-void zns_read_init(struct zns_media *m) {
+void zns_read_init(struct zns_flash *m) {
     io_line_init(&m->reads, m->sim, arrived, m);
     m->stream.next = m->stream.bad = UINT64_MAX;
 }
 
-void zns_read_power_cut(struct zns_media *m) {
+void zns_read_power_cut(struct zns_flash *m) {
     io_line_clear(&m->reads);
     m->link_out.free_ns = 0;
     m->stream = (struct zns_stream){.next = UINT64_MAX, .bad = UINT64_MAX};

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "drive/zns/media/media_int.h"
+#include "drive/zns/flash/flash.h"
 
 /* --- geometry --- */
 
@@ -33,7 +33,7 @@ static uint64_t divisors_near(uint64_t of, uint64_t to, uint64_t *above) {
     return below;
 }
 
-static int check_shape(const struct drive_config *c, struct zns_media *m, struct err *e) {
+static int check_shape(const struct drive_config *c, struct zns_flash *m, struct err *e) {
     uint32_t dies = nand_die_count(&c->nand), want = c->zns_media.dies_per_zone;
     uint64_t above, below;
     m->dies = want ? want : dies;
@@ -73,7 +73,7 @@ static int check_shape(const struct drive_config *c, struct zns_media *m, struct
     return 0;
 }
 
-static int check_zones(const struct drive_config *c, struct zns_media *m, struct err *e) {
+static int check_zones(const struct drive_config *c, struct zns_flash *m, struct err *e) {
     const struct zns_config *z = &c->zns;
     uint64_t set_bytes = (uint64_t)m->dies * m->rows * m->unit_bytes, want = z->zone_capacity;
     if (!z->zone_size || c->drive.capacity / z->zone_size == 0 || c->drive.capacity / z->zone_size > UINT32_MAX)
@@ -105,7 +105,7 @@ static int check_zones(const struct drive_config *c, struct zns_media *m, struct
     return 0;
 }
 
-int zns_map_geometry(const struct drive_config *c, struct zns_media *m, struct err *e) {
+int zns_map_geometry(const struct drive_config *c, struct zns_flash *m, struct err *e) {
     int rc = check_shape(c, m, e);
     return rc ? rc : check_zones(c, m, e);
 }
@@ -113,12 +113,12 @@ int zns_map_geometry(const struct drive_config *c, struct zns_media *m, struct e
 /* --- places --- */
 
 /* Dies in the order of use: channels change first. */
-static uint32_t nth_die(const struct zns_media *m, uint32_t n) {
+static uint32_t nth_die(const struct zns_flash *m, uint32_t n) {
     uint32_t channels = m->config.nand.channels;
     return n % channels * m->config.nand.luns + n / channels;
 }
 
-uint32_t zns_map_slot_die(const struct zns_media *m, uint32_t zone, uint32_t slot) {
+uint32_t zns_map_slot_die(const struct zns_flash *m, uint32_t zone, uint32_t slot) {
     const struct zns_zone *z = &m->zone[zone];
     uint32_t lane = slot / m->planes % m->dies;
     return nth_die(m, zone % m->groups * m->dies + (z->first_die + lane * z->die_step) % m->dies);
@@ -137,33 +137,33 @@ static uint32_t common_divisor(uint32_t a, uint32_t b) {
  * Zones go round their dies from different ones and in different steps, so
  * that those written or read together meet now and then, not on each die.
  */
-static void choose_order(const struct zns_media *m, uint32_t zone, struct zns_zone *z) {
+static void choose_order(const struct zns_flash *m, uint32_t zone, struct zns_zone *z) {
     uint32_t nth = zone / m->groups, step = 2 * (nth % 8) + 1;
     z->first_die = (uint16_t)((uint64_t)nth * ((uint32_t)(m->dies * 0.618) | 1) % m->dies);
     z->die_step = (uint16_t)(common_divisor(m->dies, step) == 1 ? step : 1);
 }
 
-struct nand_block *zns_map_state(const struct zns_media *m, uint32_t zone, uint32_t slot) {
+struct nand_block *zns_map_state(const struct zns_flash *m, uint32_t zone, uint32_t slot) {
     return &m->blocks[nand_block_index(&m->config.nand, zns_map_slot_die(m, zone, slot), slot % m->planes,
                                        zns_map_block(m, zone, slot))];
 }
 
 /* The die has all its blocks in the set, to read from and (later) to write to. */
-static bool lane_laid_out(const struct zns_media *m, const uint32_t *slots, uint32_t lane) {
+static bool lane_laid_out(const struct zns_flash *m, const uint32_t *slots, uint32_t lane) {
     for (uint32_t p = 0; p < m->planes; p++)
         if (slots[lane * m->planes + p] == ZNS_LOST)
             return false;
     return true;
 }
 
-static bool lane_good(const struct zns_media *m, const uint32_t *slots, uint32_t lane) {
+static bool lane_good(const struct zns_flash *m, const uint32_t *slots, uint32_t lane) {
     for (uint32_t p = 0; p < m->planes; p++)
         if (slots[lane * m->planes + p] & ZNS_FAILING) /* ZNS_LOST has the bit */
             return false;
     return true;
 }
 
-static struct zns_place broken_unit(const struct zns_media *m, uint32_t zone, uint64_t unit) {
+static struct zns_place broken_unit(const struct zns_flash *m, uint32_t zone, uint64_t unit) {
     const uint32_t *slots = zns_map_slots(m, zone);
     uint32_t lanes[4096], n = 0;
     for (uint32_t set = 0; set < m->sets; set++) {
@@ -181,7 +181,7 @@ static struct zns_place broken_unit(const struct zns_media *m, uint32_t zone, ui
                               (uint32_t)(unit / n) * m->stripe};
 }
 
-struct zns_place zns_map_unit(const struct zns_media *m, uint32_t zone, uint64_t unit) {
+struct zns_place zns_map_unit(const struct zns_flash *m, uint32_t zone, uint64_t unit) {
     if (__builtin_expect(!m->zone[zone].whole, 0))
         return broken_unit(m, zone, unit);
     uint32_t row = (uint32_t)(unit / m->dies), set = 0;
@@ -198,7 +198,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-static void measure(struct zns_media *m, uint32_t zone) {
+static void measure(struct zns_flash *m, uint32_t zone) {
     struct zns_zone *z = &m->zone[zone];
     const uint32_t *slots = zns_map_slots(m, zone);
     uint64_t laid = 0, good = 0, lanes = (uint64_t)m->sets * m->dies;
@@ -213,12 +213,12 @@ static void measure(struct zns_media *m, uint32_t zone) {
 
 /* --- spares --- */
 
-static uint32_t plane_index(const struct zns_media *m, uint32_t zone, uint32_t slot) {
+static uint32_t plane_index(const struct zns_flash *m, uint32_t zone, uint32_t slot) {
     return zns_map_slot_die(m, zone, slot) * m->planes + slot % m->planes;
 }
 
 /* A good spare block of the slot's plane, or ZNS_LOST. */
-static uint32_t take_spare(struct zns_media *m, uint32_t zone, uint32_t slot) {
+static uint32_t take_spare(struct zns_flash *m, uint32_t zone, uint32_t slot) {
     uint32_t plane = plane_index(m, zone, slot);
     while (m->spare_count[plane]) {
         uint32_t block = m->spares[(uint64_t)plane * m->config.nand.blocks + --m->spare_count[plane]];
@@ -229,7 +229,7 @@ static uint32_t take_spare(struct zns_media *m, uint32_t zone, uint32_t slot) {
     return ZNS_LOST;
 }
 
-bool zns_map_replace(struct zns_media *m, uint32_t zone, uint32_t slot) {
+bool zns_map_replace(struct zns_flash *m, uint32_t zone, uint32_t slot) {
     uint32_t *at = &zns_map_slots(m, zone)[slot];
     uint16_t pages = zns_map_state(m, zone, slot)->next_page;
     uint32_t block = take_spare(m, zone, slot);
@@ -244,7 +244,7 @@ bool zns_map_replace(struct zns_media *m, uint32_t zone, uint32_t slot) {
     return true;
 }
 
-void zns_map_relay(struct zns_media *m, uint32_t zone) {
+void zns_map_relay(struct zns_flash *m, uint32_t zone) {
     uint32_t *slots = zns_map_slots(m, zone);
     for (uint32_t i = 0; i < m->slots; i++)
         if (slots[i] & ZNS_FAILING)
@@ -252,7 +252,7 @@ void zns_map_relay(struct zns_media *m, uint32_t zone) {
     measure(m, zone);
 }
 
-void zns_map_settle(struct zns_media *m, uint32_t zone, uint64_t bytes) {
+void zns_map_settle(struct zns_flash *m, uint32_t zone, uint64_t bytes) {
     const struct zns_zone *z = &m->zone[zone];
     uint64_t units = (bytes + (bytes == z->laid_out ? m->unit_bytes - 1 : 0)) / m->unit_bytes;
     const uint32_t *slots = zns_map_slots(m, zone);
@@ -274,14 +274,14 @@ void zns_map_settle(struct zns_media *m, uint32_t zone, uint64_t bytes) {
 
 /* --- life --- */
 
-static void deal(struct zns_media *m) {
+static void deal(struct zns_flash *m) {
     for (uint32_t zone = 0; zone < m->zones; zone++)
         for (uint32_t slot = 0; slot < m->slots; slot++)
             zns_map_slots(m, zone)[slot] = zone / m->groups * m->sets + slot / (m->dies * m->planes);
 }
 
 /* Every block is of one zone at most: mark them; or say which table entry can't be. */
-static int mark_used(const struct zns_media *m, uint8_t *used, struct err *e) {
+static int mark_used(const struct zns_flash *m, uint8_t *used, struct err *e) {
     uint32_t blocks = m->config.nand.blocks;
     for (uint32_t zone = 0; zone < m->zones; zone++)
         for (uint32_t slot = 0; slot < m->slots; slot++) {
@@ -296,7 +296,7 @@ static int mark_used(const struct zns_media *m, uint8_t *used, struct err *e) {
     return 0;
 }
 
-static int find_spares(struct zns_media *m, struct err *e) {
+static int find_spares(struct zns_flash *m, struct err *e) {
     uint32_t blocks = m->config.nand.blocks, planes = nand_die_count(&m->config.nand) * m->planes;
     uint64_t total = (uint64_t)planes * blocks;
     uint8_t *used = calloc(total, 1);
@@ -315,7 +315,7 @@ static int find_spares(struct zns_media *m, struct err *e) {
 }
 
 /* Blocks that were bad from the start make way for spares. */
-static void replace_bad(struct zns_media *m, uint32_t zone) {
+static void replace_bad(struct zns_flash *m, uint32_t zone) {
     for (uint32_t slot = 0; slot < m->slots; slot++) {
         uint32_t *at = &zns_map_slots(m, zone)[slot];
         if (*at != ZNS_LOST && zns_map_state(m, zone, slot)->bad == 1)
@@ -323,7 +323,7 @@ static void replace_bad(struct zns_media *m, uint32_t zone) {
     }
 }
 
-int zns_map_init(struct zns_media *m, bool fresh, struct err *e) {
+int zns_map_init(struct zns_flash *m, bool fresh, struct err *e) {
     bool fresh_table;
     uint32_t planes = nand_die_count(&m->config.nand) * m->planes;
     m->table =
@@ -350,12 +350,12 @@ int zns_map_init(struct zns_media *m, bool fresh, struct err *e) {
     return rc;
 }
 
-void zns_map_release(struct zns_media *m) {
+void zns_map_release(struct zns_flash *m) {
     free(m->spares);
     free(m->spare_count);
 }
 
-int zns_map_check(const struct zns_media *m, struct err *e) {
+int zns_map_check(const struct zns_flash *m, struct err *e) {
     uint8_t *used = calloc(nand_block_count(&m->config.nand), 1);
     if (!used)
         return err_set(e, ENOMEM, "no memory to check the table of blocks");
