@@ -15,8 +15,8 @@
 #include "drive_oracle.h"
 
 static const char *const nossd[] = {"drive.kind=nossd", "drive.capacity=2MiB", NULL};
-static const char *const hdd[] = {"drive.kind=hdd", "drive.capacity=2MiB", "hdd.write_segments=3",
-                                  "hdd.segment_bytes=8KiB", "hdd.queue_depth=4", NULL};
+static const char *const hdd[] = {"drive.kind=hdd",         "drive.capacity=2MiB", "hdd.write_segments=3",
+                                  "hdd.segment_bytes=8KiB", "hdd.queue_depth=4",   NULL};
 
 #define OWNERS 5
 
@@ -96,8 +96,7 @@ static void scenario(const char *const *args, const char *scheduler, const char 
     static struct oracle o;
     struct drive_config config;
     struct err e = {0};
-    struct crowd crowd = {.tap = {crowd_submitted, crowd_completed},
-                          .watch = {NULL, crowd_dispatched, crowd_served}};
+    struct crowd crowd = {.tap = {crowd_submitted, crowd_completed}, .watch = {NULL, crowd_dispatched, crowd_served}};
     const struct block_settings settings = {.scheduler = scheduler};
     rng_init(&crowd.rng, seed, 0);
     oracle_config(&config, args);
