@@ -86,6 +86,44 @@ static void test_ssd_every_plane_order_reads_back(void **state) {
     }
 }
 
+/* Entries that a new drive takes from a rule are those that an image gets written; then they change. */
+static void check_rule(const char *order, const char *percent, uint64_t seed) {
+    struct drive_config config;
+    static struct oracle o;
+    struct err e = {0};
+    char path[] = "/tmp/test_ssd_rule_XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    oracle_config(&config, ARGS("ssd.precondition=sequential", order, percent));
+    oracle_open(&o, &config, "memory", NULL, seed);
+    struct drive *image = drive_open(&config, "file", path, o.sim, &e);
+    if (!image)
+        fail_msg("%s", e.text);
+    const struct ftl *f = &ssd_of(o.drive)->ftl, *g = &ssd_of(image)->ftl;
+    assert_true(f->rule && !g->rule);
+    assert_int_equal(f->mapped, g->mapped);
+    for (uint32_t u = 0; u < f->units; u++) {
+        assert_int_equal(f->ops->translate(f, u), g->ops->translate(g, u));
+        o.version[u]->mapped = f->ops->translate(f, u) != FTL_UNMAPPED;
+    }
+    drive_close(image);
+    unlink(path);
+    for (unsigned i = 0; i < 6; i++) {
+        oracle_check(&o);
+        oracle_run(&o, 700, i % 2);
+        if (i % 2)
+            oracle_power_cut(&o);
+    }
+    oracle_verify(&o);
+    oracle_check(&o);
+    oracle_close(&o);
+}
+
+static void test_ssd_written_in_order_by_rule(void **state) {
+    check_rule("ssd.plane_order=PCL", "ssd.precondition_percent=100", 70);
+    check_rule("ssd.plane_order=LPC", "ssd.precondition_percent=71", 71);
+}
+
 static void test_ssd_every_victim_policy_reads_back(void **state) {
     for (unsigned i = 0; gc_policies[i].name; i++) {
         char arg[64];
@@ -547,6 +585,7 @@ int main(void) {
         cmocka_unit_test(test_drive_kinds_keep_their_promises),
         cmocka_unit_test(test_drive_options_name_the_rows),
         cmocka_unit_test(test_ssd_every_plane_order_reads_back),
+        cmocka_unit_test(test_ssd_written_in_order_by_rule),
         cmocka_unit_test(test_ssd_every_victim_policy_reads_back),
         cmocka_unit_test(test_ssd_writes_through_without_buffer),
         cmocka_unit_test(test_ssd_protected_buffer),

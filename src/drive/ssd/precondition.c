@@ -31,7 +31,7 @@ enum { PRECONDITION_NONE, PRECONDITION_SEQUENTIAL, PRECONDITION_RANDOM };
 static int sequential(struct ssd *s, uint32_t units, struct err *e) {
     struct ftl *f = &s->ftl;
     uint32_t page[FTL_PAGE_UNITS_MAX];
-    for (uint32_t lpn = 0; lpn < units;) {
+    for (uint32_t lpn = f->ops->fill(f, units); lpn < units;) {
         uint32_t n = 0;
         while (n < f->page_units && lpn < units)
             page[n++] = lpn++;

@@ -103,6 +103,28 @@ void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     f->blocks[p->first_block + block].state = BLOCK_DEAD;
 }
 
+/* A full block's worth of bits, which may begin and end inside words. */
+static void mark_valid(struct ftl *f, uint32_t block_index) {
+    uint64_t first = (uint64_t)block_index << f->block_shift, end = first + f->block_units;
+    for (uint64_t ppu = first; ppu < end;) {
+        uint64_t in_word = 64 - ppu % 64, n = end - ppu < in_word ? end - ppu : in_word;
+        f->valid[ppu / 64] |= ~0ull >> (64 - n) << ppu % 64;
+        ppu += n;
+    }
+}
+
+void ftl_blocks_fill(struct ftl *f, struct ftl_plane *p, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t block = heap_pop(f, p);
+        struct ftl_block *b = &f->blocks[p->first_block + block];
+        *b = (struct ftl_block){.valid = f->block_units, .state = BLOCK_FULL, .by_rule = 1};
+        f->state[p->first_block + block].next_page = (uint16_t)f->geometry->pages;
+        mark_valid(f, p->first_block + block);
+        ftl_victim_add(f, p, block);
+    }
+    plane_changed(f, p);
+}
+
 /* Nothing more is written to the block. */
 static void block_full(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     bool bad = f->state[p->first_block + block].bad;

@@ -118,8 +118,10 @@ static void order_init(struct ftl *f) {
             at[d] = 0;
     }
     f->group = order[0] == 'P' && n->multi_plane ? n->planes : 1;
-    for (uint32_t i = 0; i < f->planes; i++)
+    for (uint32_t i = 0; i < f->planes; i++) {
+        f->plane[f->order[i]].place = i;
         f->plane[f->order[i]].group = i / f->group;
+    }
 }
 
 /* A share of a plane's blocks, kept within what the spare blocks allow. */

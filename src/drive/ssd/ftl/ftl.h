@@ -29,6 +29,7 @@
  *  5. The host stream never takes a plane's last free block: collection always
  *     has room for one victim.
  *  6. A group's bit in `ready` says what its planes' streams and free blocks do.
+ *  7. The owners of a block that is `by_rule` follow from where its units lie; owner[] has them once it is collected.
  */
 #ifndef DRIVELAB_DRIVE_SSD_FTL_H
 #define DRIVELAB_DRIVE_SSD_FTL_H
@@ -68,9 +69,10 @@ enum ftl_block_state {
 
 struct ftl_block {
     uint32_t valid;
-    uint16_t copying; /* units read from here by the collector, not yet settled */
-    uint8_t programs; /* under way */
-    uint8_t state;    /* enum ftl_block_state */
+    uint16_t copying;    /* units read from here by the collector, not yet settled */
+    uint8_t programs;    /* under way */
+    uint8_t state : 7;   /* enum ftl_block_state */
+    uint8_t by_rule : 1; /* filled by ftl_ops.fill(), and owner[] does not say with what */
 };
 
 struct ftl_copy {
@@ -91,6 +93,7 @@ struct ftl_candidates {
 /* Free blocks, streams and collection of one plane. */
 struct ftl_plane {
     uint32_t first_block; /* block index of its block 0 */
+    uint32_t place;       /* in allocation order */
     uint32_t group;       /* its place among the groups in allocation order */
     uint16_t die;
     uint8_t plane;
@@ -141,6 +144,7 @@ struct ftl {
     struct leaves *leaves; /* a large map that isn't durable: pages that are not in map[] but packed; or NULL */
     uint32_t *owner;       /* physical unit -> lpn, as written beside the data */
     uint64_t *valid;       /* bit per ppu */
+    bool rule;             /* pages of the map may be empty and its entries follow from a rule; see page.c */
     uint64_t mapped;       /* logical units with data */
     uint32_t homeless;     /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
@@ -187,9 +191,11 @@ struct ftl_ops {
     void (*prefetch_old)(const struct ftl *, uint32_t lpn);     /* it will be overwritten now: so will what it names */
     int (*reserve)(struct ftl *, uint32_t lpn, uint32_t count); /* make room for entries; 0 or -errno */
     void (*dense)(struct ftl *, uint32_t lpn, uint32_t count);  /* most of these are written soon, in any order */
-    bool (*plan)(struct ftl *, struct ftl_page *);              /* next host page; false: none can be written now */
-    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);   /* lpn was programmed at ppu */
-    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry);   /* an entry that is no place on flash */
+    uint32_t (*fill)(struct ftl *, uint32_t count); /* new drive: as if the first units were written in order; how many
+                                                       were, the caller writes the rest */
+    bool (*plan)(struct ftl *, struct ftl_page *);  /* next host page; false: none can be written now */
+    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu); /* lpn was programmed at ppu */
+    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry); /* an entry that is no place on flash */
     void (*trim)(struct ftl *, uint32_t lpn, uint32_t count);
     uint32_t (*seek)(const struct ftl *, uint32_t lpn, uint32_t end); /* nothing is mapped from lpn up to there */
     void (*collect)(struct ftl *, struct ftl_plane *);                /* advance collection as far as it goes now */
@@ -268,6 +274,9 @@ void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream 
 void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block);
 void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block);
 
+/* The first `count` blocks of a new plane are FULL of valid units. */
+void ftl_blocks_fill(struct ftl *f, struct ftl_plane *p, uint32_t count);
+
 /* The plane can't finish its collection: it takes no more writes. */
 void ftl_give_up(struct ftl *f, struct ftl_plane *p);
 
@@ -316,6 +325,9 @@ extern const struct ftl_ops ftl_page_ops;
 static inline bool ftl_valid(const struct ftl *f, uint32_t ppu) {
     return f->valid[ppu >> 6] >> (ppu & 63) & 1;
 }
+
+/* A block that is to be collected gets its owners, if they follow from a rule so far. */
+void ftl_owners_write(struct ftl *f, struct ftl_plane *p, uint32_t block);
 
 /* Move lpn from one place to another, unless it was written meanwhile: then false. */
 bool ftl_relocate(struct ftl *f, uint32_t lpn, uint32_t from, uint32_t to);

@@ -179,6 +179,7 @@ static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
         ftl_victim_remove(f, p, block);
     }
     struct ftl_block *b = &f->blocks[p->first_block + block];
+    ftl_owners_write(f, p, block);
     b->state = BLOCK_VICTIM;
     f->count.gc_runs++;
     f->count.victim_valid += b->valid;

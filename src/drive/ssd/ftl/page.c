@@ -8,6 +8,10 @@
  * A large map that is not durable is kept packed where it is sparse
  * (leaves.h): scattered writes would touch a page of it each.
  *
+ * A map that is not durable and is written in order when it is new (a
+ * preconditioned drive) is not written at all: unit n lies where the n-th unit
+ * goes, until one of its page of the map changes.
+ *
  * Simplified: the whole map is held in controller memory (no map cache, no
  * map pages on flash). Not modelled: map journal and checkpoints.
  */
@@ -27,8 +31,8 @@ enum {
     HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
 };
 
-/* State of a page of the map. Without leaves every used page is FLAT. */
-enum { PAGE_UNUSED, PAGE_FLAT, PAGE_PACKED };
+/* State of a page of the map. In an image every used page is FLAT. */
+enum { PAGE_UNUSED, PAGE_FLAT, PAGE_PACKED, PAGE_RULE };
 
 static void advise_huge(void *at, size_t bytes) {
     uintptr_t first = ((uintptr_t)at + 4095) & ~(uintptr_t)4095, end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
@@ -133,6 +137,71 @@ static void page_release(struct ftl *f) {
         munmap(f->valid, valid_bytes(f));
 }
 
+/* --- the rule --- */
+
+/* Where a new drive puts unit lpn, written in order: page after page in allocation order, and block after block. */
+static uint32_t rule_place(const struct ftl *f, uint32_t lpn) {
+    uint32_t page = lpn >> f->page_shift, planes = (uint32_t)f->planes, pages = f->geometry->pages;
+    uint32_t row = page / planes, block = row / pages;
+    const struct ftl_plane *p = &f->plane[f->order[page - row * planes]];
+    return ftl_ppu(f, p, block, row - block * pages) + (lpn & (f->page_units - 1));
+}
+
+/* The first of the units that the rule puts into a page. */
+static uint32_t rule_owner(const struct ftl *f, const struct ftl_plane *p, uint32_t block, uint32_t page) {
+    return ((block * f->geometry->pages + page) * (uint32_t)f->planes + p->place) << f->page_shift;
+}
+
+static inline bool is_rule(const struct ftl *f, uint32_t lpn) {
+    return __builtin_expect(f->rule, 0) && f->map_pages[lpn >> MAP_PAGE_SHIFT] == PAGE_RULE;
+}
+
+static void rule_ends(struct ftl *f, uint32_t page) {
+    uint32_t first = page << MAP_PAGE_SHIFT;
+    for (uint32_t i = 0; i < 1u << MAP_PAGE_SHIFT; i++)
+        f->map[first + i] = rule_place(f, first + i) + 1;
+    f->map_pages[page] = PAGE_FLAT;
+}
+
+/* Whole blocks of every plane, and whole pages of the map. */
+static uint32_t page_fill(struct ftl *f, uint32_t count) {
+    uint64_t row_units = f->planes * f->block_units, map_page = 1u << MAP_PAGE_SHIFT;
+    uint32_t rows = (uint32_t)(count / row_units);
+    if (store_is_durable(f->store))
+        return 0;
+    for (uint32_t i = 0; i < f->planes; i++)
+        if (f->plane[i].free_count != f->geometry->blocks || rows >= f->geometry->blocks)
+            return 0; /* bad blocks: no rule */
+    for (uint32_t i = 0; i < f->planes; i++)
+        ftl_blocks_fill(f, &f->plane[i], rows);
+    uint32_t filled = (uint32_t)(rows * row_units), pages = (uint32_t)(filled / map_page);
+    f->rule = true;
+    f->mapped += filled;
+    memset(f->map_pages, PAGE_RULE, pages);
+    for (uint32_t lpn = pages << MAP_PAGE_SHIFT; lpn < filled; lpn++)
+        f->map[lpn] = rule_place(f, lpn) + 1;
+    return filled;
+}
+
+void ftl_owners_write(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_block *b = &f->blocks[p->first_block + block];
+    if (!b->by_rule)
+        return;
+    uint32_t *owner = ftl_owner(f, ftl_ppu(f, p, block, 0));
+    for (uint32_t page = 0; page < f->geometry->pages; page++)
+        for (uint32_t first = rule_owner(f, p, block, page), u = 0; u < f->page_units; u++)
+            *owner++ = first + u;
+    b->by_rule = 0;
+}
+
+static uint32_t owner_of(const struct ftl *f, uint32_t ppu) {
+    uint32_t index = ppu >> f->block_shift;
+    const struct ftl_plane *p = ftl_plane_of(f, index);
+    if (!f->blocks[index].by_rule)
+        return *ftl_owner(f, ppu);
+    return rule_owner(f, p, index - p->first_block, ftl_page_of(f, ppu)) + (ppu & (f->page_units - 1));
+}
+
 /* --- entries --- */
 
 static inline bool is_packed(const struct ftl *f, uint32_t lpn) {
@@ -149,6 +218,8 @@ static inline uint32_t *entry_of(const struct ftl *f, uint32_t lpn) {
 }
 
 static inline uint32_t entry_get(const struct ftl *f, uint32_t lpn) {
+    if (is_rule(f, lpn))
+        return rule_place(f, lpn) + 1;
     const uint32_t *at = entry_of(f, lpn);
     return at ? *at : FTL_UNMAPPED;
 }
@@ -170,6 +241,8 @@ static void packed_set(struct ftl *f, uint32_t lpn, uint32_t entry, bool known) 
 
 /* Set an entry; returns what it was. */
 static inline uint32_t entry_set(struct ftl *f, uint32_t lpn, uint32_t entry) {
+    if (is_rule(f, lpn))
+        rule_ends(f, lpn >> MAP_PAGE_SHIFT);
     uint32_t *at = entry_of(f, lpn), old = at ? *at : FTL_UNMAPPED;
     if (at && (entry != FTL_UNMAPPED || !is_packed(f, lpn)))
         *at = entry;
@@ -201,7 +274,7 @@ static void packed_page_reserve(struct ftl *f, uint32_t page, uint32_t lpn, uint
 static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
     int rc = 0;
     for (uint32_t page = lpn >> MAP_PAGE_SHIFT; !rc && page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
-        if (f->map_pages[page] == PAGE_FLAT)
+        if (f->map_pages[page] == PAGE_FLAT || f->map_pages[page] == PAGE_RULE)
             continue;
         if (f->leaves)
             packed_page_reserve(f, page, lpn, count);
@@ -222,6 +295,8 @@ static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
 }
 
 static void page_prefetch(const struct ftl *f, uint32_t lpn) {
+    if (is_rule(f, lpn))
+        return;
     if (is_packed(f, lpn))
         leaves_prefetch(f->leaves, lpn >> MAP_PAGE_SHIFT);
     else
@@ -400,9 +475,9 @@ static int check_entry(const struct ftl *f, uint32_t lpn, struct err *e) {
         return 0;
     if (!entry_sound(f, entry))
         return err_set(e, EFAULT, "lpn %u maps to unit %u, which was never programmed", lpn, entry - 1);
-    if (*ftl_owner(f, entry - 1) != lpn || !ftl_valid(f, entry - 1))
+    if (owner_of(f, entry - 1) != lpn || !ftl_valid(f, entry - 1))
         return err_set(e, EFAULT, "lpn %u maps to unit %u, which belongs to lpn %u (valid %d)", lpn, entry - 1,
-                       *ftl_owner(f, entry - 1), ftl_valid(f, entry - 1));
+                       owner_of(f, entry - 1), ftl_valid(f, entry - 1));
     return 0;
 }
 
@@ -445,6 +520,7 @@ const struct ftl_ops ftl_page_ops = {
     .translate = page_translate,
     .prefetch = page_prefetch,
     .prefetch_old = page_prefetch_old,
+    .fill = page_fill,
     .plan = ftl_plan_host,
     .commit = page_commit,
     .mark = page_mark,
