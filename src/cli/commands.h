@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 
-extern const struct cli_command cmd_serve, cmd_run, cmd_drives, cmd_demo, cmd_perf, cmd_ctl, cmd_explain, cmd_help;
+extern const struct cli_command cmd_serve, cmd_run, cmd_drives, cmd_demo, cmd_perf, cmd_ctl, cmd_explain, cmd_oops,
+    cmd_help;
 
 #endif

@@ -12,7 +12,7 @@
 #include "cli/commands.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cmd_serve, &cmd_run, &cmd_drives, &cmd_demo, &cmd_perf, &cmd_ctl, &cmd_explain, &cmd_help, NULL,
+    &cmd_serve, &cmd_run, &cmd_drives, &cmd_demo, &cmd_perf, &cmd_ctl, &cmd_explain, &cmd_oops, &cmd_help, NULL,
 };
 
 int cli_bad_input(const struct err *e) {

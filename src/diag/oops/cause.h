@@ -1,0 +1,24 @@
+/*
+ * The parts of the verdict from the text alone. Used by the files of diag/oops
+ * alone.
+ */
+#ifndef DRIVELAB_DIAG_OOPS_CAUSE_H
+#define DRIVELAB_DIAG_OOPS_CAUSE_H
+
+#include <stdarg.h>
+
+#include "diag/oops/verdict.h"
+
+/* "NULL+8", "LIST_POISON1+8 (...)" */
+const char *oops_value_text(struct oops_pool *pool, const struct oops_value *v, uint64_t value);
+
+void oops_kind_headline(const struct oops_report *r,
+                        struct oops_verdict *v);                           /* of what is no bad access; cause_kinds.c */
+void oops_facts(const struct oops_report *r, struct oops_verdict *v);      /* facts.c */
+void oops_misfits(const struct oops_report *r, struct oops_verdict *v);    /* misfits.c */
+void oops_next_steps(const struct oops_report *r, struct oops_verdict *v); /* next.c */
+
+/* A taint letter in words, or NULL. facts.c */
+const char *oops_taint_text(char letter);
+
+#endif

@@ -1,0 +1,351 @@
+/*
+ * What a report means by its text alone: which instruction failed, which
+ * address it touched and from which registers, what that address looks like,
+ * and in one sentence what that says.
+ *
+ * The decisive check is arithmetic: the address computed from the instruction
+ * and the registers must be the one that the kernel printed. Where it is not,
+ * the log is of two reports, or the registers are not those of the fault, and
+ * the verdict says so.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "diag/oops/cause.h"
+#include "diag/oops/listing.h"
+#include "diag/oops/oops_int.h"
+
+void oops_note(struct oops_pool *pool, struct oops_notes *notes, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    for (unsigned i = 0; i < notes->count; i++)
+        if (!strcmp(notes->s[i], text))
+            return;
+    const char **note = oops_pool_push(pool, &notes->s, &notes->count, sizeof(*notes->s), OOPS_NOTES_MAX);
+    if (note)
+        *note = oops_pool_str(pool, text);
+}
+
+/* Kinds in which an instruction touched memory that it should not have. */
+static bool is_bad_access(const struct oops_report *r) {
+    return r->kind == OOPS_NULL_DEREF || r->kind == OOPS_PAGE_FAULT || r->kind == OOPS_GPF ||
+           r->kind == OOPS_EXTERNAL_ABORT || (r->kind == OOPS_TRAP && r->has_fault_address);
+}
+
+static bool is_x86(const struct oops_report *r) {
+    return r->arch == OOPS_ARCH_X86_64 || r->arch == OOPS_ARCH_I386;
+}
+
+/* As the log spells it: RDI, x0. */
+static const char *reg_shown(const struct oops_report *r, const char *reg) {
+    char name[12];
+    size_t n = strlen(reg);
+    if (!is_x86(r) || n >= sizeof(name))
+        return reg;
+    for (size_t i = 0; i <= n; i++)
+        name[i] = (char)toupper((unsigned char)reg[i]);
+    return oops_pool_str(r->pool, name);
+}
+
+/* The register that passes one of the first arguments. */
+static bool is_argument(const struct oops_report *r, const char *reg) {
+    static const char *const x86_64[] = {"rdi", "rsi", "rdx", "rcx", "r8", "r9", NULL};
+    static const char *const i386[] = {"eax", "edx", "ecx", NULL}; /* -mregparm=3 */
+    static const char *const none[] = {NULL};
+    const char *const *list = r->arch == OOPS_ARCH_X86_64 ? x86_64 : r->arch == OOPS_ARCH_I386 ? i386 : none;
+    for (; *list; list++)
+        if (!strcmp(*list, reg))
+            return true;
+    return false;
+}
+
+/* ---- The instruction ---- */
+
+static void decode_trap(const struct oops_report *r, struct oops_verdict *v) {
+    const struct oops_state *state = oops_report_fault(r);
+    v->insn = (struct oops_insn){.text = "", .mnemonic = ""};
+    if (!state || state->code_trap < 0)
+        return;
+    unsigned at = (unsigned)state->code_trap;
+    if (state->code_known[at])
+        oops_insn_decode(r, state, state->code + at, state->code_len - at,
+                         state->pc.has_address ? state->pc.address : 0, &v->insn);
+    oops_listing(r, state, v);
+}
+
+/* ---- Registers that matter ---- */
+
+static void note_reg(const struct oops_report *r, struct oops_verdict *v, const char *reg, uint64_t value,
+                     const char *note) {
+    for (unsigned i = 0; i < v->reg_count; i++)
+        if (!strcmp(v->regs[i].reg, reg))
+            return;
+    struct oops_reg_note *n = oops_pool_push(r->pool, &v->regs, &v->reg_count, sizeof(*n), OOPS_REGS_MAX);
+    if (n)
+        *n = (struct oops_reg_note){reg, value, note};
+}
+
+const char *oops_value_text(struct oops_pool *pool, const struct oops_value *v, uint64_t value) {
+    const char *offset = v->offset ? oops_pool_printf(pool, "%+lld", (long long)v->offset) : "";
+    size_t word = strcspn(v->name, " ");
+    switch (v->pattern) {
+    case OOPS_PATTERN_NULL:
+    case OOPS_PATTERN_NULL_OFFSET:
+    case OOPS_PATTERN_NULL_NEGATIVE:
+        return oops_pool_printf(pool, "NULL%s", offset);
+    case OOPS_PATTERN_ERR_PTR:
+        return oops_pool_printf(pool, "the error pointer %s", v->name);
+    case OOPS_PATTERN_LIST_POISON:
+    case OOPS_PATTERN_SLAB_POISON:
+    case OOPS_PATTERN_PAGE_POISON:
+    case OOPS_PATTERN_OTHER_POISON:
+        if (v->name[0] >= 'a' && v->name[0] <= 'z')
+            return v->name;
+        return oops_pool_printf(pool, "%.*s%s%s", (int)word, v->name, offset, v->name + word);
+    case OOPS_PATTERN_FLIPPED_BIT:
+        return oops_pool_printf(pool, "%s (0x%llx would be usual)", v->name, (unsigned long long)v->near);
+    case OOPS_PATTERN_KASAN_SHADOW:
+        return oops_pool_printf(pool, "%s: 0x%llx is meant", v->name, (unsigned long long)v->near);
+    default:
+        return oops_pool_printf(pool, "%s 0x%llx", v->name[0] ? v->name : "address", (unsigned long long)value);
+    }
+}
+
+static bool is_telling(enum oops_pattern p) {
+    return p != OOPS_PATTERN_NONE && p != OOPS_PATTERN_NULL && p != OOPS_PATTERN_NULL_OFFSET &&
+           p != OOPS_PATTERN_KERNEL && p != OOPS_PATTERN_VMALLOC && p != OOPS_PATTERN_MODULE &&
+           p != OOPS_PATTERN_TEXT && p != OOPS_PATTERN_USER && p != OOPS_PATTERN_NON_CANONICAL &&
+           p != OOPS_PATTERN_NULL_NEGATIVE;
+}
+
+static bool is_general_register(const char *name) {
+    static const char *const others[] = {"eflags", "rflags",  "orig_rax", "orig_eax", "fs",     "gs",  "cs",
+                                         "ds",     "es",      "ss",       "knlgs",    "pstate", "psr", "status",
+                                         "cause",  "badaddr", "control",  "table",    "dac",    "pkru"};
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (!strcmp(name, others[i]))
+            return false;
+    return strncmp(name, "cr", 2) != 0 && strncmp(name, "dr", 2) != 0;
+}
+
+static void note_registers(const struct oops_report *r, struct oops_verdict *v) {
+    const struct oops_state *state = oops_report_fault(r);
+    if (!state)
+        return;
+    const struct oops_operand *op = &v->insn.mem;
+    const struct oops_reg *base = op->there && op->base[0] ? oops_state_reg(state, op->base) : NULL;
+    const struct oops_reg *index = op->there && op->index[0] ? oops_state_reg(state, op->index) : NULL;
+    struct oops_value value;
+    if (base) {
+        oops_value_classify(r, base->value, &value);
+        note_reg(r, v, base->name, base->value,
+                 oops_pool_printf(r->pool, "base of the operand: %s", oops_value_text(r->pool, &value, base->value)));
+    }
+    if (index)
+        note_reg(r, v, index->name, index->value,
+                 oops_pool_printf(r->pool, "index of the operand, times %u", op->scale));
+    for (unsigned i = 0; i < state->reg_count; i++) {
+        const struct oops_reg *reg = &state->regs[i];
+        if (!is_general_register(reg->name))
+            continue;
+        oops_value_classify(r, reg->value, &value);
+        bool address = r->has_fault_address && reg->value == r->fault_address && r->fault_address;
+        if (is_telling(value.pattern))
+            note_reg(r, v, reg->name, reg->value, oops_value_text(r->pool, &value, reg->value));
+        else if (address)
+            note_reg(r, v, reg->name, reg->value, "the fault address");
+    }
+}
+
+/* ---- The sentence ---- */
+
+static const char *verb(const struct oops_report *r, const struct oops_verdict *v) {
+    enum oops_access access = r->access;
+    if (access == OOPS_ACCESS_UNKNOWN && v->insn.mem.there)
+        access = v->insn.mem.write ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
+    switch (access) {
+    case OOPS_ACCESS_READ:
+        return "read from";
+    case OOPS_ACCESS_WRITE:
+        return "write to";
+    case OOPS_ACCESS_EXEC:
+        return "jump to";
+    default:
+        return "access to";
+    }
+}
+
+static const char *symbol_text(struct oops_pool *pool, const struct oops_symbol *sym) {
+    if (sym->name[0] && sym->module[0])
+        return oops_pool_printf(pool, "`%s` [%s]", sym->name, sym->module);
+    if (sym->name[0])
+        return oops_pool_printf(pool, "`%s`", sym->name);
+    return oops_pool_printf(pool, "0x%llx", (unsigned long long)sym->address);
+}
+
+static const char *where(const struct oops_report *r) {
+    const struct oops_state *state = oops_report_fault(r);
+    if (state && state->has_pc && (state->pc.name[0] || state->pc.address))
+        return symbol_text(r->pool, &state->pc);
+    return r->function[0] ? oops_pool_printf(r->pool, "`%s`", r->function) : "an unknown function";
+}
+
+/* ", RDI=8" for the registers of the operand. */
+static const char *operand_values(const struct oops_report *r, const struct oops_operand *op) {
+    const struct oops_state *state = oops_report_fault(r);
+    const char *names[2] = {op->base, op->index}, *text = "";
+    for (int i = 0; i < 2 && op->there && state; i++) {
+        const struct oops_reg *reg = names[i][0] ? oops_state_reg(state, names[i]) : NULL;
+        if (reg)
+            text =
+                oops_pool_printf(r->pool, "%s, %s=%llx", text, reg_shown(r, reg->name), (unsigned long long)reg->value);
+    }
+    return text;
+}
+
+static const char *who_has(const struct oops_report *r, const char *reg, bool passed) {
+    return passed ? "the caller passed" : oops_pool_printf(r->pool, "%s is", reg_shown(r, reg));
+}
+
+/* What the base register's value says about how the address came about. "" if nothing. */
+static const char *how_from_base(const struct oops_report *r, const struct oops_operand *op) {
+    const struct oops_state *state = oops_report_fault(r);
+    const struct oops_reg *base = oops_state_reg(state, op->base);
+    struct oops_value value;
+    if (!base)
+        return "";
+    oops_value_classify(r, base->value, &value);
+    bool passed = is_argument(r, op->base) && oops_listing_unwritten(r, state, op->base);
+    const char *who = who_has(r, op->base, passed);
+    switch (value.pattern) {
+    case OOPS_PATTERN_NULL:
+        return op->disp ? oops_pool_printf(r->pool, "%s NULL, and the field touched is at offset %lld", who,
+                                           (long long)op->disp)
+                        : oops_pool_printf(r->pool, "%s NULL", who);
+    case OOPS_PATTERN_NULL_OFFSET:
+        if (op->index[0])
+            return "";
+        return oops_pool_printf(
+            r->pool, "%s the address of a field at offset %lld of a NULL structure%s", who, (long long)value.offset,
+            op->disp ? oops_pool_printf(r->pool, ", of which %+lld is touched", (long long)op->disp) : "");
+    case OOPS_PATTERN_NULL_NEGATIVE:
+        return oops_pool_printf(r->pool,
+                                "%s NULL%lld: a structure computed from a pointer to its member at offset %lld "
+                                "(container_of), and that pointer is NULL",
+                                who, (long long)value.offset, -(long long)value.offset);
+    case OOPS_PATTERN_ERR_PTR:
+        return oops_pool_printf(r->pool, "%s the error code %s, used as a pointer without IS_ERR()", who, value.name);
+    default:
+        return is_telling(value.pattern)
+                   ? oops_pool_printf(r->pool, "%s %s", who, oops_value_text(r->pool, &value, base->value))
+                   : "";
+    }
+}
+
+/* An address that no register took part in. */
+static bool is_absolute(const struct oops_operand *op) {
+    return op->there && !op->base[0] && !op->index[0] && !op->segment[0];
+}
+
+static const char *how(const struct oops_report *r, const struct oops_verdict *v) {
+    const struct oops_operand *op = &v->insn.mem;
+    if (r->access == OOPS_ACCESS_EXEC)
+        return v->address.pattern == OOPS_PATTERN_NULL ? "a function pointer that is NULL was called"
+                                                       : "a function pointer or a return address is wrong";
+    if (!op->there || !oops_report_fault(r))
+        return "";
+    if (is_absolute(op))
+        return "the address is a constant in the code, no register holds it";
+    if (op->base[0] && strcmp(op->base, "rip") != 0)
+        return how_from_base(r, op);
+    return "";
+}
+
+/* The function that made a jump to nowhere: the first frame, guess or not. */
+static const char *jumper(const struct oops_report *r) {
+    const struct oops_trace *trace = oops_report_trace(r);
+    const struct oops_state *state = oops_report_fault(r);
+    if (state && state->lr.name[0])
+        return state->lr.name;
+    for (unsigned i = 0; trace && i < trace->count; i++)
+        if (trace->frames[i].sym.name[0] && strncmp(trace->frames[i].sym.name, "__pfx_", 6) != 0)
+            return trace->frames[i].sym.name;
+    return "";
+}
+
+static const char *target_text(const struct oops_report *r, const struct oops_verdict *v) {
+    if (!r->has_fault_address)
+        return "a bad address";
+    if (is_absolute(&v->insn.mem) && v->insn.mem.ea_matches)
+        return oops_pool_printf(r->pool, "absolute address %s%llx", r->fault_address ? "0x" : "",
+                                (unsigned long long)r->fault_address);
+    return oops_value_text(r->pool, &v->address, r->fault_address);
+}
+
+static void bad_access_headline(const struct oops_report *r, struct oops_verdict *v) {
+    const char *target = target_text(r, v);
+    const char *from = jumper(r);
+    if (r->access == OOPS_ACCESS_EXEC && from[0])
+        v->headline = oops_pool_printf(r->pool, "jump to %s, from `%s` or what it called: %s", target, from, how(r, v));
+    else if (v->insn.decoded && v->insn.mem.there) {
+        const char *why = how(r, v);
+        v->headline = oops_pool_printf(r->pool, "%s %s in %s, instruction `%s`%s%s%s", verb(r, v), target, where(r),
+                                       v->insn.text, operand_values(r, &v->insn.mem), why[0] ? ": " : "", why);
+    } else
+        v->headline = oops_pool_printf(r->pool, "%s %s in %s", verb(r, v), target, where(r));
+}
+
+static void judge_access(const struct oops_report *r, struct oops_verdict *v) {
+    const struct oops_operand *op = &v->insn.mem;
+    v->confidence = OOPS_CONFIDENCE_LOW;
+    if (!v->insn.decoded) {
+        oops_note(r->pool, &v->reasons, "the instruction is not known: %s",
+                  oops_report_fault(r) && oops_report_fault(r)->code_trouble[0] ? oops_report_fault(r)->code_trouble
+                                                                                : "no usable Code: line is in the log");
+        return;
+    }
+    v->confidence = OOPS_CONFIDENCE_MEDIUM;
+    if (op->ea_matches) {
+        v->confidence = OOPS_CONFIDENCE_HIGH;
+        oops_note(r->pool, &v->reasons,
+                  "the address computed from the instruction and the registers, 0x%llx, is the one reported",
+                  (unsigned long long)op->ea);
+    } else if (op->ea_known && r->has_fault_address && r->access != OOPS_ACCESS_EXEC) {
+        struct oops_value shadow;
+        oops_value_classify(r, op->ea, &shadow);
+        oops_note(
+            r->pool, &v->misfits,
+            "the instruction and the registers give address 0x%llx, the report says 0x%llx: the registers may be of "
+            "another moment, or two reports are mixed",
+            (unsigned long long)op->ea, (unsigned long long)r->fault_address);
+        v->confidence = OOPS_CONFIDENCE_LOW;
+    }
+    bool contradicts = (r->access == OOPS_ACCESS_WRITE && op->there && !op->write && !v->insn.mem2.write) ||
+                       (r->access == OOPS_ACCESS_READ && op->there && !op->read && !v->insn.mem2.read && !op->write);
+    if (contradicts)
+        oops_note(r->pool, &v->misfits, "the report says %s, but the instruction `%s` does not do that",
+                  oops_access_name(r->access), v->insn.text);
+}
+
+void oops_verdict_text(const struct oops_report *r, struct oops_verdict *v) {
+    *v = (struct oops_verdict){.headline = "", .slide_how = ""};
+    v->blame.function = v->blame.variable = v->blame.type = v->blame.member = v->blame.member_type = v->blame.how = "";
+    v->address.name = "";
+    if (r->has_fault_address)
+        oops_value_classify(r, r->fault_address, &v->address);
+    decode_trap(r, v);
+    note_registers(r, v);
+    if (is_bad_access(r)) {
+        bad_access_headline(r, v);
+        judge_access(r, v);
+    } else {
+        oops_kind_headline(r, v);
+    }
+    oops_facts(r, v);
+    oops_misfits(r, v);
+    oops_next_steps(r, v);
+}

@@ -1,0 +1,129 @@
+/*
+ * The disassembly around the trap. x86 code is printed from the middle of an
+ * instruction as often as not: of the possible starts the earliest is taken
+ * whose instructions end exactly at the trapping one; the function's own start,
+ * if it is within the bytes, is better than any guess.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "diag/oops/listing.h"
+#include "diag/oops/oops_int.h"
+
+#define BEFORE_MAX 7 /* instructions shown before the trap */
+#define AFTER_MAX  4
+#define CUTS_MAX   15
+#define LINES_MAX  64
+
+struct walk {
+    const struct oops_report *report;
+    const struct oops_state *state;
+    unsigned trap;
+};
+
+static bool is_x86(const struct oops_report *report) {
+    return report->arch == OOPS_ARCH_X86_64 || report->arch == OOPS_ARCH_I386;
+}
+
+static bool decode_at(const struct walk *w, unsigned at, struct oops_insn *insn) {
+    const struct oops_state *s = w->state;
+    return at < s->code_len && s->code_known[at] &&
+           oops_insn_decode(w->report, NULL, s->code + at, s->code_len - at, 0, insn);
+}
+
+/* Instruction starts from `at` to the trap. False: they don't meet it, or something is no instruction. */
+static bool meets_trap(const struct walk *w, unsigned at, uint8_t starts[OOPS_CODE_MAX], unsigned *count) {
+    struct oops_insn insn;
+    *count = 0;
+    while (at < w->trap) {
+        if (!decode_at(w, at, &insn) || !insn.len)
+            return false;
+        starts[(*count)++] = (uint8_t)at;
+        at += insn.len;
+    }
+    return at == w->trap;
+}
+
+bool oops_listing_starts(const struct oops_report *report, const struct oops_state *state,
+                         uint8_t starts[OOPS_CODE_MAX], unsigned *count, bool *from_function) {
+    if (state->code_trap < 0)
+        return false;
+    struct walk w = {report, state, (unsigned)state->code_trap};
+    *from_function = state->pc.has_off && state->pc.off <= w.trap;
+    if (!is_x86(report)) { /* fixed or self-announcing lengths */
+        unsigned step = state->code_unit ? state->code_unit : 4,
+                 at = *from_function ? w.trap - (unsigned)state->pc.off : 0;
+        *count = 0;
+        for (; at < w.trap; at += step)
+            starts[(*count)++] = (uint8_t)at;
+        return true;
+    }
+    if (*from_function && meets_trap(&w, w.trap - (unsigned)state->pc.off, starts, count))
+        return true;
+    *from_function = false;
+    for (unsigned cut = 0; cut < CUTS_MAX && cut <= w.trap; cut++)
+        if (meets_trap(&w, cut, starts, count))
+            return true;
+    *count = 0;
+    return true; /* the trapping instruction alone */
+}
+
+static const char *raw_text(const struct walk *w, unsigned at, unsigned *len) {
+    const struct oops_state *s = w->state;
+    unsigned unit = s->code_unit ? s->code_unit : 1;
+    uint32_t value = 0;
+    *len = unit < s->code_len - at ? unit : s->code_len - at;
+    for (unsigned i = 0; i < *len && i < 4; i++)
+        value |= (uint32_t)s->code[at + i] << 8 * i;
+    const char *what = unit == 4 ? ".inst" : unit == 2 ? ".half" : ".byte";
+    return oops_pool_printf(w->report->pool, "%s 0x%0*x", what, 2 * (int)*len, value);
+}
+
+/* One line; returns how many bytes it took, 0: the end. */
+static unsigned add_line(const struct walk *w, struct oops_verdict *v, unsigned at) {
+    struct oops_insn insn;
+    struct oops_asm_line *line =
+        oops_pool_push(w->report->pool, &v->listing, &v->listing_count, sizeof(*line), LINES_MAX);
+    if (!line)
+        return 0;
+    line->off = (int)at - (int)w->trap;
+    line->trapping = at == w->trap;
+    line->note = "";
+    bool decoded = decode_at(w, at, &insn);
+    line->stop = !decoded && is_x86(w->report);
+    line->text = decoded ? insn.text : raw_text(w, at, &line->len);
+    if (decoded)
+        line->len = insn.len;
+    return line->stop ? 0 : line->len;
+}
+
+void oops_listing(const struct oops_report *report, const struct oops_state *state, struct oops_verdict *v) {
+    uint8_t starts[OOPS_CODE_MAX];
+    unsigned count = 0;
+    bool from_function = false;
+    if (!oops_listing_starts(report, state, starts, &count, &from_function))
+        return;
+    struct walk w = {report, state, (unsigned)state->code_trap};
+    for (unsigned i = count > BEFORE_MAX ? count - BEFORE_MAX : 0; i < count; i++)
+        add_line(&w, v, starts[i]);
+    unsigned at = w.trap;
+    for (unsigned i = 0; i <= AFTER_MAX && at < state->code_len; i++) {
+        unsigned len = add_line(&w, v, at);
+        if (!len)
+            return;
+        at += len;
+    }
+}
+
+bool oops_listing_unwritten(const struct oops_report *report, const struct oops_state *state, const char *reg) {
+    uint8_t starts[OOPS_CODE_MAX];
+    unsigned count = 0;
+    bool from_function = false;
+    if (!is_x86(report) || !oops_listing_starts(report, state, starts, &count, &from_function) || !from_function)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (oops_insn_x86_writes(state->code + starts[i], state->code_len - starts[i], report->arch == OOPS_ARCH_X86_64,
+                                 reg))
+            return false;
+    return true;
+}

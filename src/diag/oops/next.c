@@ -1,0 +1,90 @@
+/*
+ * What to do next: how to come by symbols for this very kernel, and what finds
+ * the cause of this kind of failure.
+ */
+#include <string.h>
+
+#include "diag/oops/cause.h"
+#include "diag/oops/oops_int.h"
+
+/* Packages with the vmlinux of a distribution's kernel, told by its release and version. */
+static const char *debug_package(const struct oops_report *r) {
+    const char *rel = r->release;
+    if (strstr(r->version, "Ubuntu"))
+        return oops_pool_printf(r->pool, "linux-image-unsigned-%s-dbgsym (ddebs.ubuntu.com)", rel);
+    if (strstr(r->version, "Debian") || strstr(rel, "-amd64") || strstr(rel, "-arm64") || strstr(rel, "-686"))
+        return oops_pool_printf(r->pool, "linux-image-%s-dbg", rel);
+    if (strstr(rel, ".fc") || strstr(rel, ".el"))
+        return oops_pool_printf(r->pool, "kernel-debuginfo-%s", rel);
+    if (strstr(rel, "-default"))
+        return oops_pool_printf(r->pool, "kernel-default-debuginfo of %s", rel);
+    return "";
+}
+
+static void symbols(const struct oops_report *r, struct oops_verdict *v) {
+    const struct oops_state *state = oops_report_fault(r);
+    const char *package = debug_package(r);
+    if (state && state->pc.module[0])
+        oops_note(r->pool, &v->next,
+                  "for the line and the variable: --module %s.ko, built with -g from the same source",
+                  state->pc.module);
+    if (package[0])
+        oops_note(r->pool, &v->next, "for lines and variables of the kernel: --vmlinux, from the package %s", package);
+    else if (r->release[0] && !(state && state->pc.module[0]))
+        oops_note(r->pool, &v->next, "for lines and variables: --vmlinux, the one of %s with debug information",
+                  r->release);
+}
+
+static bool has(const struct oops_verdict *v, enum oops_pattern pattern) {
+    if (v->address.pattern == pattern)
+        return true;
+    return false;
+}
+
+static void by_pattern(const struct oops_report *r, struct oops_verdict *v) {
+    if (has(v, OOPS_PATTERN_SLAB_POISON) || has(v, OOPS_PATTERN_LIST_POISON) || has(v, OOPS_PATTERN_PAGE_POISON))
+        oops_note(r->pool, &v->next,
+                  "memory was used after it was freed: run it under KASAN, or boot with slub_debug=FZPU "
+                  "to see who freed it");
+    if (has(v, OOPS_PATTERN_FLIPPED_BIT))
+        oops_note(r->pool, &v->next,
+                  "one bit differs from a usual address: test the memory (memtest86+) and look for EDAC "
+                  "or machine check messages");
+    if (has(v, OOPS_PATTERN_ERR_PTR))
+        oops_note(r->pool, &v->next, "look for the call whose result was not checked with IS_ERR()");
+    if (has(v, OOPS_PATTERN_USER))
+        oops_note(r->pool, &v->next,
+                  "an address of user space without copy_from_user() or get_user(): look where it came from");
+}
+
+static const struct {
+    enum oops_kind kind;
+    const char *text;
+} by_kind[] = {
+    {OOPS_HUNG_TASK, "find who holds what it waits for: echo w > /proc/sysrq-trigger shows all blocked tasks; with an "
+                     "emulated drive, look for commands that were never completed"},
+    {OOPS_SOFT_LOCKUP, "look for a loop without cond_resched(), or a spinlock held by a CPU that does not run"},
+    {OOPS_HARD_LOCKUP, "look for a loop with interrupts off; the traces of the other CPUs show who holds the lock"},
+    {OOPS_RCU_STALL, "look at the CPUs that the report names; a virtual machine that was paused stalls too"},
+    {OOPS_LOCKDEP,
+     "the sections \"-> #n\" show where each lock of the chain was taken: one of those orders must change"},
+    {OOPS_ATOMIC_SLEEP, "look for a spinlock, preempt_disable() or interrupt handler around the call that may sleep"},
+    {OOPS_REFCOUNT, "look for a get or put on an error path that has no partner; KASAN finds the use after free"},
+    {OOPS_LIST_CORRUPTION,
+     "look for a list_del() that runs twice, or without the lock that guards the list; KASAN shows who "
+     "freed the entry"},
+    {OOPS_STACK_GUARD, "look for recursion in the trace, or for large variables on the stack (scripts/checkstack.pl)"},
+    {OOPS_BAD_PAGE, "memory is corrupt: a driver wrote to pages it had given back, or the hardware is bad"},
+    {OOPS_EXTERNAL_ABORT,
+     "the hardware refused the access: is the device powered and clocked, is the address mapped right?"},
+};
+
+void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
+    if (r->die_count > 1 || strchr(r->taint, 'D'))
+        oops_note(r->pool, &v->next, "decode the first oops since boot before this one");
+    by_pattern(r, v);
+    for (unsigned i = 0; i < sizeof(by_kind) / sizeof(by_kind[0]); i++)
+        if (by_kind[i].kind == r->kind)
+            oops_note(r->pool, &v->next, "%s", by_kind[i].text);
+    symbols(r, v);
+}

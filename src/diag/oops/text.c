@@ -1,0 +1,274 @@
+/*
+ * A verdict for people: the sentence first, then what supports it, the trace,
+ * the code, the registers that matter, what does not fit, and what to do next.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diag/oops/oops_int.h"
+
+#define COLUMNS_MIN 40
+
+struct out {
+    FILE *to;
+    unsigned columns;
+    bool colour, all;
+};
+
+enum colour { PLAIN, BOLD, RED, GREEN, DIM };
+
+static void start(const struct out *o, enum colour colour) {
+    static const char *const codes[] = {"", "\033[1m", "\033[1;31m", "\033[32m", "\033[2m"};
+    if (o->colour)
+        fputs(codes[colour], o->to);
+}
+
+static void stop(const struct out *o, enum colour colour) {
+    if (o->colour && colour != PLAIN)
+        fputs("\033[0m", o->to);
+}
+
+/* `text` from column `first` on, later lines from `indent`. Words are kept whole. */
+static void wrap(const struct out *o, const char *text, unsigned first, unsigned indent) {
+    unsigned column = first;
+    bool blank = false; /* one is due before the next word */
+    for (const char *s = text; *s; s += strspn(s, " ")) {
+        size_t n = strcspn(s, " ");
+        if (blank && column + 1 + n > o->columns) {
+            fprintf(o->to, "\n%*s", (int)indent, "");
+            column = indent;
+            blank = false;
+        }
+        fprintf(o->to, "%s%.*s", blank ? " " : "", (int)n, s);
+        column += (unsigned)n + blank;
+        blank = true;
+        s += n;
+    }
+    fputc('\n', o->to);
+}
+
+static void heading(const struct out *o, const char *text) {
+    fputc('\n', o->to);
+    start(o, BOLD);
+    fputs(text, o->to);
+    stop(o, BOLD);
+    fputc('\n', o->to);
+}
+
+static void notes(const struct out *o, const char *title, const struct oops_notes *notes) {
+    if (!notes->count)
+        return;
+    heading(o, title);
+    for (unsigned i = 0; i < notes->count; i++) {
+        fputs("  - ", o->to);
+        wrap(o, notes->s[i], 4, 4);
+    }
+}
+
+/* ---- The top ---- */
+
+static void print_top(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    char place[160];
+    int n = snprintf(place, sizeof(place), "Report %u, line%s %llu", r->number, r->last_line > r->first_line ? "s" : "",
+                     (unsigned long long)r->first_line);
+    if (r->last_line > r->first_line)
+        n += snprintf(place + n, sizeof(place) - (size_t)n, "-%llu", (unsigned long long)r->last_line);
+    if (r->has_time)
+        n += snprintf(place + n, sizeof(place) - (size_t)n, ", %lld.%06lld s after boot",
+                      (long long)(r->time_us / 1000000), (long long)(r->time_us % 1000000));
+    if (r->wall_time[0])
+        snprintf(place + n, sizeof(place) - (size_t)n, ", %s", r->wall_time);
+    start(o, DIM);
+    wrap(o, place, 0, 0);
+    stop(o, DIM);
+    start(o, BOLD);
+    wrap(o, r->title, 0, 2);
+    stop(o, BOLD);
+    fputc('\n', o->to);
+    start(o, RED);
+    wrap(o, v->headline, 0, 0);
+    stop(o, RED);
+}
+
+static void print_why(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    if (v->blame.there && v->blame.how[0]) {
+        heading(o, "Which variable");
+        fputs("  ", o->to);
+        wrap(o, v->blame.how, 2, 2);
+        for (unsigned i = 0; i < v->chain_count; i++) {
+            fputs("  - ", o->to);
+            wrap(o, v->chain[i].how, 4, 4);
+        }
+    }
+    if (!v->reasons.count)
+        return;
+    heading(o, oops_pool_printf(r->pool, "Confidence: %s", oops_confidence_name(v->confidence)));
+    for (unsigned i = 0; i < v->reasons.count; i++) {
+        fputs("  - ", o->to);
+        wrap(o, v->reasons.s[i], 4, 4);
+    }
+}
+
+/* ---- The trace ---- */
+
+static void print_place(const struct out *o, const struct oops_place *place, bool innermost, const char *symbol) {
+    fprintf(o->to, "      %s%s", innermost && !strcmp(place->function, symbol) ? "" : place->function,
+            place->inlined ? " (inlined)" : "");
+    if (place->file[0])
+        fprintf(o->to, "%sat %s:%u", innermost && !strcmp(place->function, symbol) ? "" : " ", place->file,
+                place->line);
+    fputc('\n', o->to);
+}
+
+static void print_resolved(const struct out *o, const struct oops_resolved *resolved, const char *symbol) {
+    start(o, GREEN);
+    for (unsigned i = 0; i < resolved->count; i++)
+        print_place(o, &resolved->places[i], resolved->count == 1, symbol);
+    stop(o, GREEN);
+    if (resolved->note && resolved->note[0]) {
+        fputs("      ", o->to);
+        wrap(o, resolved->note, 6, 6);
+    }
+    for (unsigned i = 0; i < resolved->missing_count; i++) {
+        start(o, DIM);
+        fprintf(o->to, "    . %s: no frame of its own%s%s%s\n", resolved->missing[i].function,
+                resolved->missing_why && resolved->missing_why[0] ? " (" : "",
+                resolved->missing_why ? resolved->missing_why : "",
+                resolved->missing_why && resolved->missing_why[0] ? ")" : "");
+        stop(o, DIM);
+    }
+}
+
+static void print_symbol(const struct out *o, const struct oops_symbol *sym) {
+    if (!sym->name[0]) {
+        fprintf(o->to, "0x%llx", (unsigned long long)sym->address);
+        return;
+    }
+    fputs(sym->name, o->to);
+    if (sym->has_off)
+        fprintf(o->to, "+0x%llx", (unsigned long long)sym->off);
+    if (sym->has_size)
+        fprintf(o->to, "/0x%llx", (unsigned long long)sym->size);
+    if (sym->module[0])
+        fprintf(o->to, " [%s]", sym->module);
+}
+
+static void print_stack_change(const struct out *o, enum oops_stack from, enum oops_stack to) {
+    if (from == to || (from == OOPS_STACK_NONE && to == OOPS_STACK_TASK) ||
+        (from == OOPS_STACK_TASK && to == OOPS_STACK_NONE))
+        return;
+    static const char *const names[] = {"task", "task", "interrupt", "NMI", "softirq", "exception"};
+    start(o, DIM);
+    fprintf(o->to, "  -- on the %s's stack --\n", names[to]);
+    stop(o, DIM);
+}
+
+static void print_frames(const struct out *o, const struct oops_report *r, const struct oops_trace *trace,
+                         const struct oops_verdict *v, bool resolved) {
+    enum oops_stack stack = OOPS_STACK_NONE;
+    bool sure = false;
+    for (unsigned i = 0; i < trace->count; i++)
+        sure |= !trace->frames[i].guess;
+    for (unsigned i = 0; i < trace->count; i++) {
+        const struct oops_frame *frame = &trace->frames[i];
+        print_stack_change(o, stack, frame->stack);
+        stack = frame->stack;
+        if (frame->guess && sure && !o->all)
+            continue;
+        start(o, frame->guess ? DIM : PLAIN);
+        fprintf(o->to, "  %c ", frame->guess ? '?' : ' ');
+        print_symbol(o, &frame->sym);
+        if (frame->source[0])
+            fprintf(o->to, " %s", frame->source);
+        fputc('\n', o->to);
+        stop(o, frame->guess ? DIM : PLAIN);
+        if (resolved && i < v->frame_count)
+            print_resolved(o, &v->frames[i], frame->sym.name);
+        if (frame->state >= 0 && r->states[frame->state].role == OOPS_STATE_INTERRUPTED) {
+            start(o, DIM);
+            fputs("  -- interrupted at --\n    ", o->to);
+            print_symbol(o, &r->states[frame->state].pc);
+            fputc('\n', o->to);
+            stop(o, DIM);
+        }
+    }
+}
+
+static void print_trace(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    const struct oops_trace *trace = oops_report_trace(r);
+    const struct oops_state *state = oops_report_fault(r);
+    if (!trace && !state)
+        return;
+    heading(o, "Trace, the innermost first");
+    if (state && state->has_pc) {
+        fputs("  > ", o->to);
+        print_symbol(o, &state->pc);
+        fputc('\n', o->to);
+        print_resolved(o, &v->pc, state->pc.name);
+    }
+    if (trace)
+        print_frames(o, r, trace, v, true);
+    for (unsigned i = 0; i < r->trace_count; i++) {
+        const struct oops_trace *other = &r->traces[i];
+        bool short_one =
+            other->kind == OOPS_TRACE_ALLOC || other->kind == OOPS_TRACE_FREE || other->kind == OOPS_TRACE_ACCESS;
+        if (other == trace || !other->count || !(o->all || short_one))
+            continue;
+        heading(o, other->title[0] ? other->title : oops_trace_kind_name(other->kind));
+        print_frames(o, r, other, v, false);
+    }
+}
+
+/* ---- The code and registers ---- */
+
+static void print_code(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    const struct oops_state *state = oops_report_fault(r);
+    if (!v->listing_count || !state)
+        return;
+    heading(o, "Code");
+    for (unsigned i = 0; i < v->listing_count; i++) {
+        const struct oops_asm_line *line = &v->listing[i];
+        long long off = (long long)state->pc.off + line->off;
+        enum colour colour = line->trapping ? RED : PLAIN;
+        start(o, colour);
+        int n;
+        if (state->pc.has_off && off >= 0)
+            n = fprintf(o->to, "%s +0x%-5llx %s", line->trapping ? " =>" : "   ", off, line->text);
+        else
+            n = fprintf(o->to, "%s %+-7d %s", line->trapping ? " =>" : "   ", line->off, line->text);
+        if (line->trapping)
+            fprintf(o->to, "%*s <-- trapped", n < 44 ? 44 - n : 0, "");
+        stop(o, colour);
+        if (line->note && line->note[0])
+            fprintf(o->to, "  %s", line->note);
+        fputc('\n', o->to);
+    }
+}
+
+static void print_regs(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    const struct oops_state *state = oops_report_fault(r);
+    if (!v->reg_count && !(o->all && state))
+        return;
+    heading(o, "Registers that matter");
+    for (unsigned i = 0; i < v->reg_count; i++) {
+        int n = fprintf(o->to, "  %-4s %016llx  ", v->regs[i].reg, (unsigned long long)v->regs[i].value);
+        wrap(o, v->regs[i].note, (unsigned)n, (unsigned)n);
+    }
+    for (unsigned i = 0; o->all && state && i < state->reg_count; i++)
+        fprintf(o->to, "  %-8s %016llx\n", state->regs[i].name, (unsigned long long)state->regs[i].value);
+}
+
+void oops_print(FILE *to, const struct oops_report *r, const struct oops_verdict *v, const struct oops_print *how) {
+    struct out o = {to, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour, how->all};
+    print_top(&o, r, v);
+    print_why(&o, r, v);
+    print_trace(&o, r, v);
+    print_code(&o, r, v);
+    print_regs(&o, r, v);
+    notes(&o, "About it", &v->facts);
+    notes(&o, "What does not fit", &v->misfits);
+    notes(&o, "Symbols", &v->symbols);
+    notes(&o, "Next", &v->next);
+}
