@@ -20,11 +20,7 @@
  * What was put off: the drive is kept busy first, then sleepers go on, and a
  * scheduler that has nothing left gives way.
  */
-void block_leave(struct block *b) {
-    if (b->busy > 1) {
-        b->busy--;
-        return;
-    }
+void block_settle(struct block *b) {
     for (;;) {
         if (b->want_run)
             block_run(b);
@@ -33,8 +29,13 @@ void block_leave(struct block *b) {
         else if (!TAILQ_EMPTY(&b->waking) && !(b->coming && block_multi_queue(b)))
             block_pool_run_wakes(b);
         else
-            break;
+            return;
     }
+}
+
+void block_leave(struct block *b) {
+    if (b->busy == 1)
+        block_settle(b);
     b->busy--;
 }
 
@@ -59,6 +60,10 @@ static void front_unplug(struct drive_front *front, uint32_t owner) {
     block_enter(b);
     block_unplug(b, c);
     block_leave(b);
+}
+
+static void front_gone(struct drive_front *front, uint32_t owner) {
+    block_context_exit(block_of_front(front), owner);
 }
 
 /* --- forgetting --- */
@@ -168,6 +173,7 @@ static void set_up(struct block *b, struct drive *drive, const struct block_sett
     b->front = (struct drive_front){.submit = front_submit,
                                     .plug = front_plug,
                                     .unplug = front_unplug,
+                                    .gone = front_gone,
                                     .power_cut = front_power_cut,
                                     .stats = front_stats};
     b->drive = drive;

@@ -28,6 +28,15 @@ struct block_settings {
     uint32_t cgroup_version; /* 0: 1. Which weights there are */
 };
 
+/* Section "queue" of the options: the same, as a user says it. */
+struct block_config {
+    char scheduler[OPT_STRING_MAX]; /* "": no queue */
+    uint32_t hz, depth, nr_requests, nomerges, max_sectors_kb, cpus, cgroup_version;
+    int rotational; /* 0: as the drive, 1: no, 2: yes */
+};
+
+extern const struct opt_row block_opts[];
+
 /* Numbers of /sys/block/X/stat; index: 1 write (and trim). */
 struct block_stat {
     uint64_t ios[2], merges[2], sectors[2];
@@ -43,6 +52,9 @@ struct block_stat {
  * allowed. Notes (clamped values) go to the log.
  */
 struct block *block_new(struct drive *drive, const struct block_settings *s, struct err *e);
+
+/* As block_new() by options; with no scheduler named, nothing. 0, or -errno with `e`. */
+int block_open(struct drive *drive, const struct block_config *config, struct err *e);
 
 /* Before drive_close(). Requests still under way are forgotten. NULL is fine. */
 void block_free(struct block *b);

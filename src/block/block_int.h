@@ -122,6 +122,7 @@ static inline void block_enter(struct block *b) {
     b->busy++;
 }
 void block_leave(struct block *b);
+void block_settle(struct block *b); /* do what was put off */
 void block_forget(struct block *b); /* all requests, wherever they are */
 
 /* --- submit.c --- */

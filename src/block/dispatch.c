@@ -327,14 +327,15 @@ static void finish(struct block *b, struct request *rq) {
     PROBE3(block_complete, rq->op, rq->sector, rq->sectors);
 }
 
-/* The drive gets its next request before the process that waited for this one can send another. */
+/* The drive gets its next request, and who slept for one goes on, before the process that waited can send another. */
 static void carrier_done(struct io *carrier) {
     struct request *rq = (struct request *)((char *)carrier - offsetof(struct request, io));
     struct block *b = rq->block;
     block_enter(b);
     finish(b, rq);
     block_retire_request(b, rq);
-    block_run(b);
+    b->want_run = true;
+    block_settle(b);
     if (rq->flags & RQ_SPLIT)
         piece_done(b, rq);
     else if (carrier->status != IO_OK && rq->ios > 1)

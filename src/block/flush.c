@@ -36,7 +36,8 @@ static void flush_done(struct io *carrier) {
     f->running.head = NULL;
     carrier->reason = NULL;
     flush_kick(b);
-    block_run(b);
+    b->want_run = true;
+    block_settle(b);
     while ((io = io_fifo_pop(&answered)) != NULL) {
         if (answer.status != IO_OK)
             io_fail(io, answer.status, "%s", answer.reason ? answer.reason : "the drive failed a flush");

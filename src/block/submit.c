@@ -20,6 +20,7 @@
 #include "block/block_int.h"
 #include "drive/drive_int.h"
 
+#define PAGE_BYTES       4096
 #define PLUG_REQUESTS    16 /* BLK_MAX_REQUEST_COUNT */
 #define PLUG_REQUESTS_MQ 32
 #define PLUG_BYTES_MQ    (128 << 10) /* BLK_PLUG_FLUSH_SIZE */
@@ -190,12 +191,20 @@ static bool too_large(const struct block *b, const struct io *io) {
     return (io->op == IO_READ || io->op == IO_WRITE) && io->bytes > (uint64_t)b->max_sectors << SECTOR_SHIFT;
 }
 
+/* How much of what is left goes into one: up to a page's boundary, as drives keep pages whole. */
+static uint64_t piece_bytes(const struct block *b, const struct io *io) {
+    uint64_t at = io->offset + io->result, rest = io->bytes - io->result;
+    uint64_t end = at + ((uint64_t)b->max_sectors << SECTOR_SHIFT);
+    if (at + rest <= end)
+        return rest;
+    return end % PAGE_BYTES < end - at ? end - end % PAGE_BYTES - at : end - at;
+}
+
 static enum step submit_pieces(struct block *b, struct block_context *c, struct io *io) {
-    uint64_t most = (uint64_t)b->max_sectors << SECTOR_SHIFT;
     if (!io->result)
         io->pending = 1;
     while (io->result < io->bytes) {
-        uint64_t rest = io->bytes - io->result, bytes = rest < most ? rest : most;
+        uint64_t bytes = piece_bytes(b, io);
         io->pending++;
         enum step step = make_request(b, c, io, io->result, bytes);
         if (step != STEP_DONE)

@@ -115,23 +115,18 @@ static int serve(struct config *config, const struct server_options *options) {
 struct arguments {
     struct config_overrides overrides;
     struct server_options server;
-    char seed[64];
+    char seed[64], scheduler[512];
     bool help;
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"listen", required_argument, 0, 'l'},
-        {"image", required_argument, 0, 'i'},
-        {"control", required_argument, 0, 'c'},
-        {"time", required_argument, 0, 't'},
-        {"seed", required_argument, 0, 's'},
-        {"spin", no_argument, 0, 'p'},
-        {"sleep", no_argument, 0, 'e'},
-        {"log", required_argument, 0, 'g'},
-        {"record", required_argument, 0, 'r'},
-        {"help", no_argument, 0, 'h'},
-        {0},
+        {"listen", required_argument, 0, 'l'},  {"image", required_argument, 0, 'i'},
+        {"control", required_argument, 0, 'c'}, {"time", required_argument, 0, 't'},
+        {"seed", required_argument, 0, 's'},    {"spin", no_argument, 0, 'p'},
+        {"sleep", no_argument, 0, 'e'},         {"log", required_argument, 0, 'g'},
+        {"record", required_argument, 0, 'r'},  {"scheduler", required_argument, 0, 'q'},
+        {"help", no_argument, 0, 'h'},          {0},
     };
     struct err e = {0};
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -166,6 +161,10 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             break;
         case 'e':
             ret = config_override(&a->overrides, "loop.wait=sleep", &e);
+            break;
+        case 'q':
+            ret = config_scheduler(optarg, a->scheduler, sizeof(a->scheduler), &e);
+            ret = ret ? ret : config_override(&a->overrides, a->scheduler, &e);
             break;
         case 'g':
             ret = log_set_levels(optarg, &e);
@@ -212,6 +211,8 @@ const struct cli_command cmd_serve = {
         "                         default: in memory\n"
         "  --control PATH         a Unix socket to look into the drive, change live options and cause faults:\n"
         "                         drivelab ctl PATH help\n"
+        "  --scheduler NAME,...   put a queue with this I/O scheduler before the drive, tunables after it:\n"
+        "                         cfq,slice_idle=0\n"
         "  --record FILE          write every request into a new trace file for drivelab run --trace\n"
         "  --time wall|scaled:N   real time, or one modelled second in N real ones, for slow hosts\n"
         "  --spin, --sleep        how to wait for the next event (loop.wait): spin takes a core, sleep spares it\n"

@@ -27,13 +27,26 @@ int config_override(struct config_overrides *overrides, const char *text, struct
     return 0;
 }
 
+int config_scheduler(const char *text, char *option, size_t size, struct err *e) {
+    size_t used = (size_t)snprintf(option, size, "queue.scheduler=%s", strcmp(text, "all") ? text : "");
+    for (unsigned i = 0; !strcmp(text, "all") && elevators[i] && used < size; i++)
+        used += (size_t)snprintf(option + used, size - used, "%s%s", i ? ";" : "", elevators[i]->name);
+    if (used >= size)
+        return err_set(e, EINVAL, "--scheduler %.60s...: longer than %zu characters", text, size);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ",;"), text);
+    if (strcmp(text, "all") && !elevator_find(name, e))
+        return err_prefix(e, "--scheduler: ");
+    return 0;
+}
+
 int config_init(struct config *config, struct err *e) {
     memset(config, 0, sizeof(*config));
     int ret = drive_config_init(&config->drive, &config->set, e);
     if (ret)
         return ret;
     if (opt_set_add(&config->set, nvme_opts, &config->nvme) || opt_set_add(&config->set, tcp_opts, &config->tcp) ||
-        opt_set_add(&config->set, loop_opts, &config->loop))
+        opt_set_add(&config->set, block_opts, &config->queue) || opt_set_add(&config->set, loop_opts, &config->loop))
         return err_set(e, ENOSPC, "too many option tables");
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/opt.h"
+#include "block/block.h"
 #include "drive/drive.h"
 #include "nvme/nvme.h"
 #include "sim/sim.h"
@@ -32,6 +33,7 @@ struct config {
     struct drive_config drive;
     struct nvme_config nvme;
     struct tcp_config tcp;
+    struct block_config queue;
     struct loop_config loop;
     struct opt_set set; /* all of the above */
 };
@@ -40,6 +42,12 @@ extern const struct opt_row loop_opts[];
 
 /* Remember an -o argument; 0, or -E2BIG with `e`. The text must outlive the overrides. */
 int config_override(struct config_overrides *overrides, const char *text, struct err *e);
+
+/*
+ * The option -o that `--scheduler TEXT` stands for; "all" is the list of all
+ * schedulers. 0, or -EINVAL with `e`: unknown, or too long.
+ */
+int config_scheduler(const char *text, char *option, size_t size, struct err *e);
 
 /* Defaults only, all tables bound. 0 or -errno with `e`. */
 int config_init(struct config *config, struct err *e);

@@ -17,6 +17,8 @@
 const char run_args_help[] =
     "  --job FILE             fio job file; what is not supported is refused by line\n"
     "  --job-options          list the options of job files, as Markdown\n"
+    "  --scheduler NAME,...   put a queue with this I/O scheduler before the drive, tunables after it:\n"
+    "                         cfq,slice_idle=0; all: run with each of them\n"
     "  --set NAME=VALUE       option of a job file, over what the file says for every job\n" TRACE_ARG_HELP
     "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
     "  --precondition steady  first write the drive twice, then the first job's workload until it is steady\n"
@@ -87,6 +89,7 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         {"timeline", required_argument, 0, 't'},
         {"timeline-window", required_argument, 0, 'w'},
         {"timeline-events", required_argument, 0, 'E'},
+        {"scheduler", required_argument, 0, 'q'},
         TRACE_ARG_OPTIONS,
         {0},
     };
@@ -141,6 +144,11 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
             break;
         case 'w':
             if (take_window(a, optarg, &e))
+                return cli_bad_input(&e);
+            break;
+        case 'q':
+            if (config_scheduler(optarg, a->scheduler, sizeof(a->scheduler), &e) ||
+                config_override(&a->overrides, a->scheduler, &e))
                 return cli_bad_input(&e);
             break;
         case 'E':

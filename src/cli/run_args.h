@@ -18,6 +18,7 @@ struct run_args {
     struct config_overrides overrides;
     const char *job, *json, *html, *timeline;
     struct timeline_config window; /* of the timeline; its `out` is not set here */
+    char scheduler[512];           /* the option -o that --scheduler stands for, or "" */
     const char *set[RUN_SETS_MAX]; /* options over those of every job */
     unsigned sets;
     struct replay_config replay; /* trace.path NULL: a job file */
@@ -33,6 +34,7 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
 /* The lines of help. */
 #define RUN_ARGS_SYNOPSIS                                                                                              \
     "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "                             \
+    "[--scheduler NAME[,TUNABLE=VALUE]...] "                                                                           \
     "[--precondition none|steady] [--seed N] [--compare DRIVE,DRIVE...] [--jobs N] [--json FILE|-] [--detail] "        \
     "[--html FILE] [--timeline FILE] "                                                                                 \
     "[--reproducible]"

@@ -45,10 +45,31 @@ static int open_drive(struct session *s, const struct run_args *a, struct err *e
     return 0;
 }
 
+/* The queue, and who is who in it: after preconditioning, which is not its business. */
+static int open_queue(struct session *s, const struct run_args *a, struct err *e) {
+    unsigned owner = 0;
+    if (block_open(s->drive, &s->config.queue, e))
+        return e->code;
+    struct block *b = block_of(s->drive);
+    for (unsigned i = 0; b && i < s->jobs.count; i++) {
+        const struct job *job = &s->jobs.job[i];
+        const struct block_context_settings who = {.name = job->name,
+                                                   .prioclass = job->prioclass,
+                                                   .prio = job->prio,
+                                                   .nice = job->nice,
+                                                   .cgroup = job->cgroup,
+                                                   .cgroup_weight = job->cgroup_weight};
+        for (unsigned n = 0; n < job->numjobs; n++)
+            if (block_context_describe(b, ++owner, &who, e))
+                return err_prefix(e, "%s: job %s: ", a->job, job->name);
+    }
+    return 0;
+}
+
 static void print_notes(const struct session *s, const struct run_args *a) {
     if (s->jobs.notes[0])
         fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
-    if (s->jobs.scheduling[0])
+    if (s->jobs.scheduling[0] && !s->config.queue.scheduler[0])
         fprintf(stderr, "drivelab: note: %s: without an I/O scheduler of no effect: %s\n", a->job, s->jobs.scheduling);
 }
 
@@ -126,7 +147,7 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
         return e->code;
     if (!setup->no_notes)
         print_notes(s, a);
-    if ((a->precondition && precondition(s, setup, e)) || watch_start(s, setup, e))
+    if ((a->precondition && precondition(s, setup, e)) || open_queue(s, a, e) || watch_start(s, setup, e))
         return e->code;
     mark_set(&s->mark, s->drive);
     int ret = measure(s, setup, e);
@@ -160,8 +181,10 @@ void session_release(struct session *s) {
     run_result_release(&s->result);
     json_decref(s->preconditioned);
     replay_result_release(&s->replay);
-    if (s->drive)
+    if (s->drive) {
+        block_free(block_of(s->drive));
         drive_close(s->drive);
+    }
     if (s->sim)
         sim_free(s->sim);
     job_file_release(&s->jobs);

@@ -92,7 +92,7 @@ int server_open(struct server *server, struct config *config, const struct serve
     server->sim = sim_new(&sim, e);
     if (server->sim)
         server->drive = drive_open(&config->drive, options->image ? "file" : "memory", options->image, server->sim, e);
-    if (server->drive)
+    if (server->drive && !block_open(server->drive, &config->queue, e))
         server->target = nvme_target_new(server->sim, e);
     if (server->target)
         server->subsystem = nvme_subsystem_new(server->target, &config->nvme, server->drive, e);
@@ -136,8 +136,10 @@ int server_close(struct server *server, struct err *e) {
         nvme_subsystem_free(server->subsystem);
     if (server->target)
         nvme_target_free(server->target);
-    if (server->drive)
+    if (server->drive) {
+        block_free(block_of(server->drive));
         drive_close(server->drive);
+    }
     if (server->sim)
         sim_free(server->sim);
     memset(server, 0, sizeof(*server));

@@ -198,7 +198,8 @@ struct drive_front {
     void (*submit)(struct drive_front *, struct io *);
     void (*plug)(struct drive_front *, uint32_t owner); /* this owner sends several: gather them */
     void (*unplug)(struct drive_front *, uint32_t owner);
-    void (*power_cut)(struct drive_front *); /* forget all requests */
+    void (*gone)(struct drive_front *, uint32_t owner); /* nothing more will come from it */
+    void (*power_cut)(struct drive_front *);            /* forget all requests */
     struct json_t *(*stats)(struct drive_front *);
 };
 
@@ -271,6 +272,12 @@ static inline void drive_plug(struct drive *drive, uint32_t owner) {
 static inline void drive_unplug(struct drive *drive, uint32_t owner) {
     if (__builtin_expect(drive->front != NULL, 0))
         drive->front->unplug(drive->front, owner);
+}
+
+/* The process has ended: I/O schedulers don't wait for more from it. */
+static inline void drive_owner_gone(struct drive *drive, uint32_t owner) {
+    if (__builtin_expect(drive->front != NULL, 0))
+        drive->front->gone(drive->front, owner);
 }
 
 /* For kinds: complete a request now (from an event): stamps, counts, calls done(). */

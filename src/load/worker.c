@@ -286,6 +286,7 @@ static void finish(struct worker *w) {
     sim_cancel(w->sim, &w->timer);
     pace_end(w);
     run_stat_finish(w->stat, sim_now(w->sim));
+    drive_owner_gone(w->drive, w->index + 1);
     run_worker_done(w);
 }
 
@@ -370,9 +371,12 @@ static bool pump_once(struct worker *w) {
     return true;
 }
 
+/* A process that has several to submit does so at once, as fio's libaio engine. */
 void worker_pump(struct worker *w) {
+    drive_plug(w->drive, w->index + 1);
     while (w->state == WORKER_RUNNING && pump_once(w))
         ;
+    drive_unplug(w->drive, w->index + 1);
 }
 
 /* --- beginning --- */
