@@ -43,6 +43,7 @@ enum job_sequencer { JOB_SEQUENTIAL, JOB_IDENTICAL };
 enum job_distribution { JOB_UNIFORM, JOB_ZIPF, JOB_PARETO, JOB_NORMAL, JOB_ZONED, JOB_ZONED_ABS };
 enum job_generator { JOB_TAUSWORTHE, JOB_LFSR, JOB_TAUSWORTHE64 };
 enum job_zonemode { JOB_ZONE_NONE, JOB_ZONE_STRIDED, JOB_ZONE_ZBD };
+enum job_write_mode { JOB_WRITE, JOB_WRITE_ZEROES, JOB_WRITE_APPEND };
 enum job_rate_process { JOB_RATE_LINEAR, JOB_RATE_POISSON };
 enum job_think { JOB_THINK_COMPLETE, JOB_THINK_ISSUE };
 enum job_exit { JOB_EXIT_GROUP, JOB_EXIT_STONEWALL, JOB_EXIT_ALL };
@@ -125,6 +126,7 @@ struct job {
     bool read_beyond_wp, ignore_zone_limits;
     unsigned max_open_zones, job_max_open_zones;
     double zone_reset_threshold, zone_reset_frequency;
+    int write_mode;
 
     /* durability and payload */
     uint64_t fsync, fdatasync; /* writes; 0: never */

@@ -98,6 +98,8 @@ static int check_zones(const struct job *job, struct err *e) {
         REFUSE("zonemode=zbd: trimwrite is not possible; zones are reset when they are full", job->name);
     if (job->zonemode == JOB_ZONE_ZBD && job->read_iolog[0])
         REFUSE("zonemode=zbd does not go with read_iolog", job->name);
+    if (job->write_mode == JOB_WRITE_APPEND && job->zonemode != JOB_ZONE_ZBD)
+        REFUSE("write_mode=zone_append needs zonemode=zbd", job->name);
     if (job->zonemode == JOB_ZONE_STRIDED && job->random_distribution != JOB_UNIFORM)
         REFUSE("zonemode=strided goes with random_distribution=random only", job->name);
     return 0;
@@ -107,6 +109,8 @@ static int check_verify(const struct job *job, struct err *e) {
     uint64_t piece = job->verify_interval ? job->verify_interval : job->bs[RUN_WRITE];
     if (job->verify == JOB_VERIFY_NONE)
         return 0;
+    if (job->write_mode == JOB_WRITE_ZEROES)
+        REFUSE("write_mode=zeroes writes nothing that verify could check", job->name);
     if (job->verify == JOB_VERIFY_PATTERN && !job->verify_pattern_bytes)
         REFUSE("verify=pattern needs a verify_pattern", job->name);
     if (job->verify_interval % 512)

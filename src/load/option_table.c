@@ -16,6 +16,7 @@
 static const char *const sequencers[] = {"sequential", "identical", NULL};
 static const char *const generators[] = {"tausworthe", "lfsr", "tausworthe64", NULL};
 static const char *const zonemodes[] = {"none", "strided", "zbd", NULL};
+static const char *const write_modes[] = {"write", "zeroes", "zone_append", NULL};
 static const char *const rate_processes[] = {"linear", "poisson", NULL};
 static const char *const think_types[] = {"complete", "issue", NULL};
 static const char *const exits[] = {"group", "stonewall", "all", NULL};
@@ -455,6 +456,14 @@ const struct job_option job_options[] = {
      .max = 1,
      .def = "0",
      .help = "zbd: share of the writes before which that happens"},
+
+    {.name = "write_mode",
+     .type = JOB_CHOICE,
+     AT(write_mode),
+     .choices = write_modes,
+     .def = "write",
+     .help = "what writes are, as with fio's io_uring_cmd: zeroes: Write Zeroes; zone_append: appends, which the drive "
+             "places in the zone itself, so that their order does not matter; with zonemode=zbd on a drive with zones"},
 
     /* durability, payload */
     {.name = "fsync",

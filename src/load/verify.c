@@ -166,6 +166,16 @@ void history_forget(struct history *h, uint64_t offset, uint64_t bytes) {
     mark(h, offset, bytes, 0);
 }
 
+void history_move(struct history *h, uint32_t number, uint64_t offset) {
+    struct history_write *w = &h->write[number];
+    uint64_t first = (w->offset - h->base) / h->unit, end = first + w->bytes / h->unit;
+    for (uint64_t i = first; i < end && i < h->units; i++)
+        if (h->latest[i] == number + 1)
+            h->latest[i] = 0;
+    w->offset = offset;
+    mark(h, offset, w->bytes, number + 1);
+}
+
 bool history_intact(const struct history *h, uint32_t number) {
     const struct history_write *w = &h->write[number];
     uint64_t first = (w->offset - h->base) / h->unit, end = first + w->bytes / h->unit;

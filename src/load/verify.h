@@ -47,6 +47,9 @@ void history_release(struct history *h);
 /* Note a write; its number, or -ENOMEM (also: too many). */
 int64_t history_add(struct history *h, uint64_t offset, uint64_t bytes);
 
+/* It turned out that a write went elsewhere. */
+void history_move(struct history *h, uint32_t number, uint64_t offset);
+
 /* What was there is gone (trimmed, or a failed write). */
 void history_forget(struct history *h, uint64_t offset, uint64_t bytes);
 

@@ -69,18 +69,32 @@ static void submit(struct worker *w, struct slot *slot) {
     drive_submit(w->drive, &slot->io);
 }
 
+static uint8_t operation(const struct worker *w, enum run_dir dir) {
+    static const uint8_t writes[] = {
+        [JOB_WRITE] = IO_WRITE, [JOB_WRITE_ZEROES] = IO_WRITE_ZEROES, [JOB_WRITE_APPEND] = IO_APPEND};
+    return dir == RUN_READ ? IO_READ : dir == RUN_TRIM ? IO_TRIM : writes[w->job->write_mode];
+}
+
 /* A request without payload, the usual one. */
 static void issue_plain(struct worker *w, struct slot *slot, const struct request *r) {
-    static const uint8_t op[RUN_DIRS] = {IO_READ, IO_WRITE, IO_TRIM};
     struct io *io = &slot->io;
     slot->dir = r->dir;
-    io->op = op[r->dir];
+    io->op = operation(w, r->dir);
     io->flags = w->flags[r->dir];
     io->offset = r->offset;
     io->bytes = r->bytes;
     run_stat_submit(w->stat, w->inflight + 1);
     drive_expect(w->drive, w->gen.soon);
     submit(w, slot);
+}
+
+static uint64_t zone_start(const struct worker *w, uint64_t offset) {
+    return offset - offset % w->zbd.zbd->zone_bytes;
+}
+
+/* The place that payload says it is at: of an append only the zone is known beforehand. */
+static uint64_t told_place(const struct worker *w, uint64_t offset) {
+    return w->job->write_mode == JOB_WRITE_APPEND ? zone_start(w, offset) : offset;
 }
 
 /* Payload to write, or the wish to see what is read. */
@@ -99,7 +113,8 @@ static void add_payload(struct worker *w, struct slot *slot) {
     io->flags &= ~(uint32_t)IO_NO_DATA;
     if (r->dir == RUN_READ)
         return;
-    verify_fill(w->job, r->offset, slot->buffer, r->bytes, slot->number < 0 ? 0 : (uint64_t)slot->number);
+    verify_fill(w->job, told_place(w, r->offset), slot->buffer, r->bytes,
+                slot->number < 0 ? 0 : (uint64_t)slot->number);
     slot->vec = (struct iovec){.iov_base = slot->buffer, .iov_len = r->bytes};
     io->vec = &slot->vec;
     io->nvec = 1;
@@ -132,14 +147,16 @@ static void issue_next(struct worker *w) {
         pace_issued(w, r->dir, r->bytes);
     iolog_note(w, actions[r->dir], r->offset, r->bytes);
     if (reset) {
+        if (w->remembers)
+            history_forget(&w->history, r->offset, r->bytes);
         slot->dir = RUN_TRIM;
         issue_zone_reset(w, slot, r->offset);
         return;
     }
     slot->dir = r->dir;
-    slot->io.op = r->dir == RUN_READ ? IO_READ : r->dir == RUN_WRITE ? IO_WRITE : IO_TRIM;
+    slot->io.op = operation(w, r->dir);
     slot->io.flags = w->flags[r->dir];
-    slot->io.offset = r->offset;
+    slot->io.offset = slot->io.op == IO_APPEND ? zone_start(w, r->offset) : r->offset;
     slot->io.bytes = r->bytes;
     add_payload(w, slot);
     run_stat_submit(w->stat, w->inflight + 1);
@@ -161,12 +178,20 @@ static void issue_sync(struct worker *w) {
     submit(w, slot);
 }
 
+/* A zone was reset: it is empty, and what was written there is nothing to look for. */
+static void zone_gone(struct worker *w, uint32_t zone) {
+    uint64_t bytes = w->zbd.zbd->zone_bytes;
+    zbd_was_reset(&w->zbd, zone);
+    if (w->remembers)
+        history_forget(&w->history, zone * bytes, bytes);
+}
+
 /* A full zone, everything in flight is back. On a drive without zones there is nothing to ask. */
 static void reset_zone(struct worker *w) {
     w->stat->zone_resets++;
     w->gate = GATE_OPEN;
     if (!w->zbd.zbd->real) {
-        zbd_was_reset(&w->zbd, w->reset_zone);
+        zone_gone(w, w->reset_zone);
         return;
     }
     struct slot *slot = slot_take(w);
@@ -199,7 +224,7 @@ static void record_error(struct worker *w, struct slot *slot) {
 
 static void check_payload(struct worker *w, struct slot *slot) {
     char text[200];
-    if (!verify_check(w->job, slot->offset, slot->io.data, slot->bytes,
+    if (!verify_check(w->job, told_place(w, slot->offset), slot->io.data, slot->bytes,
                       slot->number < 0 ? VERIFY_ANY : (uint64_t)slot->number, text, sizeof(text))) {
         w->stat->verified++;
         return;
@@ -218,8 +243,19 @@ static bool to_be_checked(const struct worker *w, const struct slot *slot) {
            (slot->number >= 0 || !w->job->uses[RUN_WRITE]);
 }
 
+/* Where the drive has put what was appended. */
+static void appended(struct worker *w, struct slot *slot) {
+    if (slot->io.result == slot->offset)
+        return;
+    if (w->remembers && slot->number >= 0)
+        history_move(&w->history, (uint32_t)slot->number, slot->io.result);
+    slot->offset = slot->io.result;
+}
+
 static void request_done(struct worker *w, struct slot *slot) {
     struct io *io = &slot->io;
+    if (io->op == IO_APPEND)
+        appended(w, slot);
     run_stat_complete(w->stat, slot->dir, slot->bytes, slot->wanted_ns, io->submitted_ns, io->completed_ns);
     w->ios_done++;
     w->bytes_done += slot->bytes;
@@ -235,7 +271,7 @@ static void other_done(struct worker *w, struct slot *slot) {
     if (slot->io.status != IO_OK)
         return;
     if (slot->kind == SLOT_RESET)
-        zbd_was_reset(&w->zbd, w->reset_zone);
+        zone_gone(w, w->reset_zone);
     else
         hist_record(&w->stat->sync, slot->io.completed_ns - slot->wanted_ns);
 }

@@ -53,6 +53,7 @@ struct zbd *zbd_new(const struct drive *drive, const struct job *job, struct err
     z->zone_bytes = limits.zone_bytes;
     z->zones = (uint32_t)zones;
     z->max_open = limits.max_open;
+    z->append_limit = limits.append_bytes;
     if (limits.max_active && (!z->max_open || limits.max_active < z->max_open))
         z->max_open = limits.max_active; /* zones are left only when full */
     for (uint32_t i = 0; i < z->zones; i++)
@@ -77,6 +78,13 @@ int zbd_cursor_init(struct zbd_cursor *c, struct zbd *z, const struct job *job, 
     if (z->real && z->max_open && job->max_open_zones > z->max_open && !job->ignore_zone_limits)
         return err_set(e, EINVAL, "job \"%s\": max_open_zones=%u, but the drive allows %u", job->name,
                        job->max_open_zones, z->max_open);
+    if (job->write_mode == JOB_WRITE_APPEND && job->uses[RUN_WRITE] && !z->real)
+        return err_set(e, EINVAL, "job \"%s\": write_mode=zone_append: the drive has no zones", job->name);
+    if (job->write_mode == JOB_WRITE_APPEND && z->append_limit && job->bs_max[RUN_WRITE] > z->append_limit)
+        return err_set(e, EINVAL,
+                       "job \"%s\": write_mode=zone_append: blocks of %" PRIu64
+                       " bytes, but the drive takes appends of at most %" PRIu64,
+                       job->name, job->bs_max[RUN_WRITE], z->append_limit);
     if (job->max_open_zones && (!z->max_open || job->max_open_zones < z->max_open || job->ignore_zone_limits))
         z->max_open = job->max_open_zones;
     c->first = (uint32_t)(offset / z->zone_bytes);

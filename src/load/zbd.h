@@ -36,9 +36,9 @@ struct zbd_cursor {
 
 /* The zones of a drive, shared by all jobs of a run. */
 struct zbd {
-    bool real; /* the drive has zones */
-    uint64_t zone_bytes;
-    uint32_t zones, open, max_open; /* 0: no limit */
+    bool real;                         /* the drive has zones */
+    uint64_t zone_bytes, append_limit; /* 0: no limit */
+    uint32_t zones, open, max_open;    /* 0: no limit */
     struct zbd_zone {
         uint64_t capacity, written; /* bytes from the start; written only grows until a reset */
         struct zbd_cursor *opener;  /* who writes it; NULL: not open */

@@ -97,6 +97,7 @@ static bool direction(const struct io *io, enum run_dir *dir) {
         return true;
     case IO_WRITE:
     case IO_APPEND:
+    case IO_WRITE_ZEROES:
         *dir = RUN_WRITE;
         return true;
     case IO_TRIM:

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, run, write_job  # noqa: E402
+from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, refused, run, write_job  # noqa: E402
 
 # ---- where the time went ----
 
@@ -222,6 +222,49 @@ def test_each_of_several_runs_has_its_timeline(folder):
                  if e["name"] == "thread_name" and e["args"]["name"].startswith("die")}
         check(len(lanes) == 2 * i, lanes)
     check(not path.exists() and len(list(pathlib.Path(folder).glob("t*"))) == 2)
+
+
+# ---- zone appends ----
+
+def test_zone_appends_are_verified(folder):
+    """Over more than one round of the zones, so that some are reset; and by two jobs that share zones."""
+    job = write_job(folder, """[global]
+zonemode=zbd
+write_mode=zone_append
+[rounds]
+rw=write
+bs=64k
+iodepth=16
+size=2z
+io_size=3z
+verify=crc32c
+[shared]
+stonewall
+rw=randrw
+bs=16k
+iodepth=8
+offset=4z
+size=2z
+number_ios=1000
+numjobs=2
+fsync=30
+verify=md5
+""")
+    out = json.loads(run("run", "zns-small", "--job", job, "--detail", "--json", "-", code=0).stdout)
+    rounds, *shared = out["jobs"]
+    zone = out["drivelab"]["options"]["zns"]["zone_capacity"]
+    check(rounds["drivelab_zone_resets"] == 2 and 0 < rounds["drivelab_verified"] < 3 * zone // 65536, rounds["drivelab_verified"])
+    check(all(one["drivelab_verified"] == one["write"]["total_ios"] > 300 for one in shared))
+    host = out["drivelab"]["host"]
+    check(host["append"]["ios"] == sum(one["write"]["total_ios"] for one in out["jobs"]) and not host["write"]["ios"], host)
+    check("append" in out["drivelab"]["detail"]["latency_by_stage"])
+    zeroes = write_job(folder, "[a]\nrw=write\nwrite_mode=zeroes\nbs=64k\nsize=1m\n")
+    check(json.loads(run("run", "nossd", *FAST, "--job", zeroes, "--json", "-", code=0).stdout)["drivelab"]["host"]["write_zeroes"]["ios"] == 16)
+    limited = ["zns-small", "-o", "zns.append_limit=128KiB"]
+    for pattern, more, drive in ((r"needs zonemode=zbd", "", limited), (r"the drive has no zones", "zonemode=zbd\nzonesize=1m", ["nossd"]),
+                                 (r"appends of at most 131072", "zonemode=zbd\nbs=256k", limited),
+                                 (r"write_mode=uncor.*write, zeroes, zone_append", "write_mode=uncor", limited)):
+        refused(pattern, "run", *drive, "--job", write_job(folder, f"[a]\nrw=write\nwrite_mode=zone_append\n{more}\n"))
 
 
 # ---- Ctrl-C ----
