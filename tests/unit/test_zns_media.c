@@ -290,6 +290,21 @@ static void test_zns_media_full_zone_is_on_flash(void **state) {
     bed_close(&b);
 }
 
+/* Behind a part of a unit, which stays in the cache until more comes. */
+static void test_zns_media_write_larger_than_the_cache_is_taken(void **state) {
+    (void)state;
+    struct bed b;
+    bed_defaults(&b);
+    b.config.zns_media.zone_cache = 96 * KiB; /* one unit */
+    bed_open(&b);
+    write_range(&b, 0, 0, 8 * KiB, 8 * KiB);
+    write_range(&b, 0, 8 * KiB, 8 * KiB + 500 * KiB, 500 * KiB);
+    write_range(&b, 0, 508 * KiB, 508 * KiB + 96 * KiB, 96 * KiB); /* with the rest of it more than the cache */
+    run(&b);
+    assert_int_equal(programs(&b), 36);
+    bed_close(&b);
+}
+
 static void test_zns_media_writes_go_at_the_dies_pace(void **state) {
     (void)state;
     struct bed b;
@@ -873,6 +888,7 @@ int main(void) {
         cmocka_unit_test(test_zns_media_zones_are_disjoint),
         cmocka_unit_test(test_zns_media_small_writes_are_answered_from_the_cache),
         cmocka_unit_test(test_zns_media_full_zone_is_on_flash),
+        cmocka_unit_test(test_zns_media_write_larger_than_the_cache_is_taken),
         cmocka_unit_test(test_zns_media_writes_go_at_the_dies_pace),
         cmocka_unit_test(test_zns_media_read_of_cached_and_unwritten),
         cmocka_unit_test(test_zns_media_reads_of_several_zones_are_one),

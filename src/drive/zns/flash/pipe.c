@@ -60,6 +60,11 @@ static void answer(struct zns_flash *m, struct io *io) {
         release_held(m);
 }
 
+/* Nothing of the cache is on its way to flash: what it holds, a part of a unit, stays until more comes. */
+static bool drained(const struct zns_flash *m, const struct zns_zone *z) {
+    return z->issued == z->durable && z->accepted - z->issued < m->unit_bytes;
+}
+
 /* True if the zone's cache takes the request; it has its place then. */
 static bool accept(struct zns_flash *m, struct zns_zone *z, struct io *io) {
     uint64_t room = zns_cost(m)->zone_cache, bytes = kind_of(io) & KIND_WINDOW ? 0 : io->bytes;
@@ -68,8 +73,8 @@ static bool accept(struct zns_flash *m, struct zns_zone *z, struct io *io) {
                 io->part);
         return true;
     }
-    /* What is larger than the cache goes in as soon as that is empty. */
-    if (z->cached && (z->cached >= room || bytes > room - z->cached))
+    /* What is larger than the cache goes in as soon as that is as empty as it gets. */
+    if (!drained(m, z) && (z->cached >= room || bytes > room - z->cached))
         return false;
     if (bytes > z->laid_out - z->accepted) {
         io_fail(io, IO_WRITE_FAULT, "zone %u has only %" PRIu64 " bytes left: its other blocks failed", io->part,
