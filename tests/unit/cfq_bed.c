@@ -46,6 +46,7 @@ void bed_start(struct block *b, uint32_t hz, bool flash) {
     b->flash = flash;
     TAILQ_INIT(&b->dispatched);
     TAILQ_INIT(&b->in);
+    TAILQ_INIT(&b->alive);
     b->depth = 1;
     b->c = calloc(1, elevator_cfq.size);
     b->c->base =
@@ -68,6 +69,10 @@ void bed_stop(struct block *b) {
         assert_true(LIST_EMPTY(&b->c->all_groups));
     }
     elevator_cfq.release(&b->c->base);
+    for (struct request *rq; (rq = TAILQ_FIRST(&b->alive)) != NULL;) {
+        TAILQ_REMOVE(&b->alive, rq, hash_link);
+        free(rq);
+    }
     sim_free(b->sim);
     free(b->c);
 }
@@ -104,6 +109,7 @@ struct request *bed_insert(struct block *b, uint32_t context, uint64_t sector, u
     rq->context = c;
     rq->group = c->group;
     rq->start_ns = sim_now(b->sim);
+    TAILQ_INSERT_TAIL(&b->alive, rq, hash_link);
     assert_int_equal(elevator_cfq.set_request(&b->c->base, rq, NULL), 0);
     elevator_cfq.insert(&b->c->base, rq, ELEVATOR_TAIL);
     return rq;
@@ -126,6 +132,7 @@ struct request *bed_dispatch(struct block *b) {
 void bed_complete(struct block *b, struct request *rq) {
     elevator_cfq.completed(&b->c->base, rq);
     elevator_cfq.put_request(&b->c->base, rq);
+    TAILQ_REMOVE(&b->alive, rq, hash_link);
     free(rq);
 }
 

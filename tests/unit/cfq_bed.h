@@ -8,12 +8,11 @@
 #define DRIVELAB_TESTS_CFQ_BED_H
 
 #include "block/elevator/cfq_int.h"
+#include "block/elevator/elevators.h"
 
 #define BED_CONTEXTS 32
 #define BED_GROUPS   8
 #define BED_MS       1000000LL
-
-extern const struct elevator_ops elevator_cfq;
 
 /* What the scheduler thinks is its queue. */
 struct block {
@@ -22,6 +21,7 @@ struct block {
     bool flash;
     bool kicked;
     struct request_list dispatched; /* by the scheduler, not yet taken by the drive */
+    TAILQ_HEAD(, request) alive;    /* by hash_link */
     struct block_group group[BED_GROUPS];
     struct block_context context[BED_CONTEXTS];
     uint32_t groups, contexts;

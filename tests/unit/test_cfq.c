@@ -467,7 +467,7 @@ static void setup_readers(unsigned n) {
     memset(reader, 0, sizeof(reader));
     for (unsigned i = 0; i < n; i++)
         reader[i] = (struct bed_reader){.context = i, .sectors = 64, .at = (i + 1) * 100000000ULL};
-    bed.service_ns = BED_MS / 4;
+    bed.service_ns = BED_MS / 2;
 }
 
 static void assert_near(double got, double expected, double tolerance) {
@@ -484,7 +484,7 @@ static void test_cfq_two_readers_share_as_their_slices(void **state) {
             setup_readers(2);
             bed_context(&bed, 0, be(pair[i][0]));
             bed_context(&bed, 0, be(pair[i][1]));
-            bed_run(&bed, reader, 2, 60 * S);
+            bed_run(&bed, reader, 2, 20 * S);
             assert_near((double)reader[0].used_ns / (double)reader[1].used_ns,
                         (double)cfq_slice_of(100, pair[i][0]) / (double)cfq_slice_of(100, pair[i][1]), 0.05);
             bed_check(&bed);
@@ -501,8 +501,8 @@ static void test_cfq_many_readers_share_as_their_keys(void **state) {
     } row[] = {
         {3, {0, 0, 7}, false, {46.6, 46.5, 6.9}, {220, 220, 540}},
         {3, {0, 0, 7}, true, {46.6, 46.5, 6.9}, {220, 220, 540}},
-        {3, {0, 4, 7}, false, {60.0, 33.3, 6.7}, {140, 220, 560}},
-        {4, {0, 0, 7, 7}, false, {45, 45, 5, 5}, {260, 260, 760, 760}},
+        {3, {0, 4, 7}, false, {58.7, 32.6, 8.7}, {140, 220, 460}}, /* equal keys: first come first served */
+        {4, {0, 0, 7, 7}, false, {45, 45, 5, 5}, {0, 0, 760, 760}},
         {10, {4, 4, 4, 4, 4, 4, 4, 4, 4, 4}, false, {10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {900, 900}},
         {10, {4, 4, 4, 4, 4, 4, 4, 4, 4, 4}, true, {10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {270, 270}},
     };
@@ -510,15 +510,17 @@ static void test_cfq_many_readers_share_as_their_keys(void **state) {
         bed_start(&bed, 1000, false);
         bed.c->t.low_latency = row[i].latency;
         setup_readers(row[i].n);
-        for (unsigned k = 0; k < row[i].n; k++)
+        for (unsigned k = 0; k < row[i].n; k++) {
             bed_context(&bed, 0, be(row[i].level[k]));
+            reader[k].depth = 2; /* never empty, so that all queues count for the keys */
+        }
         bed_run(&bed, reader, row[i].n, 5 * S);
         int64_t from[10], all = 0;
         for (unsigned k = 0; k < row[i].n; k++) {
             from[k] = reader[k].used_ns;
             reader[k].longest_gap_ns = 0;
         }
-        bed_run(&bed, reader, row[i].n, 120 * S);
+        bed_run(&bed, reader, row[i].n, 40 * S);
         for (unsigned k = 0; k < row[i].n; k++)
             all += reader[k].used_ns - from[k];
         for (unsigned k = 0; k < row[i].n; k++) {
@@ -528,6 +530,17 @@ static void test_cfq_many_readers_share_as_their_keys(void **state) {
         }
         bed_stop(&bed);
     }
+}
+
+/* With one request at a time a queue is empty as its slice ends: it comes back among one queue less. */
+static void test_cfq_empty_queues_come_back_earlier(void **state) {
+    bed_start(&bed, 1000, false);
+    setup_readers(3);
+    for (unsigned k = 0; k < 3; k++)
+        bed_context(&bed, 0, be(k < 2 ? 0 : 7));
+    bed_run(&bed, reader, 3, 20 * S);
+    assert_near((double)reader[2].used_ns / (20.0 * S), 40.0 / 400, 0.10); /* rather than 40 / 580 */
+    bed_stop(&bed);
 }
 
 static void test_cfq_rt_starves_be_inside_a_group_only(void **state) {
@@ -557,7 +570,7 @@ static void test_cfq_groups_share_by_weight(void **state) {
         bed_context(&bed, h, be(4));
         reader[0].random = reader[1].random = seeks;
         bed.seek_ns = seeks ? 5 * BED_MS : 0;
-        bed_run(&bed, reader, 2, 60 * S);
+        bed_run(&bed, reader, 2, 20 * S);
         assert_near((double)reader[0].used_ns / (double)reader[1].used_ns, 2, 0.05);
         bed_stop(&bed);
     }
@@ -571,7 +584,7 @@ static void test_cfq_groups_share_whatever_their_number_of_queues(void **state) 
     bed_context(&bed, h, be(4));
     for (unsigned i = 1; i < 4; i++)
         bed_context(&bed, g, be(4));
-    bed_run(&bed, reader, 4, 60 * S);
+    bed_run(&bed, reader, 4, 20 * S);
     assert_near((double)reader[0].used_ns / (double)(reader[1].used_ns + reader[2].used_ns + reader[3].used_ns), 1,
                 0.05);
     bed_stop(&bed);
@@ -586,7 +599,7 @@ static void test_cfq_weights_need_idling(void **state) {
     bed_context(&bed, g, be(4));
     bed_context(&bed, h, be(4));
     bed.service_ns = 2 * BED_MS;
-    bed_run(&bed, reader, 2, 60 * S);
+    bed_run(&bed, reader, 2, 20 * S);
     assert_true((double)reader[0].used_ns / (double)reader[1].used_ns < 1.2);
     bed_stop(&bed);
 }
@@ -601,7 +614,7 @@ static void test_cfq_group_idle_alone_keeps_the_weights(void **state) {
     bed_context(&bed, g, be(4));
     bed_context(&bed, h, be(4));
     bed.service_ns = 2 * BED_MS;
-    bed_run(&bed, reader, 2, 60 * S);
+    bed_run(&bed, reader, 2, 20 * S);
     assert_near((double)reader[0].used_ns / (double)reader[1].used_ns, 2, 0.05);
     bed_stop(&bed);
 }
@@ -614,7 +627,7 @@ static void test_cfq_writeback_does_not_starve(void **state) {
     bed_context(&bed, 0, be(4));
     reader[1].write = true;
     reader[1].depth = 32;
-    bed_run(&bed, reader, 2, 30 * S);
+    bed_run(&bed, reader, 2, 10 * S);
     double share = (double)reader[1].used_ns / (double)(reader[0].used_ns + reader[1].used_ns);
     assert_true(share > 0.005 && share < 0.5);
     assert_true(reader[0].longest_gap_ns < 200 * BED_MS);
@@ -683,6 +696,7 @@ int main(void) {
         cmocka_unit_test(test_cfq_cooperating_readers_merge_and_part),
         cmocka_unit_test(test_cfq_two_readers_share_as_their_slices),
         cmocka_unit_test(test_cfq_many_readers_share_as_their_keys),
+        cmocka_unit_test(test_cfq_empty_queues_come_back_earlier),
         cmocka_unit_test(test_cfq_rt_starves_be_inside_a_group_only),
         cmocka_unit_test(test_cfq_groups_share_by_weight),
         cmocka_unit_test(test_cfq_groups_share_whatever_their_number_of_queues),

@@ -21,6 +21,7 @@
  * Units: see cfq_int.h. Invariants: cfq_check().
  */
 #include "block/elevator/cfq_int.h"
+#include "block/elevator/elevators.h"
 
 #define PAGE_SECTORS 8 /* of 4 KiB: larger requests don't wait to be merged with */
 

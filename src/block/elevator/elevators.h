@@ -7,7 +7,7 @@
 
 #include "block/elevator.h"
 
-extern const struct elevator_ops elevator_noop, elevator_deadline, elevator_as;
+extern const struct elevator_ops elevator_noop, elevator_deadline, elevator_as, elevator_cfq;
 extern const struct elevator_ops elevator_none;
 
 #endif
