@@ -19,7 +19,7 @@
 #include "base/rng.h"
 #include "drive/drive.h"
 
-enum { DEPTH = 4, HELD_BLOCKS = 2 };
+enum { DEPTH = 4 };
 
 /* --- theory --- */
 
@@ -113,8 +113,18 @@ struct load {
     struct drive *drive;
     struct rng rng;
     uint64_t units, left, failed;
+    uint64_t hot_units; /* the first; 0: uniform */
+    double hot_writes;
     struct io io[DEPTH];
 };
+
+static uint64_t next_unit(struct load *l) {
+    if (!l->hot_units)
+        return rng_below(&l->rng, l->units);
+    if (rng_unit(&l->rng) < l->hot_writes)
+        return rng_below(&l->rng, l->hot_units);
+    return l->hot_units + rng_below(&l->rng, l->units - l->hot_units);
+}
 
 static void again(struct io *io) {
     struct load *l = io->priv;
@@ -122,7 +132,7 @@ static void again(struct io *io) {
     if (!l->left)
         return;
     l->left--;
-    io->offset = rng_below(&l->rng, l->units) * 4096;
+    io->offset = next_unit(l) * 4096;
     drive_submit(l->drive, io);
 }
 
@@ -176,10 +186,11 @@ static int configure(const struct waf_drive *w, uint64_t units, struct drive_con
     int rc = drive_config_init(config, &set, e);
     for (unsigned i = 0; !rc && i < sizeof plain / sizeof *plain; i++)
         rc = opt_assign_arg(&set, plain[i], e);
-    unsigned page = w->page_units ? w->page_units : 1;
+    unsigned page = w->page_units ? w->page_units : 1, streams = w->streams ? w->streams : 1;
     if (rc || assign(&set, e, "nand.page_bytes", "%u", page * 4096) ||
-        assign(&set, e, "ssd.write_buffer", "%u", page * 4096) ||
-        assign(&set, e, "nand.pages", "%u", w->block_units / page) || assign(&set, e, "nand.blocks", "%u", w->blocks) ||
+        assign(&set, e, "ssd.write_buffer", "%u", page * 4096 * streams) ||
+        assign(&set, e, "ssd.streams", "%u", streams) || assign(&set, e, "nand.pages", "%u", w->block_units / page) ||
+        assign(&set, e, "nand.blocks", "%u", w->blocks) ||
         assign(&set, e, "drive.capacity", "%llu", (unsigned long long)units * 4096) ||
         assign(&set, e, "drive.seed", "%llu", (unsigned long long)w->seed) ||
         assign(&set, e, "ssd.gc_policy", "%s", w->policy) ||
@@ -189,8 +200,13 @@ static int configure(const struct waf_drive *w, uint64_t units, struct drive_con
     return 0;
 }
 
+/* Of each stream a free block, and half of the host's and of the collector's open one. */
+static unsigned held_blocks(const struct waf_drive *w) {
+    return 2 * (w->streams ? w->streams : 1);
+}
+
 double waf_simulate(const struct waf_drive *w, struct err *e) {
-    uint64_t units = (uint64_t)((w->blocks - HELD_BLOCKS) * (double)w->block_units / w->alpha);
+    uint64_t units = (uint64_t)((w->blocks - held_blocks(w)) * (double)w->block_units / w->alpha);
     struct drive_config config;
     if (configure(w, units, &config, e))
         return -1;
@@ -201,6 +217,8 @@ double waf_simulate(const struct waf_drive *w, struct err *e) {
         l->drive = drive_open(&config, "none", NULL, sim, e);
     if (l && l->drive) {
         l->units = units;
+        l->hot_units = (uint64_t)(w->hot_space * (double)units);
+        l->hot_writes = w->hot_writes;
         rng_init(&l->rng, w->seed, 1);
         write_units(l, sim, (uint64_t)(w->warmup * (double)units));
         struct units from = programmed(l->drive);

@@ -38,8 +38,10 @@ struct waf_drive {
     unsigned blocks, block_units;
     unsigned page_units; /* 0: 1 */
     double alpha;
-    bool precondition;       /* start where long writing would have led */
-    double warmup, measured; /* writes per logical unit */
+    unsigned streams;             /* ssd.streams; 0: 1 */
+    double hot_writes, hot_space; /* the share of the writes that goes to the share of the units; 0: uniform */
+    bool precondition;            /* start where long writing would have led */
+    double warmup, measured;      /* writes per logical unit */
     uint64_t seed;
 };
 

@@ -57,6 +57,7 @@ struct ssd_config {
     uint32_t gc_choices;                   /* of dchoices */
     double gc_start_percent, gc_stop_percent, gc_urgent_percent; /* free blocks per plane, % of its blocks */
     bool gc_background;
+    uint32_t streams;            /* heats of data that are kept in blocks of their own */
     int precondition;            /* none, sequential, random */
     double precondition_percent; /* share of the capacity written */
 };

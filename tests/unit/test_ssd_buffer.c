@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "drive/ssd/buffer.h"
 
-enum { SLOTS_MAX = 6, LPNS = 4, FLUSHES = 64 };
+enum { SLOTS_MAX = 6, LISTS = 3, LPNS = 4, FLUSHES = 64 };
 
 /* One flush: its age and how many versions had been accepted when it came. */
 struct flush {
@@ -55,7 +55,7 @@ static uint32_t any(struct model *m, enum slot_state state, bool live) {
 
 static void add(struct model *m) {
     enum slot_state state = rng_below(&m->rng, 4) ? SLOT_DIRTY : SLOT_FILLING;
-    uint32_t slot = wbuf_add(&m->b, (uint32_t)rng_below(&m->rng, LPNS), state);
+    uint32_t slot = wbuf_add(&m->b, (uint32_t)rng_below(&m->rng, LPNS), state, (unsigned)rng_below(&m->rng, LISTS));
     if (slot == SLOT_NONE)
         return;
     m->state[slot] = (uint32_t)state;
@@ -116,8 +116,11 @@ static void step(struct model *m) {
         flush(m);
         break;
     case 4:
-        if (m->b.dirty)
-            m->state[wbuf_take(&m->b)] = SLOT_INFLIGHT;
+        for (unsigned i = 0, list = (unsigned)rng_below(&m->rng, LISTS); i < LISTS; i++, list = (list + 1) % LISTS)
+            if (m->b.list[list].count) {
+                m->state[wbuf_take(&m->b, list)] = SLOT_INFLIGHT;
+                break;
+            }
         break;
     case 5:
         end_program(m);
@@ -150,14 +153,14 @@ static void test_ssd_buffer_flush_outlives_many_others(void **state) {
     struct wbuf b;
     struct err e = {0};
     assert_int_equal(wbuf_init(&b, 2, false, &e), 0);
-    uint32_t stuck = wbuf_add(&b, 0, SLOT_DIRTY), other = SLOT_NONE;
-    assert_int_equal(wbuf_take(&b), stuck);
+    uint32_t stuck = wbuf_add(&b, 0, SLOT_DIRTY, 0), other = SLOT_NONE;
+    assert_int_equal(wbuf_take(&b, 0), stuck);
     uint64_t age = wbuf_flush(&b);
     for (uint32_t i = 0; i < 20; i++) {
         if (i)
             wbuf_put(&b, other);
-        other = wbuf_add(&b, 1, SLOT_DIRTY);
-        assert_int_equal(wbuf_take(&b), other);
+        other = wbuf_add(&b, 1, SLOT_DIRTY, 0);
+        assert_int_equal(wbuf_take(&b, 0), other);
         assert_false(wbuf_flushed(&b, wbuf_flush(&b)));
         assert_false(wbuf_flushed(&b, age));
         if (i % 4 != 3)
@@ -166,8 +169,8 @@ static void test_ssd_buffer_flush_outlives_many_others(void **state) {
         assert_true(wbuf_flushed(&b, age)); /* `other` is younger */
         stuck = other;
         age = wbuf_flush(&b);
-        other = wbuf_add(&b, 2, SLOT_DIRTY);
-        assert_int_equal(wbuf_take(&b), other);
+        other = wbuf_add(&b, 2, SLOT_DIRTY, 0);
+        assert_int_equal(wbuf_take(&b, 0), other);
     }
     wbuf_release(&b);
 }

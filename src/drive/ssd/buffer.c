@@ -43,7 +43,10 @@ void wbuf_reset(struct wbuf *b) {
         b->slots[i] = (struct slot){.chain = i + 1 < b->count ? i + 1 : SLOT_NONE};
     b->free = 0;
     b->used = b->dirty = 0;
-    b->dirty_head = b->dirty_tail = SLOT_NONE;
+    for (unsigned i = 0; i < WBUF_LISTS; i++) {
+        b->list[i].count = 0;
+        b->list[i].head = b->list[i].tail = SLOT_NONE;
+    }
     b->seq = b->drain_seq = 0;
     b->oldest = b->youngest = SLOT_NONE;
     b->age = b->flush_age = 0;
@@ -68,12 +71,13 @@ static void dirty_append(struct wbuf *b, uint32_t slot) {
     s->state = SLOT_DIRTY;
     s->seq = ++b->seq;
     s->next = SLOT_NONE;
-    s->prev = b->dirty_tail;
+    s->prev = b->list[s->list].tail;
     if (s->prev != SLOT_NONE)
         b->slots[s->prev].next = slot;
     else
-        b->dirty_head = slot;
-    b->dirty_tail = slot;
+        b->list[s->list].head = slot;
+    b->list[s->list].tail = slot;
+    b->list[s->list].count++;
     b->dirty++;
 }
 
@@ -82,11 +86,12 @@ static void dirty_remove(struct wbuf *b, uint32_t slot) {
     if (s->prev != SLOT_NONE)
         b->slots[s->prev].next = s->next;
     else
-        b->dirty_head = s->next;
+        b->list[s->list].head = s->next;
     if (s->next != SLOT_NONE)
         b->slots[s->next].prev = s->prev;
     else
-        b->dirty_tail = s->prev;
+        b->list[s->list].tail = s->prev;
+    b->list[s->list].count--;
     b->dirty--;
 }
 
@@ -114,14 +119,14 @@ static void live_remove(struct wbuf *b, uint32_t slot) {
         b->youngest = s->older;
 }
 
-uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state) {
+uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state, unsigned list) {
     uint32_t slot = b->free;
     if (slot == SLOT_NONE)
         return slot;
     struct slot *s = &b->slots[slot];
     uint32_t *head = &b->heads[hash(b, lpn)];
     b->free = s->chain;
-    *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state};
+    *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state, .list = (uint8_t)list};
     *head = slot;
     b->used++;
     live_append(b, slot);
@@ -137,8 +142,8 @@ void wbuf_filled(struct wbuf *b, uint32_t slot) {
         wbuf_drain(b);
 }
 
-uint32_t wbuf_take(struct wbuf *b) {
-    uint32_t slot = b->dirty_head;
+uint32_t wbuf_take(struct wbuf *b, unsigned list) {
+    uint32_t slot = b->list[list].head;
     dirty_remove(b, slot);
     b->slots[slot].state = SLOT_INFLIGHT;
     return slot;
@@ -149,12 +154,13 @@ void wbuf_retry(struct wbuf *b, uint32_t slot) {
     s->state = SLOT_DIRTY;
     s->seq = b->drain_seq; /* goes with the next page */
     s->prev = SLOT_NONE;
-    s->next = b->dirty_head;
+    s->next = b->list[s->list].head;
     if (s->next != SLOT_NONE)
         b->slots[s->next].prev = slot;
     else
-        b->dirty_tail = slot;
-    b->dirty_head = slot;
+        b->list[s->list].tail = slot;
+    b->list[s->list].head = slot;
+    b->list[s->list].count++;
     b->dirty++;
 }
 
@@ -200,7 +206,7 @@ static uint32_t check_live(const struct wbuf *b) {
 }
 
 int wbuf_check(const struct wbuf *b, struct err *e) {
-    uint32_t used = 0, dirty = 0, live = 0, listed = check_live(b), chained = 0;
+    uint32_t used = 0, dirty = 0, live = 0, listed = check_live(b), chained = 0, in_lists = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct slot *s = &b->slots[i];
         used += s->state != SLOT_FREE;
@@ -210,7 +216,9 @@ int wbuf_check(const struct wbuf *b, struct err *e) {
     for (uint32_t i = 0; i <= b->mask; i++)
         for (uint32_t at = b->heads[i]; at != SLOT_NONE && chained <= b->count; at = b->slots[at].chain)
             chained++;
-    if (used != b->used || dirty != b->dirty || live != listed || chained != used)
+    for (unsigned i = 0; i < WBUF_LISTS; i++)
+        in_lists += b->list[i].count;
+    if (used != b->used || dirty != b->dirty || dirty != in_lists || live != listed || chained != used)
         return err_set(e, EFAULT, "write buffer: %u used, %u dirty, %u live, %u chained; counted %u, %u, %u", used,
                        dirty, live, chained, b->used, b->dirty, listed);
     return 0;

@@ -34,18 +34,21 @@ struct io;
 
 #define SLOT_NONE 0xffffffffu
 
+enum { WBUF_LISTS = 8 };
+
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_DIRTY, SLOT_INFLIGHT };
 
 struct slot {
     uint32_t lpn;
     uint32_t chain;          /* next of the hash chain; next free slot */
     uint32_t next, prev;     /* dirty list, oldest first */
-    uint64_t seq;            /* when it entered the dirty list */
+    uint64_t seq;            /* when it entered its dirty list */
     uint64_t age;            /* when it was accepted */
     uint32_t older, younger; /* list of live slots */
     struct io *waiter;       /* request to answer once this version is on flash */
     uint32_t was;            /* map entry to go back to when power is lost, if the unit was not on flash */
     uint8_t state;
+    uint8_t list; /* dirty list that it belongs to */
     bool dead;
     bool undo; /* its undo page holds the old content */
 };
@@ -55,7 +58,10 @@ struct wbuf {
     uint32_t count, used, free;
     uint32_t *heads;
     uint32_t mask;
-    uint32_t dirty, dirty_head, dirty_tail;
+    uint32_t dirty; /* slots, in all lists */
+    struct {
+        uint32_t count, head, tail;
+    } list[WBUF_LISTS];        /* what shares pages on flash */
     uint64_t seq;              /* of the last slot that became dirty */
     uint64_t drain_seq;        /* dirty slots up to here are to be programmed without waiting for full pages */
     uint32_t oldest, youngest; /* ends of the list of live slots */
@@ -71,16 +77,16 @@ void wbuf_reset(struct wbuf *b);
 /* The youngest live version of a unit, or SLOT_NONE. */
 uint32_t wbuf_find(const struct wbuf *b, uint32_t lpn);
 
-/* A new version of a unit, DIRTY or FILLING; SLOT_NONE if the buffer is full. */
-uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state);
+/* A new version of a unit, DIRTY or FILLING, that is or will be in this dirty list; SLOT_NONE if the buffer is full. */
+uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state, unsigned list);
 
 /* What a FILLING slot missed has been read. */
 void wbuf_filled(struct wbuf *b, uint32_t slot);
 
-/* The oldest dirty slot becomes INFLIGHT. */
-uint32_t wbuf_take(struct wbuf *b);
+/* The oldest slot of a dirty list becomes INFLIGHT. */
+uint32_t wbuf_take(struct wbuf *b, unsigned list);
 
-/* The program of an INFLIGHT slot failed: it is the oldest dirty one again. */
+/* The program of an INFLIGHT slot failed: it is the oldest of its dirty list again. */
 void wbuf_retry(struct wbuf *b, uint32_t slot);
 
 /* The version no longer counts. A DIRTY or FILLING slot is freed, others when their program ends. */
@@ -97,9 +103,10 @@ static inline void wbuf_drain(struct wbuf *b) {
     b->drain_seq = b->seq;
 }
 
-/* True if a page should be programmed now. */
-static inline bool wbuf_page_due(const struct wbuf *b, uint32_t page_units) {
-    return b->dirty >= page_units || (b->dirty && b->slots[b->dirty_head].seq <= b->drain_seq);
+/* True if a page should be programmed now from this dirty list. */
+static inline bool wbuf_page_due(const struct wbuf *b, unsigned list, uint32_t page_units) {
+    uint32_t count = b->list[list].count;
+    return count >= page_units || (count && b->slots[b->list[list].head].seq <= b->drain_seq);
 }
 
 /* A flush begins: program everything accepted so far. Returns the age of the last of it: done once wbuf_flushed(that).

@@ -61,6 +61,26 @@ static json_t *ftl_stats(const struct ssd *s) {
                      (json_int_t)least_free, "spare_blocks", (json_int_t)ftl_spare_blocks(f));
 }
 
+/* What was written into the blocks of each heat, and what they hold. */
+static json_t *stream_stats(const struct ftl *f) {
+    json_t *all = json_array();
+    for (unsigned h = 0; h < f->heats; h++) {
+        uint64_t blocks = 0, valid = 0;
+        for (uint32_t i = 0; i < f->total_blocks; i++) {
+            const struct ftl_block *b = &f->blocks[i];
+            if (b->heat != h || b->state == BLOCK_FREE || b->state == BLOCK_ERASING || b->state == BLOCK_DEAD)
+                continue;
+            blocks++;
+            valid += b->valid;
+        }
+        const uint64_t *units = &f->count.heat_units[ftl_stream(h, FTL_STREAM_HOST)];
+        json_array_append_new(all, json_pack("{s:I,s:I,s:I,s:I}", "host_units", (json_int_t)units[FTL_STREAM_HOST],
+                                             "gc_units", (json_int_t)units[FTL_STREAM_GC], "blocks", (json_int_t)blocks,
+                                             "valid_units", (json_int_t)valid));
+    }
+    return all;
+}
+
 /* Units programmed per unit the host wrote: what left the buffer plus what was overwritten in it. */
 static json_t *amplification(const struct ssd *s) {
     const struct ftl_counters *c = &s->ftl.count;
@@ -96,7 +116,10 @@ static json_t *health_stats(const struct ssd *s) {
 json_t *ssd_stats(const struct drive *drive) {
     const struct ssd *s = ssd_of(drive);
     json_t *all = json_object();
-    json_object_set_new(all, "ftl", ftl_stats(s));
+    json_t *ftl = ftl_stats(s);
+    if (s->ftl.heats > 1)
+        json_object_set_new(ftl, "streams", stream_stats(&s->ftl));
+    json_object_set_new(all, "ftl", ftl);
     json_object_set_new(all, "buffer", buffer_stats(s));
     json_t *by_cause = amplification(s);
     json_object_set(all, "write_amplification", json_object_get(by_cause, "total"));

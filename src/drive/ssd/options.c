@@ -1,5 +1,6 @@
 /* Options of section "ssd". */
 #include "drive/drive_int.h"
+#include "drive/ssd/ftl/ftl.h"
 
 #define ROW(field, ...)                                                                                                \
     { "ssd", #field, .offset = offsetof(struct ssd_config, field), __VA_ARGS__ }
@@ -40,6 +41,8 @@ const struct opt_row ssd_opts[] = {
         .help = "free blocks of a plane at or below which collection runs with the host's priority"),
     ROW(gc_background, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "collect before it is urgent, behind the host's operations"),
+    ROW(streams, .type = OPT_U32, .min = 1, .max = FTL_HEATS_MAX, .def = "1",
+        .help = "data is told apart by how often it is written, into so many kinds with blocks of their own"),
     ROW(precondition, .type = OPT_ENUM, .choices = preconditions, .def = "none",
         .help = "state of a new drive: empty, or as after sequential or long random writing"),
     ROW(precondition_percent, .type = OPT_DOUBLE, .max = 100, .def = "100", .unit = "%",

@@ -37,7 +37,7 @@ void ssd_adopt_homeless(struct ssd *s) {
     for (uint32_t lpn = 0; f->homeless && lpn < f->units; lpn++) {
         if (f->ops->translate(f, lpn) != FTL_BUFFERED)
             continue;
-        uint32_t slot = wbuf_add(&s->buffer, lpn, SLOT_DIRTY);
+        uint32_t slot = wbuf_add(&s->buffer, lpn, SLOT_DIRTY, 0);
         if (slot == SLOT_NONE)
             return; /* the rest stays in controller memory until the next start */
         s->buffer.slots[slot].was = FTL_BUFFERED;

@@ -103,7 +103,7 @@ static void fill_block(struct filling *g, struct ftl_plane *p, uint32_t valid) {
     for (uint32_t n = 0; n < f->geometry->pages; n++) {
         ftl_take_page(f, p, FTL_STREAM_HOST, &page);
         f->state[p->first_block + page.block].next_page = (uint16_t)(page.page + 1);
-        ftl_programmed(f, &page, FTL_STREAM_HOST, true);
+        ftl_programmed(f, &page, true);
         for (uint32_t u = 0; u < f->page_units; u++, left--) {
             if (!valid || rng_below(&g->rng, left) >= valid)
                 continue;

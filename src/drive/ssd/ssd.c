@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)WBUF_LISTS == (int)FTL_HEATS_MAX, "a list for each heat");
+
 enum { OPS_PER_SLAB = 256, WRITE_BUFFER_UNITS_MAX = 1 << 24 };
 
 struct ssd_op_slab {
@@ -81,6 +83,11 @@ static int ssd_check(const struct drive_config *c, struct err *e) {
                        "ssd.write_buffer = %" PRIu64 ": allowed are 0 and one page (nand.page_bytes = %" PRIu64
                        ") to %u units of 4 KiB",
                        c->ssd.write_buffer, page, WRITE_BUFFER_UNITS_MAX);
+    if (c->ssd.write_buffer && c->ssd.write_buffer / page < c->ssd.streams)
+        return err_set(e, EINVAL,
+                       "ssd.write_buffer = %" PRIu64 ": ssd.streams = %u needs a page of %" PRIu64
+                       " bytes for each stream",
+                       c->ssd.write_buffer, c->ssd.streams, page);
     if (c->ssd.gc_stop_percent < c->ssd.gc_start_percent || c->ssd.gc_start_percent < c->ssd.gc_urgent_percent)
         return err_set(e, EINVAL,
                        "ssd.gc_urgent_percent = %g, gc_start_percent = %g, gc_stop_percent = %g: must not fall in this "

@@ -77,7 +77,7 @@ static bool step(struct ssd *s, struct io *io) {
         uint32_t until = end - mapped > STEP_UNITS ? mapped + STEP_UNITS : end;
         trim_units(s, io, io->part, until);
         io->part = until;
-        s->ftl.stalled = false;
+        s->ftl.stalled = 0;
     }
     return io->status != IO_OK || io->part >= end;
 }

@@ -106,9 +106,9 @@ static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t by
     }
     uint32_t entry = f->ops->translate(f, lpn);
     bool fill = bytes < FTL_UNIT_BYTES && held == SLOT_NONE && ftl_on_flash(entry);
-    uint32_t slot = wbuf_add(b, lpn, fill ? SLOT_FILLING : SLOT_DIRTY);
-    if (slot == SLOT_NONE)
-        return slot;
+    if (b->free == SLOT_NONE)
+        return SLOT_NONE;
+    uint32_t slot = wbuf_add(b, lpn, fill ? SLOT_FILLING : SLOT_DIRTY, ftl_heat_now(f, lpn));
     save_undo(s, slot, entry, held != SLOT_NONE);
     b->slots[slot].waiter = wait ? io : NULL;
     io->pending += wait;
@@ -219,7 +219,7 @@ static void page_written(struct nand_op *nand) {
     s->life->bytes_written += nand->bytes;
     for (uint32_t i = 0; i < op->count; i++)
         s->ftl.ops->prefetch_old(&s->ftl, s->buffer.slots[op->slots[i]].lpn);
-    ftl_programmed(&s->ftl, &op->page, FTL_STREAM_HOST, ok);
+    ftl_programmed(&s->ftl, &op->page, ok);
     for (uint32_t i = op->count; i-- > 0;) { /* backwards: retries go to the front */
         if (ok)
             slot_written(s, op->slots[i], op->page.ppu + i);
@@ -235,14 +235,15 @@ static void page_written(struct nand_op *nand) {
     ssd_pump(s);
 }
 
-static void program_page(struct ssd *s, struct ssd_op *op) {
+static void program_page(struct ssd *s, struct ssd_op *op, unsigned heat) {
     struct ftl *f = &s->ftl;
     op->count = 0;
-    for (; op->count < f->page_units && s->buffer.dirty; op->count++) {
-        op->slots[op->count] = wbuf_take(&s->buffer);
+    for (; op->count < f->page_units && s->buffer.list[heat].count; op->count++) {
+        op->slots[op->count] = wbuf_take(&s->buffer, heat);
         f->ops->prefetch(f, s->buffer.slots[op->slots[op->count]].lpn); /* for when it is on flash */
     }
     f->count.host_units += op->count;
+    f->count.heat_units[op->page.stream] += op->count;
     f->count.pad_units += f->page_units - op->count;
     op->nand.kind = NAND_PROGRAM;
     op->nand.die = op->page.plane->die;
@@ -263,18 +264,24 @@ static void collect_everywhere(struct ssd *s) {
             s->ftl.ops->collect(&s->ftl, &s->ftl.plane[i]);
 }
 
-static void to_flash(struct ssd *s) {
-    while (!s->ftl.stalled && wbuf_page_due(&s->buffer, s->ftl.page_units)) {
+/* The pages that are due of one heat. */
+static void heat_to_flash(struct ssd *s, unsigned heat) {
+    while (!(s->ftl.stalled >> heat & 1) && wbuf_page_due(&s->buffer, heat, s->ftl.page_units)) {
         struct ssd_op *op = ssd_op_new(s);
         if (!op)
             return;
-        if (!s->ftl.ops->plan(&s->ftl, &op->page)) {
+        if (!s->ftl.ops->plan(&s->ftl, heat, &op->page)) {
             ssd_op_free(op);
             collect_everywhere(s);
             return;
         }
-        program_page(s, op);
+        program_page(s, op, heat);
     }
+}
+
+static void to_flash(struct ssd *s) {
+    for (unsigned heat = 0; heat < s->ftl.heats; heat++)
+        heat_to_flash(s, heat);
 }
 
 /* --- flush --- */

@@ -1,5 +1,5 @@
 /*
- * Blocks of each plane: the free ones, the open ones of the two streams, and
+ * Blocks of each plane: the free ones, the open ones of the streams, and
  * when a plane is short of free blocks.
  *
  * Faithful: dynamic wear levelling (the least erased free block is opened
@@ -44,49 +44,58 @@ static uint32_t heap_pop(const struct ftl *f, struct ftl_plane *p) {
 
 /* --- which planes can take a page --- */
 
-static bool has_page(const struct ftl_plane *p, enum ftl_stream s) {
-    uint32_t keep = s == FTL_STREAM_HOST ? 1 : 0;
+static bool is_host(unsigned stream) {
+    return stream % 2 == FTL_STREAM_HOST;
+}
+
+static bool has_page(const struct ftl *f, const struct ftl_plane *p, unsigned s) {
+    uint32_t keep = is_host(s) ? f->heats : 0;
     return p->open[s].block != FTL_NONE || p->free_count > keep;
 }
 
-bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s) {
-    return p->open[s].programs < FTL_PROGRAM_DEPTH && has_page(p, s);
+bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, unsigned s) {
+    return p->open[s].programs < FTL_PROGRAM_DEPTH && has_page(f, p, s);
 }
 
 /* All planes of the group but those given up. */
-static bool group_ready(const struct ftl *f, uint32_t group) {
+static bool group_ready(const struct ftl *f, unsigned heat, uint32_t group) {
     const uint32_t *order = f->order + (uint64_t)group * f->group;
+    unsigned stream = ftl_stream(heat, FTL_STREAM_HOST);
     bool any = false;
     for (uint32_t i = 0; i < f->group; i++) {
         const struct ftl_plane *p = &f->plane[order[i]];
-        if (!p->stuck && !ftl_stream_ready(f, p, FTL_STREAM_HOST))
+        if (!p->stuck && !ftl_stream_ready(f, p, stream))
             return false;
         any |= !p->stuck;
     }
     return any;
 }
 
-/* The plane's host stream, free blocks or fate have changed. */
+/* The plane's host streams, free blocks or fate have changed. */
 static void plane_changed(struct ftl *f, const struct ftl_plane *p) {
     uint64_t bit = 1ull << p->group % 64, *word = &f->ready[p->group / 64];
-    *word = group_ready(f, p->group) ? *word | bit : *word & ~bit;
+    for (unsigned heat = 0; heat < f->heats; heat++, word += f->ready_words)
+        *word = group_ready(f, heat, p->group) ? *word | bit : *word & ~bit;
 }
 
 /* The first group that is ready, from `from` on and then from the beginning; FTL_NONE if there is none. */
-static uint32_t next_ready(const struct ftl *f, uint32_t from) {
-    uint32_t words = ((uint32_t)f->planes / f->group + 63) / 64, at = from / 64;
-    uint64_t bits = f->ready[at] & ~0ull << from % 64;
+static uint32_t next_ready(const struct ftl *f, unsigned heat, uint32_t from) {
+    uint32_t words = f->ready_words, at = from / 64;
+    const uint64_t *ready = f->ready + (uint64_t)heat * words;
+    uint64_t bits = ready[at] & ~0ull << from % 64;
     for (uint32_t i = 0; i < words && !bits; i++) {
         at = at + 1 < words ? at + 1 : 0;
-        bits = f->ready[at];
+        bits = ready[at];
     }
     return bits ? at * 64 + (uint32_t)__builtin_ctzll(bits) : FTL_NONE;
 }
 
 bool ftl_ready_check(const struct ftl *f) {
-    for (uint32_t group = 0; group < f->planes / f->group; group++)
-        if (group_ready(f, group) != (f->ready[group / 64] >> group % 64 & 1))
-            return false;
+    for (unsigned heat = 0; heat < f->heats; heat++)
+        for (uint32_t group = 0; group < f->planes / f->group; group++)
+            if (group_ready(f, heat, group) !=
+                (f->ready[(uint64_t)heat * f->ready_words + group / 64] >> group % 64 & 1))
+                return false;
     return true;
 }
 
@@ -96,7 +105,7 @@ void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     f->blocks[p->first_block + block].state = BLOCK_FREE;
     heap_push(f, p, block);
     plane_changed(f, p);
-    f->stalled = false;
+    f->stalled = 0;
 }
 
 void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block) {
@@ -141,7 +150,7 @@ static void close_if_done(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     block_full(f, p, block);
 }
 
-static void close_open(struct ftl *f, struct ftl_plane *p, enum ftl_stream s) {
+static void close_open(struct ftl *f, struct ftl_plane *p, unsigned s) {
     uint32_t block = p->open[s].block;
     if (block == FTL_NONE)
         return;
@@ -171,10 +180,12 @@ void ftl_blocks_rebuild(struct ftl *f) {
         p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
         p->collecting = p->gc_urgent = p->stuck = false;
         p->starved = true; /* until collection has had a look */
-        p->victim = FTL_NONE;
-        p->copies = p->gc_reads = p->gc_reading = 0;
+        p->victim = p->mixed = FTL_NONE;
+        p->copies = p->gc_reads = p->gc_reading = p->gc_programs = 0;
+        for (unsigned h = 0; h < f->heats; h++)
+            p->waiting[h].count = 0;
         ftl_victims_reset(f, p);
-        for (unsigned s = 0; s < FTL_STREAMS; s++) {
+        for (unsigned s = 0; s < 2 * f->heats; s++) {
             p->open[s].block = FTL_NONE;
             p->open[s].page = p->open[s].programs = 0;
         }
@@ -183,22 +194,28 @@ void ftl_blocks_rebuild(struct ftl *f) {
     }
     for (uint32_t i = 0; i < f->planes; i++)
         plane_changed(f, &f->plane[i]);
-    f->stalled = false;
+    f->stalled = 0;
     f->starved = (uint32_t)f->planes;
-    f->cursor = f->running = 0;
+    f->running = 0;
+    for (unsigned h = 0; h < f->heats; h++)
+        f->cursor[h] = 0;
+    ftl_heat_reset(f);
 }
 
 /* --- streams --- */
 
-void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page) {
+void ftl_take_page(struct ftl *f, struct ftl_plane *p, unsigned s, struct ftl_page *page) {
     if (p->open[s].block == FTL_NONE) {
         p->open[s].block = heap_pop(f, p);
         p->open[s].page = 0;
-        f->blocks[p->first_block + p->open[s].block].state = BLOCK_OPEN;
+        struct ftl_block *b = &f->blocks[p->first_block + p->open[s].block];
+        b->state = BLOCK_OPEN;
+        b->heat = (s / 2) & (FTL_HEATS_MAX - 1);
     }
     uint32_t block = p->open[s].block, number = p->open[s].page++;
-    *page = (struct ftl_page){p, block, number, ftl_ppu(f, p, block, number)};
+    *page = (struct ftl_page){p, block, (uint16_t)number, (uint16_t)s, ftl_ppu(f, p, block, number)};
     p->open[s].programs++;
+    p->gc_programs += !is_host(s);
     f->running++;
     f->blocks[p->first_block + block].programs++;
     if (p->open[s].page == f->geometry->pages)
@@ -207,24 +224,26 @@ void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct
 }
 
 /* A failed program ends its block. The planes written in step with it start new blocks too, to stay in step. */
-static void retire(struct ftl *f, struct ftl_plane *p, uint32_t block, enum ftl_stream s) {
+static void retire(struct ftl *f, struct ftl_plane *p, uint32_t block, unsigned s) {
     if (p->open[s].block != block)
         return; /* it was closed already */
     uint32_t die_first = (uint32_t)(p - f->plane) - p->plane;
     for (uint32_t i = 0; i < f->group; i++) {
         struct ftl_plane *peer = f->group > 1 ? &f->plane[die_first + i] : p;
-        if (peer == p || s == FTL_STREAM_HOST)
+        if (peer == p || is_host(s))
             close_open(f, peer, s);
     }
 }
 
-void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream s, bool ok) {
+void ftl_programmed(struct ftl *f, const struct ftl_page *page, bool ok) {
     struct ftl_plane *p = page->plane;
+    unsigned s = page->stream;
     struct ftl_block *b = &f->blocks[p->first_block + page->block];
     p->open[s].programs--;
+    p->gc_programs -= !is_host(s);
     f->running--;
     b->programs--;
-    f->stalled = false;
+    f->stalled = 0;
     if (!ok)
         retire(f, p, page->block, s);
     close_if_done(f, p, page->block);
@@ -239,22 +258,23 @@ void ftl_give_up(struct ftl *f, struct ftl_plane *p) {
     ftl_health_update(f, p);
 }
 
-/* --- the host stream's walk over the planes --- */
+/* --- the host streams' walks over the planes --- */
 
 /* The place in the order from which the next page can be taken; FTL_NONE if there is none. */
-static uint32_t find_ready(const struct ftl *f) {
-    uint32_t at = f->cursor, planes = (uint32_t)f->planes, group = at / f->group;
+static uint32_t find_ready(const struct ftl *f, unsigned heat) {
+    unsigned stream = ftl_stream(heat, FTL_STREAM_HOST);
+    uint32_t at = f->cursor[heat], planes = (uint32_t)f->planes, group = at / f->group;
     if (at != group * f->group) {
-        if (ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+        if (ftl_stream_ready(f, &f->plane[f->order[at]], stream))
             return at; /* the group is being walked */
         group = at + f->group < planes ? group + 1 : 0;
     }
-    group = next_ready(f, group);
+    group = next_ready(f, heat, group);
     if (group != FTL_NONE)
         return group * f->group;
     /* When nothing moves any more a plane must do alone what its group can't. */
     for (at = 0; !f->running && at < planes; at++)
-        if (ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+        if (ftl_stream_ready(f, &f->plane[f->order[at]], stream))
             return at;
     return FTL_NONE;
 }
@@ -264,29 +284,30 @@ static uint32_t find_ready(const struct ftl *f) {
  * over as a whole, so that its planes stay on equal pages and their programs
  * run as one multi-plane operation.
  */
-bool ftl_plan_host(struct ftl *f, struct ftl_page *page) {
-    if (f->stalled)
+bool ftl_plan_host(struct ftl *f, unsigned heat, struct ftl_page *page) {
+    unsigned stream = ftl_stream(heat, FTL_STREAM_HOST);
+    if (f->stalled >> heat & 1)
         return false;
-    uint32_t at = find_ready(f);
+    uint32_t at = find_ready(f, heat);
     if (at == FTL_NONE) {
-        f->stalled = true;
+        f->stalled |= 1u << heat;
         return false;
     }
-    while (!ftl_stream_ready(f, &f->plane[f->order[at]], FTL_STREAM_HOST))
+    while (!ftl_stream_ready(f, &f->plane[f->order[at]], stream))
         at++; /* a plane of the group that was given up */
-    f->cursor = at + 1 < f->planes ? at + 1 : 0;
-    ftl_take_page(f, &f->plane[f->order[at]], FTL_STREAM_HOST, page);
+    f->cursor[heat] = at + 1 < f->planes ? at + 1 : 0;
+    ftl_take_page(f, &f->plane[f->order[at]], stream, page);
     return true;
 }
 
 bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count) {
     struct ftl_page page;
-    if (!f->ops->plan(f, &page)) {
-        f->stalled = false; /* collection has not been asked yet */
+    if (!f->ops->plan(f, 0, &page)) {
+        f->stalled = 0; /* collection has not been asked yet */
         return false;
     }
     f->state[page.plane->first_block + page.block].next_page = (uint16_t)(page.page + 1);
-    ftl_programmed(f, &page, FTL_STREAM_HOST, true);
+    ftl_programmed(f, &page, true);
     for (uint32_t i = 0; i < count; i++)
         f->ops->commit(f, lpn[i], page.ppu + i);
     return true;
@@ -303,10 +324,11 @@ bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p) {
 
 int64_t ftl_spare_blocks(const struct ftl *f) {
     int64_t room = 0;
+    uint32_t least = ftl_spare_min(f->config);
     for (uint32_t i = 0; i < f->planes; i++) {
         const struct ftl_plane *p = &f->plane[i];
-        if (!p->stuck && p->good > FTL_SPARE_MIN)
-            room += p->good - FTL_SPARE_MIN;
+        if (!p->stuck && p->good > least)
+            room += p->good - least;
     }
     return room - (int64_t)((f->units + (uint64_t)f->block_units - 1) / f->block_units);
 }

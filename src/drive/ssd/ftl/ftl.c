@@ -29,7 +29,7 @@ static uint64_t capacity_max(const struct drive_config *c) {
     double block_bytes = (double)n->pages * n->page_bytes, total = (double)nand_block_count(n);
     double planes = total / n->blocks, good = floor(total * (1 - n->factory_bad_percent / 100));
     double by_spare = good * block_bytes / (1 + c->ssd.op_percent / 100);
-    double by_blocks = (good - FTL_SPARE_MIN * planes) * block_bytes;
+    double by_blocks = (good - ftl_spare_min(&c->ssd) * planes) * block_bytes;
     double max = fmin(by_spare, by_blocks);
     return max < 0 ? 0 : (uint64_t)max / FTL_UNIT_BYTES * FTL_UNIT_BYTES;
 }
@@ -41,7 +41,7 @@ void ftl_config_resolve(struct drive_config *c) {
     if (n->blocks || !(planes * block_bytes > 0))
         return;
     double by_spare = (double)c->drive.capacity * (1 + c->ssd.op_percent / 100) / (planes * block_bytes);
-    double by_blocks = (double)c->drive.capacity / (planes * block_bytes) + FTL_SPARE_MIN;
+    double by_blocks = (double)c->drive.capacity / (planes * block_bytes) + ftl_spare_min(&c->ssd);
     double least = floor(fmax(by_spare, by_blocks));
     if (!(least < NAND_BLOCKS_MAX))
         return;
@@ -95,7 +95,7 @@ int ftl_config_check(const struct drive_config *c, struct err *e) {
             "blocks=%u x pages=%u x page_bytes=%u is %" PRIu64 " bytes; with ssd.op_percent=%g, "
             "nand.factory_bad_percent=%g and %u spare blocks a plane the largest capacity is %" PRIu64 " bytes",
             c->drive.capacity, n->channels, n->luns, n->planes, n->blocks, n->pages, n->page_bytes,
-            blocks * n->pages * n->page_bytes, c->ssd.op_percent, n->factory_bad_percent, FTL_SPARE_MIN, max);
+            blocks * n->pages * n->page_bytes, c->ssd.op_percent, n->factory_bad_percent, ftl_spare_min(&c->ssd), max);
     return 0;
 }
 
@@ -118,6 +118,7 @@ static void order_init(struct ftl *f) {
             at[d] = 0;
     }
     f->group = order[0] == 'P' && n->multi_plane ? n->planes : 1;
+    f->ready_words = (uint32_t)((f->planes / f->group + 63) / 64);
     for (uint32_t i = 0; i < f->planes; i++) {
         f->plane[f->order[i]].place = i;
         f->plane[f->order[i]].group = i / f->group;
@@ -128,13 +129,13 @@ static void order_init(struct ftl *f) {
 static uint32_t threshold(const struct ftl *f, double percent, uint32_t least) {
     uint64_t data = ((uint64_t)f->units + f->block_units - 1) / f->block_units;
     uint64_t spare = (f->total_blocks - data) / f->planes;
-    uint32_t most = spare > least + 2 ? (uint32_t)spare - 2 : least;
+    uint32_t open = 2 * f->heats, most = spare > least + open ? (uint32_t)spare - open : least;
     double want = ceil(percent / 100 * f->geometry->blocks);
     return want < least ? least : want > most ? most : (uint32_t)want;
 }
 
 static void thresholds_init(struct ftl *f) {
-    f->gc_urgent = threshold(f, f->config->gc_urgent_percent, 1);
+    f->gc_urgent = threshold(f, f->config->gc_urgent_percent, f->heats);
     f->gc_start = threshold(f, f->config->gc_start_percent, f->gc_urgent + 1);
     f->gc_stop = threshold(f, f->config->gc_stop_percent, f->gc_start);
 }
@@ -143,7 +144,7 @@ static int planes_init(struct ftl *f, struct err *e) {
     f->blocks = calloc(f->total_blocks, sizeof *f->blocks);
     f->plane = calloc(f->planes, sizeof *f->plane);
     f->order = calloc(f->planes, sizeof *f->order);
-    f->ready = calloc(f->planes / 64 + 1, sizeof *f->ready);
+    f->ready = calloc(f->heats * (f->planes / 64 + 1), sizeof *f->ready);
     if (!f->blocks || !f->plane || !f->order || !f->ready)
         return err_set(e, ENOMEM, "no memory for %" PRIu64 " blocks", f->total_blocks);
     for (uint32_t i = 0; i < f->planes; i++) {
@@ -152,8 +153,12 @@ static int planes_init(struct ftl *f, struct err *e) {
         p->die = (uint16_t)(i / f->geometry->planes);
         p->plane = (uint8_t)(i % f->geometry->planes);
         p->heap = calloc(f->geometry->blocks, sizeof *p->heap);
-        p->copy = calloc(6 * f->page_units, sizeof *p->copy);
-        if (ftl_victims_init(f, p) || !p->heap || !p->copy)
+        bool copies = true;
+        for (unsigned h = 0; h < f->heats; h++) {
+            p->waiting[h].copy = calloc((f->heats + 5) * f->page_units, sizeof *p->waiting[h].copy);
+            copies &= p->waiting[h].copy != NULL;
+        }
+        if (ftl_victims_init(f, p) || !p->heap || !copies)
             return err_set(e, ENOMEM, "no memory for plane %u", i);
     }
     return 0;
@@ -165,6 +170,7 @@ static void geometry_init(struct ftl *f, const struct drive_config *config) {
     f->blocks_recip = UINT64_MAX / n->blocks + 1;
     f->config = &config->ssd;
     f->ops = ftl_kinds[config->ssd.mapping];
+    f->heats = config->ssd.streams;
     f->policy = &gc_policies[config->ssd.gc_policy];
     f->total_blocks = nand_block_count(n);
     f->planes = f->total_blocks / n->blocks;
@@ -194,6 +200,8 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
     rc = f->ops->init(f, store, &fresh_map, e);
     if (!rc)
         rc = planes_init(f, e);
+    if (!rc && ftl_heat_init(f))
+        rc = err_set(e, ENOMEM, "no memory to tell units by how often they are written");
     if (rc)
         return rc;
     order_init(f);
@@ -215,9 +223,11 @@ void ftl_release(struct ftl *f) {
     nand_free(f->nand);
     for (uint32_t i = 0; f->plane && i < f->planes; i++) {
         free(f->plane[i].heap);
-        free(f->plane[i].copy);
-        ftl_victims_release(&f->plane[i]);
+        for (unsigned h = 0; h < f->heats; h++)
+            free(f->plane[i].waiting[h].copy);
+        ftl_victims_release(f, &f->plane[i]);
     }
+    ftl_heat_release(f);
     free(f->plane);
     free(f->blocks);
     free(f->order);
@@ -238,7 +248,9 @@ void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op) {
 static int check_block(const struct ftl *f, const struct ftl_plane *p, uint32_t b, struct err *e) {
     const struct ftl_block *blk = &f->blocks[p->first_block + b];
     const struct nand_block *nb = &f->state[p->first_block + b];
-    bool open = b == p->open[FTL_STREAM_HOST].block || b == p->open[FTL_STREAM_GC].block;
+    bool open = false;
+    for (unsigned s = 0; s < 2 * f->heats; s++)
+        open |= b == p->open[s].block;
     if (open != (blk->state == BLOCK_OPEN))
         return err_set(e, EFAULT, "die %u plane %u block %u: state %u, but open in a stream: %d", p->die, p->plane, b,
                        blk->state, open);

@@ -26,9 +26,10 @@
  *  2. block.valid counts its valid units; only programmed pages hold any.
  *  3. A plane's heap holds exactly its FREE blocks, youngest (fewest erases) first.
  *  4. Of each plane's streams the open block is OPEN, and no other block is.
- *  5. The host stream never takes a plane's last free block: collection always
- *     has room for one victim.
- *  6. A group's bit in `ready` says what its planes' streams and free blocks do.
+ *  5. Host streams leave a plane as many free blocks as there are heats:
+ *     collection always has room for one victim, in blocks of another heat if
+ *     need be.
+ *  6. A group's bits in `ready` say what its planes' streams and free blocks do.
  *  7. The owners of a block that is `by_rule` follow from where its units lie; owner[] has them once it is collected.
  */
 #ifndef DRIVELAB_DRIVE_SSD_FTL_H
@@ -38,6 +39,7 @@
 #include "drive/drive.h"
 
 enum { FTL_UNIT_SHIFT = 12, FTL_UNIT_BYTES = 1 << FTL_UNIT_SHIFT, FTL_PAGE_UNITS_MAX = 16, FTL_PROGRAM_DEPTH = 2 };
+enum { FTL_HEATS_MAX = 8 };
 
 /* What a logical unit maps to; everything else is a physical unit + 1. Zero, so that an untouched table is an empty
  * map.
@@ -47,13 +49,22 @@ enum { FTL_UNIT_SHIFT = 12, FTL_UNIT_BYTES = 1 << FTL_UNIT_SHIFT, FTL_PAGE_UNITS
 #define FTL_BUFFERED  0xffffffffu /* written, never programmed */
 #define FTL_UNITS_MAX 0xfffffffcu
 #define FTL_NONE      0xffffffffu
-#define FTL_SPARE_MIN 3u /* blocks a plane can't fill: host and collection streams, and one in reserve */
 
 static inline bool ftl_on_flash(uint32_t entry) {
     return entry - 1 < FTL_LOST - 1;
 }
 
-enum ftl_stream { FTL_STREAM_HOST, FTL_STREAM_GC, FTL_STREAMS };
+/* Who writes into an open block; each heat has a stream for both: 2 * heat + this. */
+enum { FTL_STREAM_HOST, FTL_STREAM_GC, FTL_STREAMS_MAX = 2 * FTL_HEATS_MAX };
+
+static inline unsigned ftl_stream(unsigned heat, unsigned writer) {
+    return 2 * heat + writer;
+}
+
+/* Blocks a plane can't fill: those of the host's and the collector's streams, and one in reserve, of each heat. */
+static inline uint32_t ftl_spare_min(const struct ssd_config *c) {
+    return 3 * c->streams;
+}
 
 enum ftl_block_state {
     BLOCK_FREE,
@@ -69,17 +80,18 @@ enum ftl_block_state {
 
 struct ftl_block {
     uint32_t valid;
-    uint16_t copying;    /* units read from here by the collector, not yet settled */
-    uint8_t programs;    /* under way */
-    uint8_t state : 7;   /* enum ftl_block_state */
-    uint8_t by_rule : 1; /* filled by ftl_ops.fill(), and owner[] does not say with what */
+    uint16_t copying;     /* units read from here by the collector, not yet settled */
+    uint8_t programs : 4; /* under way */
+    uint8_t heat : 4;     /* of the stream that it was opened for */
+    uint8_t state : 7;    /* enum ftl_block_state */
+    uint8_t by_rule : 1;  /* filled by ftl_ops.fill(), and owner[] does not say with what */
 };
 
 struct ftl_copy {
     uint32_t lpn, from;
 };
 
-/* The FULL blocks of a plane, arranged as its victim policy needs them; see victim.c. */
+/* The FULL blocks of one heat in a plane, arranged as its victim policy needs them; see victim.c. */
 struct ftl_candidates {
     uint32_t count;
     uint32_t least; /* greedy: no ring below this number of units has a member */
@@ -105,15 +117,20 @@ struct ftl_plane {
     uint32_t coming;     /* good blocks DRAINING or ERASING: soon free */
     uint32_t erasing;
     uint32_t bad_full; /* FAILED blocks: what they hold must move */
-    struct ftl_candidates candidates;
+    struct ftl_candidates candidates[FTL_HEATS_MAX];
     struct {
         uint32_t block, page; /* block number or FTL_NONE; next page to take */
         uint32_t programs;    /* under way */
-    } open[FTL_STREAMS];
+    } open[FTL_STREAMS_MAX];
+    uint32_t gc_programs;          /* of them, in collection streams */
+    uint32_t mixed;                /* all copies go to this heat, as room is short; or FTL_NONE */
     uint32_t victim, scan;         /* block number or FTL_NONE; next page to look at */
     uint32_t gc_reads, gc_reading; /* operations and units */
-    uint32_t copies;               /* units in copy[], waiting to be programmed */
-    struct ftl_copy *copy;
+    uint32_t copies;               /* units waiting to be programmed, of all heats */
+    struct {
+        uint32_t count;
+        struct ftl_copy *copy;
+    } waiting[FTL_HEATS_MAX];
 };
 
 struct ftl_counters {
@@ -121,8 +138,10 @@ struct ftl_counters {
     uint64_t gc_runs, victim_valid;           /* victims and the valid units they held */
     uint64_t gc_stale;                        /* copies overwritten on their way */
     uint64_t lost_units;
+    uint64_t heat_units[FTL_STREAMS_MAX]; /* programmed by stream */
 };
 
+struct heat;
 struct ftl_op; /* a read, program or erase of the collector */
 
 struct ftl {
@@ -150,17 +169,21 @@ struct ftl {
     struct ftl_block *blocks;
     struct ftl_plane *plane;
 
-    uint32_t *order; /* planes in allocation order */
-    uint32_t group;  /* planes of a group take pages in step */
-    uint64_t *ready; /* bit per group in allocation order: can take pages of the host's now */
-    uint32_t cursor;
-    bool stalled;     /* no plane could take a page when last asked */
+    uint32_t *order;      /* planes in allocation order */
+    uint32_t group;       /* planes of a group take pages in step */
+    uint64_t *ready;      /* for each heat a bit per group in allocation order: can take pages of the host's now */
+    uint32_t ready_words; /* of each heat */
+    uint32_t cursor[FTL_HEATS_MAX];
+    uint32_t stalled; /* bit by heat: no plane could take a page when last asked */
     uint32_t running; /* programs, and reads and erases of the collector, under way */
     uint32_t starved; /* planes */
 
     struct ftl_op *op_free;
     struct ftl_op_slab *slabs;
     struct rng rng; /* of victim policies */
+
+    uint32_t heats;    /* ssd.streams */
+    struct heat *heat; /* NULL with one */
 
     bool read_only;
     int64_t spare_blocks_start; /* beyond what the capacity needs, when new */
@@ -174,8 +197,9 @@ struct ftl {
 struct ftl_page {
     struct ftl_plane *plane;
     uint32_t block; /* block number in the plane */
-    uint32_t page;
-    uint32_t ppu; /* of its first unit */
+    uint16_t page;
+    uint16_t stream; /* that it was taken for */
+    uint32_t ppu;    /* of its first unit */
 };
 
 /*
@@ -193,9 +217,9 @@ struct ftl_ops {
     void (*dense)(struct ftl *, uint32_t lpn, uint32_t count);  /* most of these are written soon, in any order */
     uint32_t (*fill)(struct ftl *, uint32_t count); /* new drive: as if the first units were written in order; how many
                                                        were, the caller writes the rest */
-    bool (*plan)(struct ftl *, struct ftl_page *);  /* next host page; false: none can be written now */
-    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu); /* lpn was programmed at ppu */
-    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry); /* an entry that is no place on flash */
+    bool (*plan)(struct ftl *, unsigned heat, struct ftl_page *); /* next host page; false: can't be written now */
+    void (*commit)(struct ftl *, uint32_t lpn, uint32_t ppu);     /* lpn was programmed at ppu */
+    void (*mark)(struct ftl *, uint32_t lpn, uint32_t entry);     /* an entry that is no place on flash */
     void (*trim)(struct ftl *, uint32_t lpn, uint32_t count);
     uint32_t (*seek)(const struct ftl *, uint32_t lpn, uint32_t end); /* nothing is mapped from lpn up to there */
     void (*collect)(struct ftl *, struct ftl_plane *);                /* advance collection as far as it goes now */
@@ -213,7 +237,7 @@ struct gc_policy {
     void (*add)(const struct ftl *, struct ftl_plane *, uint32_t block);
     void (*remove)(const struct ftl *, struct ftl_plane *, uint32_t block);
     void (*changed)(const struct ftl *, struct ftl_plane *, uint32_t block, uint32_t was); /* valid units; or NULL */
-    uint32_t (*pick)(struct ftl *, struct ftl_plane *); /* block number of a FULL block, or FTL_NONE */
+    uint32_t (*pick)(struct ftl *, struct ftl_plane *, struct ftl_candidates *); /* a block number, or FTL_NONE */
 };
 
 extern const struct gc_policy gc_policies[]; /* ended by name == NULL */
@@ -262,15 +286,15 @@ int ftl_check(const struct ftl *f, struct err *e);
 
 /* Empty heaps and streams, then sort blocks by their durable state; `valid` counts must be right. */
 void ftl_blocks_rebuild(struct ftl *f);
-bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, enum ftl_stream s);
+bool ftl_stream_ready(const struct ftl *f, const struct ftl_plane *p, unsigned stream);
 
 /* True if `ready` says of each group what its planes say. */
 bool ftl_ready_check(const struct ftl *f);
-void ftl_take_page(struct ftl *f, struct ftl_plane *p, enum ftl_stream s, struct ftl_page *page);
-bool ftl_plan_host(struct ftl *f, struct ftl_page *page);
+void ftl_take_page(struct ftl *f, struct ftl_plane *p, unsigned stream, struct ftl_page *page);
+bool ftl_plan_host(struct ftl *f, unsigned heat, struct ftl_page *page);
 
 /* A program that ftl_take_page() began has ended; tell before its units are committed. */
-void ftl_programmed(struct ftl *f, const struct ftl_page *page, enum ftl_stream s, bool ok);
+void ftl_programmed(struct ftl *f, const struct ftl_page *page, bool ok);
 void ftl_block_free(struct ftl *f, struct ftl_plane *p, uint32_t block);
 void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block);
 
@@ -295,7 +319,7 @@ bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count);
 /* --- victim.c --- */
 
 int ftl_victims_init(struct ftl *f, struct ftl_plane *p); /* 0 or -ENOMEM */
-void ftl_victims_release(struct ftl_plane *p);
+void ftl_victims_release(const struct ftl *f, struct ftl_plane *p);
 void ftl_victims_reset(struct ftl *f, struct ftl_plane *p); /* no candidates */
 void ftl_victim_add(struct ftl *f, struct ftl_plane *p, uint32_t block);
 void ftl_victim_remove(struct ftl *f, struct ftl_plane *p, uint32_t block);
@@ -303,9 +327,32 @@ void ftl_victim_remove(struct ftl *f, struct ftl_plane *p, uint32_t block);
 /* The valid units of a FULL block were `was`. */
 void ftl_victim_changed(struct ftl *f, uint32_t block_index, uint32_t was);
 
+/* The block that is collected next if it is worth it, or FTL_NONE. `worthwhile` says so of a block. */
+uint32_t ftl_victim_pick(struct ftl *f, struct ftl_plane *p,
+                         bool (*worthwhile)(const struct ftl *, const struct ftl_plane *, uint32_t block));
+
 /* Units that stand for the gain of collecting the block: its own garbage, or the candidates' if the policy is blind. */
 uint64_t ftl_garbage(const struct ftl *f, const struct ftl_plane *p, uint32_t block);
 int ftl_victims_check(const struct ftl *f, const struct ftl_plane *p, struct err *e);
+
+/* --- heat.c: how often units are written --- */
+
+int ftl_heat_init(struct ftl *f); /* 0 or -ENOMEM */
+void ftl_heat_release(struct ftl *f);
+void ftl_heat_reset(struct ftl *f); /* nothing is known */
+unsigned ftl_heat_written(struct ftl *f, uint32_t lpn);
+unsigned ftl_heat_known(const struct ftl *f, uint32_t lpn);
+
+/* What a unit of flash more is worth to the blocks of this heat; only to be compared. */
+double ftl_heat_worth(const struct ftl *f, const struct ftl_plane *p, unsigned heat);
+
+/* The heat of a unit, from 0 (cold); that the host writes now, or as it was left. */
+static inline unsigned ftl_heat_now(struct ftl *f, uint32_t lpn) {
+    return __builtin_expect(f->heats > 1, 0) ? ftl_heat_written(f, lpn) : 0;
+}
+static inline unsigned ftl_heat_of(const struct ftl *f, uint32_t lpn) {
+    return __builtin_expect(f->heats > 1, 0) ? ftl_heat_known(f, lpn) : 0;
+}
 
 /* --- gc.c --- */
 

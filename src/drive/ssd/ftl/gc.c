@@ -2,8 +2,8 @@
  * Garbage collection, plane by plane: read what is valid in a victim, program
  * it packed into the plane's collection stream, erase the victim.
  *
- * Copies of several victims share pages, so a page is padded only when a
- * plane's collection pauses. While a plane has more than gc_urgent_percent of
+ * Copies of several victims share pages, those of one heat (heat.c), so a page
+ * is padded only when a plane's collection pauses. While a plane has more than gc_urgent_percent of
  * its blocks free, its operations wait behind those of the host and victims
  * with less than an eighth of garbage are left alone; below that they run
  * with the host's priority.
@@ -11,7 +11,7 @@
  * Faithful: the policy (victim.c) chooses among all closed blocks of a plane;
  * reads, programs and erases go through the same dies and channels as the host's.
  * Simplified: copies stay in their plane; copy data lives in controller memory
- * that is never short (two pages a plane).
+ * that is never short (two pages a plane, and one more for each more stream).
  * Not modelled: copyback inside the die.
  */
 #include <stdlib.h>
@@ -27,6 +27,7 @@ struct ftl_op {
     struct ftl_plane *p;
     struct ftl_page page;
     uint32_t block;
+    uint32_t heat; /* of the copies of a program */
     uint32_t count;
     struct ftl_copy copy[FTL_PAGE_UNITS_MAX];
 };
@@ -92,7 +93,7 @@ static void next_step(struct ftl_op *op) {
     op_free(op);
     ftl_collect(f, p);
     if (f->stalled && !f->running)
-        f->stalled = false; /* nobody else will end it */
+        f->stalled = 0; /* nobody else will end it */
     else if (!f->read_only)
         return;
     f->space(f);
@@ -166,19 +167,53 @@ static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t 
     return garbage >= (f->block_units + share - 1) / share;
 }
 
+/* Pages that copies can go to for certain: of the blocks that host streams leave, and of open ones. */
+static uint32_t certain_room(const struct ftl *f, const struct ftl_plane *p) {
+    uint32_t pages = f->geometry->pages, room = (p->free_count < f->heats ? p->free_count : f->heats) * pages;
+    for (unsigned h = 0; h < f->heats; h++) {
+        unsigned stream = ftl_stream(h, FTL_STREAM_GC);
+        if (p->open[stream].block != FTL_NONE)
+            room += pages - p->open[stream].page;
+    }
+    return room;
+}
+
+/*
+ * Copies of several heats need up to a page more each than of one, and can't
+ * be counted on to leave in the order of their victims. Where there might not
+ * be room for that a victim waits until no others are on their way, and its
+ * copies stay together. False: wait.
+ */
+static bool make_sure_of_room(struct ftl *f, struct ftl_plane *p, uint32_t valid) {
+    uint32_t units = p->copies + p->gc_reading + valid;
+    p->mixed = FTL_NONE;
+    if (certain_room(f, p) >= units / f->page_units + 2 * f->heats)
+        return true;
+    if (p->copies || p->gc_reads || p->gc_programs || p->coming)
+        return false;
+    p->mixed = 0;
+    for (unsigned h = 0; h < f->heats; h++)
+        if (p->open[ftl_stream(h, FTL_STREAM_GC)].block != FTL_NONE)
+            p->mixed = h;
+    return true;
+}
+
 static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
     uint32_t block = FTL_NONE;
     if (p->bad_full && p->free_count > 1)
         block = pick_failed(f, p);
-    if (block != FTL_NONE) {
-        p->bad_full--;
-    } else {
-        block = p->collecting ? f->policy->pick(f, p) : FTL_NONE;
-        if (block == FTL_NONE || !worthwhile(f, p, block))
-            return false;
-        ftl_victim_remove(f, p, block);
-    }
+    bool failed = block != FTL_NONE;
+    if (!failed)
+        block = p->collecting ? ftl_victim_pick(f, p, worthwhile) : FTL_NONE;
+    if (block == FTL_NONE)
+        return false;
     struct ftl_block *b = &f->blocks[p->first_block + block];
+    if (f->heats > 1 && !make_sure_of_room(f, p, b->valid))
+        return false;
+    if (failed)
+        p->bad_full--;
+    else
+        ftl_victim_remove(f, p, block);
     ftl_owners_write(f, p, block);
     b->state = BLOCK_VICTIM;
     f->count.gc_runs++;
@@ -213,6 +248,11 @@ static void lose(struct ftl *f, const struct ftl_copy *c) {
     uncopy(f, c->from);
 }
 
+static void wait_for_program(struct ftl_plane *p, unsigned heat, const struct ftl_copy *c) {
+    p->waiting[heat].copy[p->waiting[heat].count++] = *c;
+    p->copies++;
+}
+
 static void read_done(struct nand_op *nand) {
     struct ftl_op *op = (struct ftl_op *)nand; /* first member */
     struct ftl *f = op->f;
@@ -222,7 +262,7 @@ static void read_done(struct nand_op *nand) {
     p->gc_reading -= op->count;
     for (uint32_t i = 0; i < op->count; i++) {
         if (nand->result == NAND_DONE)
-            p->copy[p->copies++] = op->copy[i];
+            wait_for_program(p, p->mixed == FTL_NONE ? ftl_heat_of(f, op->copy[i].lpn) : p->mixed, &op->copy[i]);
         else
             lose(f, &op->copy[i]);
     }
@@ -256,7 +296,7 @@ static void read_page(struct ftl *f, struct ftl_plane *p, uint32_t page, struct 
 
 /* Read the victim's next page with valid units, or finish it; false if nothing can be done now. */
 static bool read_next(struct ftl *f, struct ftl_plane *p) {
-    if (p->gc_reads >= READS_MAX || p->copies + p->gc_reading >= 2 * f->page_units)
+    if (p->gc_reads >= READS_MAX || p->copies + p->gc_reading >= (f->heats + 1) * f->page_units)
         return false;
     if (p->victim == FTL_NONE && !choose_victim(f, p))
         return false;
@@ -286,11 +326,11 @@ static void program_done(struct nand_op *nand) {
     bool ok = nand->result == NAND_DONE;
     for (uint32_t i = 0; i < op->count; i++)
         f->ops->prefetch(f, op->copy[i].lpn);
-    ftl_programmed(f, &op->page, FTL_STREAM_GC, ok);
+    ftl_programmed(f, &op->page, ok);
     for (uint32_t i = 0; i < op->count; i++) {
         const struct ftl_copy *c = &op->copy[i];
         if (!ok) {
-            p->copy[p->copies++] = *c;
+            wait_for_program(p, op->heat, c);
             continue;
         }
         if (!ftl_relocate(f, c->lpn, c->from, op->page.ppu + i))
@@ -300,13 +340,14 @@ static void program_done(struct nand_op *nand) {
     next_step(op);
 }
 
-/* Take up to a page of copies, oldest first, leaving out what the host overwrote meanwhile. */
-static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, struct ftl_copy *into) {
-    uint32_t n = 0, at = 0;
-    for (uint32_t i = 0; i < p->copies; i++)
-        f->ops->prefetch(f, p->copy[i].lpn);
-    for (; at < p->copies && n < f->page_units; at++) {
-        const struct ftl_copy *c = &p->copy[at];
+/* Take up to a page of copies of a heat, oldest first, leaving out what the host overwrote meanwhile. */
+static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, unsigned heat, struct ftl_copy *into) {
+    struct ftl_copy *copy = p->waiting[heat].copy;
+    uint32_t n = 0, at = 0, count = p->waiting[heat].count;
+    for (uint32_t i = 0; i < count; i++)
+        f->ops->prefetch(f, copy[i].lpn);
+    for (; at < count && n < f->page_units; at++) {
+        const struct ftl_copy *c = &copy[at];
         if (f->ops->translate(f, c->lpn) == c->from + 1) {
             into[n++] = *c;
         } else {
@@ -315,35 +356,57 @@ static uint32_t take_copies(struct ftl *f, struct ftl_plane *p, struct ftl_copy 
         }
     }
     p->copies -= at;
-    for (uint32_t i = 0; i < p->copies; i++)
-        p->copy[i] = p->copy[at + i];
+    p->waiting[heat].count = count -= at;
+    for (uint32_t i = 0; i < count; i++)
+        copy[i] = copy[at + i];
     return n;
+}
+
+/* The collection stream that takes copies of a heat now; another's if there is no block left to open. FTL_NONE: none.
+ */
+static uint32_t stream_for(const struct ftl *f, const struct ftl_plane *p, unsigned heat) {
+    unsigned own = ftl_stream(heat, FTL_STREAM_GC);
+    if (ftl_stream_ready(f, p, own))
+        return own;
+    for (unsigned h = 0; p->open[own].block == FTL_NONE && !p->free_count && h < f->heats; h++)
+        if (ftl_stream_ready(f, p, ftl_stream(h, FTL_STREAM_GC)))
+            return ftl_stream(h, FTL_STREAM_GC);
+    return FTL_NONE;
+}
+
+static bool any_open(const struct ftl *f, const struct ftl_plane *p) {
+    bool any = false;
+    for (unsigned h = 0; h < f->heats; h++)
+        any |= p->open[ftl_stream(h, FTL_STREAM_GC)].block != FTL_NONE;
+    return any;
 }
 
 /* Copies are waiting and no block to put them is left or can come: the plane takes no more writes. */
 static void give_up_if_stuck(struct ftl *f, struct ftl_plane *p) {
-    if (p->open[FTL_STREAM_GC].block == FTL_NONE && !p->open[FTL_STREAM_GC].programs && !p->free_count && !p->erasing &&
-        !p->stuck)
+    if (!any_open(f, p) && !p->gc_programs && !p->free_count && !p->erasing && !p->stuck)
         ftl_give_up(f, p);
 }
 
-static bool program_next(struct ftl *f, struct ftl_plane *p, bool pad) {
-    if (p->copies < (pad ? 1 : f->page_units))
+static bool program_next(struct ftl *f, struct ftl_plane *p, unsigned heat, bool pad) {
+    if (p->waiting[heat].count < (pad ? 1 : f->page_units))
         return false;
-    if (!ftl_stream_ready(f, p, FTL_STREAM_GC)) {
+    uint32_t stream = stream_for(f, p, heat);
+    if (stream == FTL_NONE) {
         give_up_if_stuck(f, p);
         return false;
     }
     struct ftl_op *op = op_new(f, p);
     if (!op)
         return false;
-    op->count = take_copies(f, p, op->copy);
+    op->count = take_copies(f, p, heat, op->copy);
+    op->heat = heat;
     if (!op->count) {
         op_free(op);
         return true;
     }
-    ftl_take_page(f, p, FTL_STREAM_GC, &op->page);
+    ftl_take_page(f, p, stream, &op->page);
     f->count.gc_units += op->count;
+    f->count.heat_units[stream] += op->count;
     f->count.pad_units += f->page_units - op->count;
     op->nand.kind = NAND_PROGRAM;
     op->nand.block = op->page.block;
@@ -356,8 +419,8 @@ static bool program_next(struct ftl *f, struct ftl_plane *p, bool pad) {
 
 /* Remember planes that wait for garbage to appear; nothing else would wake them. */
 static void note_starvation(struct ftl *f, struct ftl_plane *p) {
-    bool starved = p->victim == FTL_NONE && !p->gc_reads && !p->erasing && !p->open[FTL_STREAM_GC].programs &&
-                   ftl_wants_collection(f, p);
+    bool starved =
+        p->victim == FTL_NONE && !p->gc_reads && !p->erasing && !p->gc_programs && ftl_wants_collection(f, p);
     f->starved += starved - p->starved;
     p->starved = starved;
 }
@@ -365,13 +428,15 @@ static void note_starvation(struct ftl *f, struct ftl_plane *p) {
 void ftl_collect(struct ftl *f, struct ftl_plane *p) {
     p->collecting = ftl_wants_collection(f, p);
     /* Programs of one block keep one class, so that none overtakes its predecessor. */
-    if (!p->open[FTL_STREAM_GC].programs)
+    if (!p->gc_programs)
         p->gc_urgent = p->free_count <= f->gc_urgent;
     bool again = true;
     while (again) {
         while (read_next(f, p))
             ;
-        again = program_next(f, p, p->victim == FTL_NONE && !p->gc_reads);
+        again = false;
+        for (unsigned h = 0; h < f->heats; h++)
+            again |= program_next(f, p, h, p->victim == FTL_NONE && !p->gc_reads);
     }
     note_starvation(f, p);
 }

@@ -23,6 +23,10 @@ static uint32_t valid_of(const struct ftl *f, const struct ftl_plane *p, uint32_
     return f->blocks[p->first_block + block].valid;
 }
 
+static struct ftl_candidates *candidates_of(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    return &p->candidates[f->blocks[p->first_block + block].heat];
+}
+
 /* --- rings: list[] holds the oldest member of each --- */
 
 static void ring_add(struct ftl_candidates *c, uint32_t ring, uint32_t block) {
@@ -52,23 +56,23 @@ static uint32_t greedy_lists(const struct ftl *f) {
 }
 
 static void greedy_add(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_candidates *c = candidates_of(f, p, block);
     uint32_t valid = valid_of(f, p, block);
-    ring_add(&p->candidates, valid, block);
-    if (valid < p->candidates.least)
-        p->candidates.least = valid;
+    ring_add(c, valid, block);
+    if (valid < c->least)
+        c->least = valid;
 }
 
 static void greedy_remove(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
-    ring_remove(&p->candidates, valid_of(f, p, block), block);
+    ring_remove(candidates_of(f, p, block), valid_of(f, p, block), block);
 }
 
 static void greedy_changed(const struct ftl *f, struct ftl_plane *p, uint32_t block, uint32_t was) {
-    ring_remove(&p->candidates, was, block);
+    ring_remove(candidates_of(f, p, block), was, block);
     greedy_add(f, p, block);
 }
 
-static uint32_t greedy_pick(struct ftl *f, struct ftl_plane *p) {
-    struct ftl_candidates *c = &p->candidates;
+static uint32_t greedy_pick(struct ftl *f, struct ftl_plane *p, struct ftl_candidates *c) {
     if (!c->count)
         return FTL_NONE;
     while (c->list[c->least] == FTL_NONE)
@@ -83,15 +87,15 @@ static uint32_t one_list(const struct ftl *f) {
 }
 
 static void fifo_add(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
-    ring_add(&p->candidates, 0, block);
+    ring_add(candidates_of(f, p, block), 0, block);
 }
 
 static void fifo_remove(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
-    ring_remove(&p->candidates, 0, block);
+    ring_remove(candidates_of(f, p, block), 0, block);
 }
 
-static uint32_t fifo_pick(struct ftl *f, struct ftl_plane *p) {
-    return p->candidates.list[0];
+static uint32_t fifo_pick(struct ftl *f, struct ftl_plane *p, struct ftl_candidates *c) {
+    return c->list[0];
 }
 
 /* --- at random: link[].next is a block's place in list[] --- */
@@ -101,30 +105,30 @@ static uint32_t a_list_of_blocks(const struct ftl *f) {
 }
 
 static void random_add(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
-    struct ftl_candidates *c = &p->candidates;
+    struct ftl_candidates *c = candidates_of(f, p, block);
     c->list[c->count] = block;
     c->link[block].next = c->count;
 }
 
 static void random_remove(const struct ftl *f, struct ftl_plane *p, uint32_t block) {
-    struct ftl_candidates *c = &p->candidates;
+    struct ftl_candidates *c = candidates_of(f, p, block);
     uint32_t place = c->link[block].next, last = c->list[c->count - 1];
     c->list[place] = last;
     c->link[last].next = place;
 }
 
-static uint32_t any_candidate(struct ftl *f, const struct ftl_plane *p) {
-    return p->candidates.list[rng_below(&f->rng, p->candidates.count)];
+static uint32_t any_candidate(struct ftl *f, const struct ftl_candidates *c) {
+    return c->list[rng_below(&f->rng, c->count)];
 }
 
-static uint32_t random_pick(struct ftl *f, struct ftl_plane *p) {
-    return p->candidates.count ? any_candidate(f, p) : FTL_NONE;
+static uint32_t random_pick(struct ftl *f, struct ftl_plane *p, struct ftl_candidates *c) {
+    return c->count ? any_candidate(f, c) : FTL_NONE;
 }
 
-static uint32_t dchoices_pick(struct ftl *f, struct ftl_plane *p) {
-    uint32_t best = random_pick(f, p);
+static uint32_t dchoices_pick(struct ftl *f, struct ftl_plane *p, struct ftl_candidates *c) {
+    uint32_t best = random_pick(f, p, c);
     for (uint32_t i = 1; i < f->config->gc_choices && best != FTL_NONE; i++) {
-        uint32_t other = any_candidate(f, p);
+        uint32_t other = any_candidate(f, c);
         if (valid_of(f, p, other) < valid_of(f, p, best))
             best = other;
     }
@@ -168,40 +172,50 @@ const struct gc_policy gc_policies[] = {
 /* --- what the rest of the layer calls --- */
 
 int ftl_victims_init(struct ftl *f, struct ftl_plane *p) {
-    struct ftl_candidates *c = &p->candidates;
-    c->list = calloc(f->policy->lists(f), sizeof *c->list);
-    c->link = calloc(f->geometry->blocks, sizeof *c->link);
-    return c->list && c->link ? 0 : -ENOMEM;
+    for (unsigned h = 0; h < f->heats; h++) {
+        struct ftl_candidates *c = &p->candidates[h];
+        c->list = calloc(f->policy->lists(f), sizeof *c->list);
+        c->link = calloc(f->geometry->blocks, sizeof *c->link);
+        if (!c->list || !c->link)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
-void ftl_victims_release(struct ftl_plane *p) {
-    free(p->candidates.list);
-    free(p->candidates.link);
+void ftl_victims_release(const struct ftl *f, struct ftl_plane *p) {
+    for (unsigned h = 0; h < f->heats; h++) {
+        free(p->candidates[h].list);
+        free(p->candidates[h].link);
+    }
 }
 
 void ftl_victims_reset(struct ftl *f, struct ftl_plane *p) {
-    struct ftl_candidates *c = &p->candidates;
-    c->count = c->least = 0;
-    c->valid = 0;
-    for (uint32_t i = 0, n = f->policy->lists(f); i < n; i++)
-        c->list[i] = FTL_NONE;
+    for (struct ftl_candidates *c = p->candidates; c < p->candidates + f->heats; c++) {
+        c->count = c->least = 0;
+        c->valid = 0;
+        for (uint32_t i = 0, n = f->policy->lists(f); i < n; i++)
+            c->list[i] = FTL_NONE;
+    }
 }
 
 void ftl_victim_add(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_candidates *c = candidates_of(f, p, block);
     f->policy->add(f, p, block);
-    p->candidates.count++;
-    p->candidates.valid += valid_of(f, p, block);
+    c->count++;
+    c->valid += valid_of(f, p, block);
 }
 
 void ftl_victim_remove(struct ftl *f, struct ftl_plane *p, uint32_t block) {
+    struct ftl_candidates *c = candidates_of(f, p, block);
     f->policy->remove(f, p, block);
-    p->candidates.count--;
-    p->candidates.valid -= valid_of(f, p, block);
+    c->count--;
+    c->valid -= valid_of(f, p, block);
 }
 
 void ftl_victim_changed(struct ftl *f, uint32_t block_index, uint32_t was) {
     struct ftl_plane *p = ftl_plane_of(f, block_index);
-    p->candidates.valid += (uint64_t)f->blocks[block_index].valid - was;
+    const struct ftl_block *b = &f->blocks[block_index];
+    p->candidates[b->heat].valid += (uint64_t)b->valid - was;
     if (f->policy->changed)
         f->policy->changed(f, p, block_index - p->first_block, was);
 }
@@ -209,15 +223,49 @@ void ftl_victim_changed(struct ftl *f, uint32_t block_index, uint32_t was) {
 uint64_t ftl_garbage(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
     if (!f->policy->blind)
         return f->block_units - valid_of(f, p, block);
-    return (uint64_t)p->candidates.count * f->block_units - p->candidates.valid;
+    const struct ftl_candidates *c = &p->candidates[f->blocks[p->first_block + block].heat];
+    return (uint64_t)c->count * f->block_units - c->valid;
 }
 
-/* FULL blocks that are where the index would look for them. */
-static uint32_t indexed(const struct ftl *f, const struct ftl_plane *p) {
-    const struct ftl_candidates *c = &p->candidates;
+/* The heat to which its spare flash is worth least, of those in `left`; FTL_NONE if none has a candidate. */
+static uint32_t poorest_heat(const struct ftl *f, const struct ftl_plane *p, uint32_t left) {
+    uint32_t best = FTL_NONE;
+    double least = 0;
+    for (unsigned h = 0; h < f->heats; h++) {
+        if (!(left >> h & 1) || !p->candidates[h].count)
+            continue;
+        double worth = ftl_heat_worth(f, p, h);
+        if (best == FTL_NONE || worth < least) {
+            best = h;
+            least = worth;
+        }
+    }
+    return best;
+}
+
+uint32_t ftl_victim_pick(struct ftl *f, struct ftl_plane *p,
+                         bool (*worthwhile)(const struct ftl *, const struct ftl_plane *, uint32_t block)) {
+    uint32_t block, heat = 0, left = (1u << f->heats) - 1;
+    do {
+        if (f->heats > 1)
+            heat = poorest_heat(f, p, left);
+        if (heat == FTL_NONE)
+            return FTL_NONE;
+        block = f->policy->pick(f, p, &p->candidates[heat]);
+        if (block != FTL_NONE && worthwhile(f, p, block))
+            return block;
+        left &= ~(1u << heat);
+    } while (left);
+    return FTL_NONE;
+}
+
+/* FULL blocks of a heat that are where the index would look for them. */
+static uint32_t indexed(const struct ftl *f, const struct ftl_plane *p, unsigned heat) {
+    const struct ftl_candidates *c = &p->candidates[heat];
     uint32_t n = 0;
     for (uint32_t b = 0; b < f->geometry->blocks; b++) {
-        if (f->blocks[p->first_block + b].state != BLOCK_FULL)
+        const struct ftl_block *block = &f->blocks[p->first_block + b];
+        if (block->state != BLOCK_FULL || block->heat != heat)
             continue;
         bool ring = f->policy->add != random_add;
         bool found = ring ? c->link[c->link[b].next].prev == b && c->link[c->link[b].prev].next == b
@@ -229,19 +277,28 @@ static uint32_t indexed(const struct ftl *f, const struct ftl_plane *p) {
     return n;
 }
 
-int ftl_victims_check(const struct ftl *f, const struct ftl_plane *p, struct err *e) {
+static int check_heat(const struct ftl *f, const struct ftl_plane *p, unsigned heat, struct err *e) {
+    const struct ftl_candidates *c = &p->candidates[heat];
     uint32_t full = 0;
     uint64_t valid = 0;
     for (uint32_t b = 0; b < f->geometry->blocks; b++) {
-        if (f->blocks[p->first_block + b].state != BLOCK_FULL)
+        const struct ftl_block *block = &f->blocks[p->first_block + b];
+        if (block->state != BLOCK_FULL || block->heat != heat)
             continue;
         full++;
-        valid += valid_of(f, p, b);
+        valid += block->valid;
     }
-    uint32_t found = indexed(f, p);
-    if (full != p->candidates.count || valid != p->candidates.valid || full != found)
-        return err_set(e, EFAULT, "die %u plane %u: %u candidates with %llu valid units; counted %u, %llu; indexed %u",
-                       p->die, p->plane, p->candidates.count, (unsigned long long)p->candidates.valid, full,
-                       (unsigned long long)valid, found);
+    uint32_t found = indexed(f, p, heat);
+    if (full != c->count || valid != c->valid || full != found)
+        return err_set(
+            e, EFAULT, "die %u plane %u heat %u: %u candidates with %llu valid units; counted %u, %llu; indexed %u",
+            p->die, p->plane, heat, c->count, (unsigned long long)c->valid, full, (unsigned long long)valid, found);
+    return 0;
+}
+
+int ftl_victims_check(const struct ftl *f, const struct ftl_plane *p, struct err *e) {
+    for (unsigned h = 0; h < f->heats; h++)
+        if (check_heat(f, p, h, e))
+            return -EFAULT;
     return 0;
 }
