@@ -31,7 +31,10 @@ enum { PRECONDITION_NONE, PRECONDITION_SEQUENTIAL, PRECONDITION_RANDOM };
 static int sequential(struct ssd *s, uint32_t units, struct err *e) {
     struct ftl *f = &s->ftl;
     uint32_t page[FTL_PAGE_UNITS_MAX];
-    for (uint32_t lpn = f->ops->fill(f, units); lpn < units;) {
+    uint32_t lpn = f->ops->fill(f, units);
+    if (!lpn)
+        f->ops->dense(f, 0, units);
+    while (lpn < units) {
         uint32_t n = 0;
         while (n < f->page_units && lpn < units)
             page[n++] = lpn++;
@@ -149,6 +152,7 @@ static int random_state(struct ssd *s, uint32_t units, struct err *e) {
     double alpha = (double)blocks * f->block_units / units;
     if (alpha < 1)
         return sequential(s, units, e); /* no spare block to have an age */
+    f->ops->dense(f, 0, units);
     rng_init(&g.rng, s->drive.config.drive.seed, 0x7072);
     permutation_init(&g.lpns, units, &g.rng);
     g.shape = alpha / write_amplification(alpha);
@@ -184,7 +188,6 @@ int ssd_precondition(struct ssd *s, struct err *e) {
     int rc = s->ftl.ops->reserve(&s->ftl, 0, units);
     if (rc)
         return err_set(e, -rc, "ssd.precondition: no space for the map of %u units: %s", units, strerror(-rc));
-    s->ftl.ops->dense(&s->ftl, 0, units);
     if (c->precondition == PRECONDITION_RANDOM)
         return random_state(s, units, e);
     return sequential(s, units, e);

@@ -123,14 +123,16 @@ static void mark_valid(struct ftl *f, uint32_t block_index) {
 }
 
 void ftl_blocks_fill(struct ftl *f, struct ftl_plane *p, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t block = heap_pop(f, p);
+    for (uint32_t block = 0; block < count; block++) {
         struct ftl_block *b = &f->blocks[p->first_block + block];
         *b = (struct ftl_block){.valid = f->block_units, .state = BLOCK_FULL, .by_rule = 1};
         f->state[p->first_block + block].next_page = (uint16_t)f->geometry->pages;
         mark_valid(f, p->first_block + block);
         ftl_victim_add(f, p, block);
     }
+    p->free_count -= count;
+    for (uint32_t i = 0; i < p->free_count; i++)
+        p->heap[i] = count + i; /* equally young: in order */
     plane_changed(f, p);
 }
 

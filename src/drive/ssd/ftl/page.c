@@ -120,6 +120,7 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
         return err_set(e, ENOMEM, "no address space for the reverse map of %zu units", physical_units(f));
     advise_small(f->map, (size_t)f->units * sizeof *f->map);
     advise_small(f->owner, owner_bytes(f));
+    advise_small(f->valid, valid_bytes(f));
     if (!store_is_durable(store) && (size_t)f->units * sizeof *f->map > HUGE_TABLE_BYTES)
         f->leaves = leaves_new((uint32_t)map_page_count(f)); /* without memory for it: flat */
     if (*fresh)
@@ -156,11 +157,24 @@ static inline bool is_rule(const struct ftl *f, uint32_t lpn) {
     return __builtin_expect(f->rule, 0) && f->map_pages[lpn >> MAP_PAGE_SHIFT] == PAGE_RULE;
 }
 
-static void rule_ends(struct ftl *f, uint32_t page) {
-    uint32_t first = page << MAP_PAGE_SHIFT;
-    for (uint32_t i = 0; i < 1u << MAP_PAGE_SHIFT; i++)
-        f->map[first + i] = rule_place(f, first + i) + 1;
-    f->map_pages[page] = PAGE_FLAT;
+/* Write the entries of a page of the map: rule_place() of each, without its divisions. */
+static void rule_ends(struct ftl *f, uint32_t map_page) {
+    uint32_t lpn = map_page << MAP_PAGE_SHIFT, end = lpn + (1u << MAP_PAGE_SHIFT);
+    uint32_t row = (lpn >> f->page_shift) / (uint32_t)f->planes, place = (lpn >> f->page_shift) % (uint32_t)f->planes;
+    uint32_t block = row / f->geometry->pages, page = row % f->geometry->pages;
+    while (lpn < end) {
+        uint32_t ppu = ftl_ppu(f, &f->plane[f->order[place]], block, page);
+        for (uint32_t u = 0; u < f->page_units; u++)
+            f->map[lpn++] = ppu + u + 1;
+        if (++place < f->planes)
+            continue;
+        place = 0;
+        if (++page == f->geometry->pages) {
+            page = 0;
+            block++;
+        }
+    }
+    f->map_pages[map_page] = PAGE_FLAT;
 }
 
 /* Whole blocks of every plane, and whole pages of the map. */
