@@ -14,7 +14,8 @@
 #include "block/elevator/elevators.h"
 
 const struct elevator_ops *const elevators[] = {
-    &elevator_noop, &elevator_deadline, &elevator_as, &elevator_cfq, &elevator_none, NULL,
+    &elevator_noop,        &elevator_deadline, &elevator_as,   &elevator_cfq,
+    &elevator_mq_deadline, &elevator_kyber,    &elevator_none, NULL,
 };
 
 void elevator_names(const struct elevator_ops *chosen, char *text, size_t size) {
