@@ -47,7 +47,7 @@ struct block_stat {
 };
 
 /*
- * Put a queue in front of `drive`, which must have no request in flight. NULL
+ * Put a queue in front of `drive`. Requests the drive has already go past it. NULL
  * with `e` naming an unknown scheduler or tunable, a bad value, and what is
  * allowed. Notes (clamped values) go to the log.
  */

@@ -190,6 +190,22 @@ static void print_result(const char *method, const json_t *result, bool text) {
 
 /* ---- The call ---- */
 
+static bool by_order(const char *method, const char *word) {
+    return !strncmp(method, "queue.", 6) && !strchr(word, '=');
+}
+
+/* The words of `queue.set sda nr_requests 64`, which name files as a shell would: in the order of the parameters. */
+static json_t *words_of(int argc, char **argv, struct err *e) {
+    json_t *params = json_array();
+    for (int i = 0; i < argc; i++)
+        if (json_array_append_new(params, json_string(argv[i])))
+            err_set(e, EINVAL, "parameter %d can't be anything but UTF-8", i + 1);
+    if (!e->code)
+        return params;
+    json_decref(params);
+    return NULL;
+}
+
 /* name=value arguments as an object of text; a second of the same name is an error, as is text that is not UTF-8. */
 static json_t *params_of(int argc, char **argv, struct err *e) {
     json_t *params = json_object();
@@ -231,6 +247,7 @@ static int call(const struct arguments *a, int argc, char **argv) {
     struct ctl_reply reply = {0};
     struct err e = {0};
     json_t *params = argc > 2 && is_help_of(method, argc - 2, argv + 2) ? json_pack("{s:s}", "method", argv[2])
+                     : argc > 2 && by_order(argv[1], argv[2])           ? words_of(argc - 2, argv + 2, &e)
                      : argc > 2                                         ? params_of(argc - 2, argv + 2, &e)
                                                                         : NULL;
     if (e.code)
@@ -284,9 +301,12 @@ static int run_ctl(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_ctl = {
     .name = "ctl",
-    .synopsis = "PATH [METHOD [name=value]... | help [METHOD]] [--text] [--timeout T]",
+    .synopsis =
+        "PATH [METHOD [name=value]... | queue.METHOD [sda] [NAME [VALUE]] | help [METHOD]] [--text] [--timeout T]",
     .summary = "look into a drive served with --control PATH, change its live options, break it on purpose",
     .options = "  METHOD [name=value]    call a method and print its result as JSON; docs/control.md has them all\n"
+               "  queue.get [sda] NAME   what a file of /sys/block/sda/queue says: queue.get sda scheduler\n"
+               "  queue.set [sda] NAME VALUE  write it: queue.set sda iosched/fifo_batch 8\n"
                "  help [METHOD]          the methods of this drive with their parameters, or one\n"
                "  --text                 tables and lines instead of JSON\n"
                "  --timeout T            wait this long for the answer, default 10s\n"

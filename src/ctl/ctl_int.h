@@ -88,7 +88,7 @@ struct ctl_family {
 extern const struct ctl_family ctl_families[]; /* ended by title == NULL */
 
 extern const struct ctl_method ctl_drive_methods[], ctl_option_methods[], ctl_zone_methods[], ctl_report_methods[],
-    ctl_fault_methods[], ctl_target_methods[];
+    ctl_fault_methods[], ctl_target_methods[], ctl_queue_methods[];
 
 struct ctl_client;
 

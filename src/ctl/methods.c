@@ -8,6 +8,7 @@
 const struct ctl_family ctl_families[] = {
     {"The drive", ctl_drive_methods},
     {"Zones", ctl_zone_methods},
+    {"The queue", ctl_queue_methods},
     {"Statistics, errors", ctl_report_methods},
     {"Options", ctl_option_methods},
     {"Faults", ctl_fault_methods},

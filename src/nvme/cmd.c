@@ -497,7 +497,7 @@ bool nvme_cmd_returned(struct nvme_cmd *cmd) {
 
 void nvme_cmd_submit(struct nvme_cmd *cmd, void (*done)(struct io *)) {
     cmd->io.done = done;
-    cmd->io.owner = cmd->queue->qid;
+    cmd->io.owner = cmd->queue->owner;
     cmd->io.view = cmd->ns ? &cmd->ns->view : NULL;
     cmd->io_busy = true;
     drive_submit(nvme_cmd_subsystem(cmd)->drive, &cmd->io);
@@ -582,6 +582,8 @@ void nvme_queue_gone(struct nvme_queue *queue) {
     queue->outstanding++; /* not the last one yet, whoever asks in recycle() */
     if (ctrl)
         nvme_ctrl_forget(ctrl, queue);
+    if (ctrl && ctrl->subsystem)
+        drive_owner_gone(ctrl->subsystem->drive, queue->owner);
     for (struct nvme_cmd *cmd = queue->head, *next; cmd; cmd = next) {
         next = cmd->next;
         cmd_forget(queue, cmd);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/block.h"
 #include "nvme/nvme_int.h"
 
 #define ASSOCIATION_NS (120 * 1000000000ll)
@@ -83,6 +84,25 @@ void nvme_ctrl_put(struct nvme_ctrl *ctrl) {
         nvme_ctrl_free(ctrl);
 }
 
+/*
+ * To I/O schedulers a queue is a process, and those of one host are a cgroup:
+ * hosts share the drive by weight, however many queues each has.
+ */
+static void introduce(const struct nvme_ctrl *ctrl, const struct nvme_queue *queue) {
+    char name[NVME_NQN_FIELD + 32], group[NVME_NQN_FIELD];
+    struct block *b = ctrl->subsystem ? block_of(ctrl->subsystem->drive) : NULL;
+    struct err e = {0};
+    if (!b)
+        return;
+    snprintf(name, sizeof name, "%s queue %u", ctrl->hostnqn, queue->qid);
+    snprintf(group, sizeof group, "%s", ctrl->hostnqn);
+    for (char *at = group; (at = strchr(at, '/'));)
+        *at = '_';
+    const struct block_context_settings who = {.name = name, .prioclass = -1, .prio = -1, .cgroup = group};
+    if (block_context_describe(b, queue->owner, &who, &e))
+        log_warn(LOG_NVME, "%s is served as of no cgroup: %s", name, e.text);
+}
+
 void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries) {
     ctrl->refs++;
     ctrl->queues[qid] = queue;
@@ -91,6 +111,8 @@ void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t
     queue->qid = qid;
     queue->entries = entries;
     queue->sqhd = 0;
+    queue->owner = (uint32_t)ctrl->cntlid << 16 | qid;
+    introduce(ctrl, queue);
 }
 
 void nvme_ctrl_forget(struct nvme_ctrl *ctrl, struct nvme_queue *queue) {

@@ -93,7 +93,7 @@ struct nvme_status nvme_still_possible(struct nvme_cmd *cmd) {
 static void rw_submit(struct nvme_cmd *cmd, enum io_op op, uint32_t flags, void (*done)(struct io *)) {
     struct io *io = &cmd->io;
     io->op = (uint8_t)op;
-    io->flags = flags;
+    io->flags = flags | IO_SYNC; /* as Linux's target: a host waits for it */
     io->offset = cmd->ns->base + (cmd->slba << cmd->ns->lba_shift);
     io->bytes = (uint64_t)cmd->nlb << cmd->ns->lba_shift;
     nvme_io_begin(cmd);

@@ -125,6 +125,7 @@ struct nvme_queue {
                                port that listens on all addresses of this family. Set after nvme_queue_init() */
     uint8_t local_adrfam;   /* enum nvme_adrfam of it */
     uint16_t qid;
+    uint32_t owner;   /* of its requests, for I/O schedulers: one for each queue of each controller */
     uint16_t entries; /* after Connect: SQSIZE + 1 */
     uint16_t sqhd;
     bool sq_flow_control;
