@@ -6,14 +6,10 @@
 #include "ctl/ctl_int.h"
 
 const struct ctl_family ctl_families[] = {
-    {"The drive", ctl_drive_methods},
-    {"Zones", ctl_zone_methods},
-    {"The queue", ctl_queue_methods},
-    {"Statistics, errors", ctl_report_methods},
-    {"Options", ctl_option_methods},
-    {"Faults", ctl_fault_methods},
-    {"The program", ctl_target_methods},
-    {NULL, NULL},
+    {"The drive", ctl_drive_methods},    {"Zones", ctl_zone_methods},
+    {"The queue", ctl_queue_methods},    {"Statistics, errors", ctl_report_methods},
+    {"Options", ctl_option_methods},     {"Faults", ctl_fault_methods},
+    {"The program", ctl_target_methods}, {NULL, NULL},
 };
 
 #define METHODS_MAX 128
