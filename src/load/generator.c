@@ -32,9 +32,19 @@ static void shuffle(struct generator *g) {
         memset(g->taken, 0, (blocks + 63) / 64 * 8);
 }
 
+/* Backwards, the place that comes before the first one. */
+static uint64_t last_place(const struct generator *g, int dir) {
+    uint64_t end = g->window - g->window % g->job->bs[dir], skip = (uint64_t)-g->job->rw_skip;
+    return skip < end ? end - skip : 0;
+}
+
 static void rewind_to_start(struct generator *g) {
     memset(g->next, 0, sizeof(g->next));
     memset(g->last, 0, sizeof(g->last));
+    /* As fio: backwards from the end, unless the region begins with the drive. */
+    if (g->job->rw_skip < 0 && g->offset)
+        for (int d = 0; d < RUN_DIRS; d++)
+            g->next[d] = last_place(g, d);
     g->window_at = g->in_window = 0;
     g->repeats_left = 0;
     g->trimmed = false;
@@ -143,6 +153,14 @@ static uint64_t draw_size(struct generator *g, enum run_dir dir) {
     return job->bs[dir] * (1 + rng_below(&g->mix, job->bs_max[dir] / job->bs[dir]));
 }
 
+/* One that ends within the window, as fio: drawn again until it does; the smallest, if none will. */
+static uint64_t draw_fitting(struct generator *g, enum run_dir dir, uint64_t at) {
+    uint64_t bytes = draw_size(g, dir);
+    for (int tries = 0; bytes > g->window - at && tries < 64 && g->job->bs[dir] != g->job->bs_max[dir]; tries++)
+        bytes = draw_size(g, dir);
+    return bytes;
+}
+
 /* Not beyond the window, in multiples of the smallest size. */
 static uint64_t cut(const struct generator *g, enum run_dir dir, uint64_t at, uint64_t bytes) {
     uint64_t room = g->window - at;
@@ -155,15 +173,27 @@ static bool next_of_order(struct generator *g, uint64_t *block) {
     return g->job->random_generator == JOB_LFSR ? lfsr_next(&g->lfsr, block) : permutation_next(&g->order, block);
 }
 
-/* A block nobody had, and how many free ones follow it at most. */
+/* The first block from here on that nobody had; there is one. */
+static uint64_t next_free(const struct generator *g, uint64_t block, uint64_t blocks) {
+    uint64_t word = block / 64, words = (blocks + 63) / 64, mask = ~UINT64_C(0) << block % 64;
+    for (uint64_t n = 0; n <= words; n++) {
+        uint64_t free = ~g->taken[word] & mask;
+        uint64_t found = free ? word * 64 + (uint64_t)__builtin_ctzll(free) : blocks;
+        if (found < blocks)
+            return found;
+        word = word + 1 < words ? word + 1 : 0;
+        mask = ~UINT64_C(0);
+    }
+    return blocks;
+}
+
+/* A block nobody had, as fio the next one from a place drawn at random, and how many free ones follow it at most. */
 static bool draw_unmapped(struct generator *g, enum run_dir dir, uint64_t *at, uint64_t *bytes) {
     uint64_t block, blocks = g->window / g->unit, want = draw_size(g, dir) / g->unit, n = 0;
     if (!want)
         want = 1;
-    do {
-        if (!next_of_order(g, &block))
-            return false;
-    } while (bit(g->taken, block));
+    if (!next_of_order(g, &block) || (block = next_free(g, block, blocks)) == blocks)
+        return false;
     for (; n < want && block + n < blocks && !bit(g->taken, block + n); n++)
         g->taken[(block + n) / 64] |= UINT64_C(1) << (block + n) % 64;
     *at = block * g->unit;
@@ -173,9 +203,8 @@ static bool draw_unmapped(struct generator *g, enum run_dir dir, uint64_t *at, u
 
 /* Anywhere it fits. */
 static bool draw_free(struct generator *g, enum run_dir dir, uint64_t *at, uint64_t *bytes) {
-    *bytes = draw_size(g, dir);
     *at = distribution_next(&g->distribution[dir], &g->places) * g->align[dir];
-    *bytes = cut(g, dir, *at, *bytes);
+    *bytes = cut(g, dir, *at, draw_fitting(g, dir, *at));
     return *bytes > 0;
 }
 
@@ -192,17 +221,21 @@ static bool draw_random(struct generator *g, enum run_dir dir, uint64_t *at, uin
     return true;
 }
 
-/* Where the last one ended, with rw_skip; past an end, from the other one. */
-static uint64_t draw_sequential(struct generator *g, enum run_dir dir, uint64_t *bytes) {
-    uint64_t at = g->next[dir];
-    if (g->window - at < g->job->bs[dir])
-        at = 0;
-    *bytes = cut(g, dir, at, draw_size(g, dir));
-    int64_t next = (int64_t)(at + *bytes) + g->job->rw_skip;
+/* Where the last one ended, with rw_skip; backwards past the start, from the end. False: with holes there is no more.
+ */
+static bool draw_sequential(struct generator *g, enum run_dir dir, uint64_t *at, uint64_t *bytes) {
+    *at = g->next[dir];
+    if (g->window - *at < g->job->bs[dir]) {
+        if (g->job->rw_skip > 0 && *at)
+            return false;
+        *at = 0;
+    }
+    *bytes = cut(g, dir, *at, draw_fitting(g, dir, *at));
+    int64_t next = (int64_t)(*at + *bytes) + g->job->rw_skip;
     if (next < 0)
         next += (int64_t)(g->window - g->window % g->job->bs[dir]) - (int64_t)*bytes;
-    g->next[dir] = next < 0 || (uint64_t)next > g->window ? 0 : (uint64_t)next;
-    return at;
+    g->next[dir] = next < 0 ? 0 : (uint64_t)next > g->window ? g->window : (uint64_t)next;
+    return true;
 }
 
 /* Whether this request of a random job follows its predecessor. */
@@ -221,7 +254,8 @@ static bool follows(struct generator *g, enum run_dir dir) {
 
 static bool place(struct generator *g, enum run_dir dir, uint64_t *at, uint64_t *bytes) {
     if (!g->job->random) {
-        *at = draw_sequential(g, dir, bytes);
+        if (!draw_sequential(g, dir, at, bytes))
+            return false;
     } else if (!follows(g, dir) ||
                (g->job->rw_sequencer == JOB_SEQUENTIAL && g->window - g->next[dir] < g->job->bs[dir])) {
         if (!draw_random(g, dir, at, bytes))
@@ -239,15 +273,17 @@ static bool place(struct generator *g, enum run_dir dir, uint64_t *at, uint64_t 
     return true;
 }
 
-/* zonemode=strided: after zonesize bytes, on to the next zone, at the end back to the first. */
+/* zonemode=strided: after zonesize bytes, on to the next zone, at the drive's end back to the first. As fio: whatever
+ * size says, which is how much is done. */
 static void stride(struct generator *g) {
     const struct job *job = g->job;
     if (g->in_window < job->zonesize)
         return;
     uint64_t step = job->zonerange + job->zoneskip.bytes, at = g->window_at;
     rewind_to_start(g);
-    /* The next zone has to lie in the region as a whole, as the window's size does not change. */
-    if (!__builtin_add_overflow(at, step, &at) && at <= g->size && g->size - at >= g->window)
+    uint64_t rest = job->filesize.bytes - g->offset;
+    /* The next zone has to lie on the drive as a whole, as the window's size does not change. */
+    if (!__builtin_add_overflow(at, step, &at) && at <= rest && rest - at >= g->window)
         g->window_at = at;
     shuffle(g);
 }

@@ -86,6 +86,7 @@ struct job {
     /* where */
     struct job_extent size, offset; /* size 0: up to the end of the drive */
     struct job_extent filesize, io_size, offset_increment;
+    uint64_t part; /* resolved: of the region's bytes so many are done; 0: all */
     uint64_t offset_align;
 
     /* randomness */

@@ -191,15 +191,16 @@ static int resolve_offset(struct job *job, uint64_t *capacity, uint64_t zone_byt
         *capacity = filesize - filesize % 512;
     job->filesize = resolved(*capacity);
     uint64_t offset = extent_bytes(&job->offset, *capacity, zone_bytes);
+    align = job->offset_align ? job->offset_align : align;
     if (job->offset.percent > 0)
-        offset -= offset % (job->offset_align ? job->offset_align : align);
+        offset += (align - offset % align) % align; /* as fio: upwards */
     if (offset % 512)
         REFUSE("offset %" PRIu64 " is not a multiple of 512", job->name, offset);
     if (offset >= *capacity)
         REFUSE("offset %" PRIu64 " is beyond the drive's %" PRIu64 " bytes", job->name, offset, *capacity);
     uint64_t increment = extent_bytes(&job->offset_increment, *capacity, zone_bytes);
     if (job->offset_increment.percent > 0)
-        increment -= increment % (job->offset_align ? job->offset_align : align);
+        increment -= increment % align;
     if (increment % 512)
         REFUSE("offset_increment %" PRIu64 " is not a multiple of 512", job->name, increment);
     if ((uint128)increment * (job->numjobs - 1) >= *capacity - offset)
@@ -214,6 +215,8 @@ static int resolve_size(struct job *job, uint64_t capacity, uint64_t zone_bytes,
     uint64_t last = job->offset.bytes + job->offset_increment.bytes * (job->numjobs - 1); /* checked: fits */
     uint64_t size = extent_bytes(&job->size, capacity, zone_bytes);
     bool exact = size && !(job->size.percent > 0);
+    if (job->size.percent > 0)
+        size -= size % job_smallest(job); /* as fio */
     if (exact && size > capacity - job->offset.bytes)
         REFUSE("offset %" PRIu64 " + size %" PRIu64 " is beyond the drive's %" PRIu64 " bytes", job->name,
                job->offset.bytes, size, capacity);
@@ -271,6 +274,12 @@ static int resolve_zones(struct job *job, uint64_t drive_zone_bytes, struct err 
     return 0;
 }
 
+/* As fio: with a filesize the region is all of the file, and size is how much of it is done. */
+static void part_of_file(struct job *job, uint64_t capacity, uint64_t zone_bytes) {
+    job->part = extent_bytes(&job->size, capacity, zone_bytes);
+    job->size = (struct job_extent){0};
+}
+
 int job_resolve(struct job *job, uint64_t capacity, uint64_t zone_bytes, struct err *e) {
     static const char *const names[] = {"size", "offset", "filesize", "io_size", "offset_increment", "zoneskip"};
     const struct job_extent *extents[] = {&job->size,    &job->offset,           &job->filesize,
@@ -279,12 +288,17 @@ int job_resolve(struct job *job, uint64_t capacity, uint64_t zone_bytes, struct 
     for (unsigned i = 0; i < sizeof(extents) / sizeof(extents[0]); i++)
         if (extent_check(job, extents[i], names[i], zone, e))
             return -EINVAL;
+    bool whole = job->filesize.given && job->size.given;
     /* fio aligns a percentage to the block size. */
-    if (resolve_offset(job, &capacity, zone, job_largest(job), e) || resolve_size(job, capacity, zone, e) ||
-        resolve_zones(job, zone_bytes, e) || check_zoned(job, e))
+    if (resolve_offset(job, &capacity, zone, job_largest(job), e))
+        return -EINVAL;
+    if (whole)
+        part_of_file(job, capacity, zone);
+    if (resolve_size(job, capacity, zone, e) || resolve_zones(job, zone_bytes, e) || check_zoned(job, e))
         return -EINVAL;
     job->zoneskip = resolved(extent_bytes(&job->zoneskip, capacity, zone));
-    uint64_t io_size = extent_bytes(&job->io_size, job->size.bytes, zone); /* as fio: a percentage of size */
+    /* As fio: a percentage of size. */
+    uint64_t io_size = extent_bytes(&job->io_size, job->part ? job->part : job->size.bytes, zone);
     job->io_size = io_size ? resolved(io_size) : (struct job_extent){0};
     if (io_size && io_size < job_smallest(job))
         REFUSE("io_size %" PRIu64 " is smaller than one block of %" PRIu64 " bytes", job->name, io_size,

@@ -53,7 +53,7 @@ static bool enough(struct worker *w) {
 static bool again(struct worker *w) {
     if (w->job->time_based)
         generator_pass(&w->gen);
-    else if (w->job->io_size.bytes)
+    else if (w->job->io_size.bytes || w->job->part)
         generator_restart(&w->gen, w->job->randrepeat);
     else
         return false;
@@ -75,14 +75,19 @@ bool source_simple(struct worker *w, struct request *r) {
 
 void source_begin_loop(struct worker *w, bool first) {
     const struct job *job = w->job;
+    bool on = !first && job->number_ios && !w->ios_left && !job->random; /* as fio: from where number_ios ended it */
     if (!first) {
-        generator_restart(&w->gen, job->randrepeat);
+        if (!on)
+            generator_restart(&w->gen, job->randrepeat);
         if (w->remembers)
             history_clear(&w->history);
         w->verified = 0;
     }
-    w->bytes_limit = job->io_size.bytes ? job->io_size.bytes : w->region_bytes - w->region_bytes % w->gen.unit;
-    w->bytes_stop = job->io_size.bytes ? 1 : w->gen.unit;
+    uint64_t all = job->part ? job->part : w->region_bytes;
+    /* As fio: io_size, and what is random without a map, end with a whole block; the others before one that is not. */
+    bool beyond = job->io_size.bytes || (job->random && job->norandommap);
+    w->bytes_limit = job->io_size.bytes ? job->io_size.bytes : beyond ? all : all - all % w->gen.unit;
+    w->bytes_stop = beyond ? 1 : w->gen.unit;
     w->bytes_left = w->bytes_limit;
     w->ios_left = job->number_ios ? job->number_ios : UINT64_MAX;
     w->passed_ns = sim_now(w->sim);

@@ -173,7 +173,8 @@ static void issue_sync(struct worker *w) {
     slot->io.op = IO_FLUSH;
     slot->io.flags = IO_SYNC;
     slot->io.offset = slot->io.bytes = 0;
-    iolog_note(w, w->job->fdatasync && !w->job->fsync ? "datasync" : "sync", w->gen.offset, 0);
+    iolog_note(w, w->job->fdatasync && !w->job->fsync && w->phase == PHASE_WORK ? "datasync" : "sync", w->gen.offset,
+               0);
     worker_gate(w, GATE_ALONE, THEN_GO_ON);
     submit(w, slot);
 }

@@ -214,22 +214,26 @@ void timeline_use(struct timeline *t, enum nand_resource resource, uint32_t inde
 
 /* --- names --- */
 
-static void name_process(struct timeline *t, enum process process, const char *name) {
+/* One event of phase M, with the category and time that Chrome gives them: strict readers want both. */
+static void name_one(struct timeline *t, enum process process, uint32_t lane, const char *what) {
     comma(t);
     fprintf(t->config.out,
-            "{\"ph\":\"M\",\"pid\":%d,\"name\":\"process_name\",\"args\":{\"name\":\"%s\"}},\n"
-            "{\"ph\":\"M\",\"pid\":%d,\"name\":\"process_sort_index\",\"args\":{\"sort_index\":%d}}",
-            process, name, process, process);
+            "{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"ts\":0,\"cat\":\"__metadata\",\"name\":\"%s\",\"args\":{", process,
+            lane, what);
+}
+
+static void name_process(struct timeline *t, enum process process, const char *name) {
+    name_one(t, process, 0, "process_name");
+    fprintf(t->config.out, "\"name\":\"%s\"}}", name);
+    name_one(t, process, 0, "process_sort_index");
+    fprintf(t->config.out, "\"sort_index\":%d}}", process);
 }
 
 static void name_lane(struct timeline *t, enum process process, uint32_t lane, const char *name) {
-    comma(t);
-    fprintf(t->config.out,
-            "{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"name\":\"thread_name\",\"args\":{\"name\":\"%s\"}},\n", process,
-            lane, name);
-    fprintf(t->config.out,
-            "{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%u}}", process,
-            lane, lane);
+    name_one(t, process, lane, "thread_name");
+    fprintf(t->config.out, "\"name\":\"%s\"}}", name);
+    name_one(t, process, lane, "thread_sort_index");
+    fprintf(t->config.out, "\"sort_index\":%u}}", lane);
 }
 
 static void name_lanes(struct timeline *t) {

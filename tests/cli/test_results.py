@@ -224,6 +224,50 @@ def test_each_of_several_runs_has_its_timeline(folder):
     check(not path.exists() and len(list(pathlib.Path(folder).glob("t*"))) == 2)
 
 
+# ---- timelines ----
+
+EVENT = {"ph": str, "pid": int, "tid": int, "ts": (int, float), "cat": str, "name": str, "args": dict}
+METADATA = {"process_name": ("name", str), "process_sort_index": ("sort_index", int),
+            "thread_name": ("name", str), "thread_sort_index": ("sort_index", int)}
+
+
+def test_timelines_follow_the_trace_event_format(folder):
+    """Trace Event Format, Google, 2016: "JSON Object Format", "Complete Events", "Metadata Events"."""
+    cases = {"tlc": (MIXED, SMALL, {"host requests", "channels", "dies"}), "zns-small": (ZONES, [], {"host requests", "channels", "dies"}),
+             "hdd-7200": (BLOCK, [], {"host requests"}), "nossd": (BLOCK, FAST, {"host requests"})}
+    path = pathlib.Path(folder, "t.json")
+    for drive, (job, options, wanted) in cases.items():
+        run("run", drive, *options, "--job", write_job(folder, job), "--timeline", path, code=0)
+        trace = json.loads(path.read_text())
+        check(set(trace) == {"displayTimeUnit", "traceEvents", "otherData"} and trace["displayTimeUnit"] == "ns", trace.keys())
+        names, lanes, processes = {}, {}, {}
+        for event in trace["traceEvents"]:
+            for key, kind in EVENT.items():
+                check(isinstance(event.get(key), kind), drive, "no", key, event)
+            check(0 < event["pid"] and 0 <= event["tid"] < 1 << 31 and event["ph"] in "XM", event)
+            if event["ph"] == "X":
+                check(set(event) == {*EVENT, "dur"} and event["dur"] >= 0, event)
+                check(event["ts"] == round(event["ts"], 3) and event["dur"] == round(event["dur"], 3), "not whole nanoseconds", event)
+                lanes.setdefault((event["pid"], event["tid"]), []).append(event)
+                continue
+            member, kind = METADATA[event["name"]]
+            check(set(event) == set(EVENT) and set(event["args"]) == {member} and isinstance(event["args"][member], kind), event)
+            into = processes if event["name"].startswith("process") else names
+            key = (event["pid"], event["tid"], event["name"])
+            check(key not in into, "twice", event)
+            into[key] = event["args"][member]
+        for what in ("thread_name", "thread_sort_index"):
+            check({key[:2] for key in names if key[2] == what} == set(lanes), drive, "lanes without", what)
+        found = {value for key, value in processes.items() if key[2] == "process_name"}
+        check(found == wanted and {key[0] for key in lanes} <= {key[0] for key in processes}, drive, found)
+        shown = [value for key, value in names.items() if key[2] == "thread_name"]
+        check(len(set(shown)) == len(shown), "two lanes of one name")
+        for lane, events in lanes.items():
+            check([e["ts"] for e in events] == sorted(e["ts"] for e in events), drive, lane, "goes back in time")
+            for one, two in zip(events, events[1:]):
+                check(one["ts"] + one["dur"] <= two["ts"] + 1e-6, drive, lane, "does two things at once", one, two)
+
+
 # ---- zone appends ----
 
 def test_zone_appends_are_verified(folder):

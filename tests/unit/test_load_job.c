@@ -389,7 +389,7 @@ static void test_job_instances_share_the_drive(void **state) {
     assert_int_equal(
         resolve_zoned("[a]\nnumjobs=3\noffset=10%\noffset_increment=25%\nio_size=50%\n", 1 << 30, 0, &jobs, &e), 0);
     job_region(&jobs.job[0], 2, &offset, &size);
-    uint64_t tenth = (1 << 30) / 10, first = tenth - tenth % 4096;
+    uint64_t tenth = (1 << 30) / 10, first = tenth + 4096 - tenth % 4096;
     assert_int_equal(offset, first + 2 * (256 << 20));
     assert_int_equal(size, (1 << 30) - offset);
     assert_int_equal(jobs.job[0].io_size.bytes, ((1 << 30) - first) / 2); /* of the region */
