@@ -1,0 +1,51 @@
+/*
+ * DWARF of one file by libdw, read only where it is asked for: the unit of an
+ * address, its line, the functions inlined there. A vmlinux is mapped and its
+ * references are applied already; a module is relocated by libdwfl, which also
+ * decides where its sections lie (oops_dwarf_open() writes that into `elf`).
+ *
+ * Walks over entries are bounded, as damaged files have loops.
+ */
+#ifndef DRIVELAB_DIAG_OOPS_DWARF_H
+#define DRIVELAB_DIAG_OOPS_DWARF_H
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+
+#include "diag/oops/elf.h"
+#include "diag/oops/verdict.h"
+
+#define OOPS_SCOPES_MAX 48
+
+struct oops_dwarf;
+
+/* NULL with `e` filled: no debug information, or damaged. `elf` stays the caller's and must live longer. */
+struct oops_dwarf *oops_dwarf_open(struct oops_elf *elf, struct err *e);
+void oops_dwarf_free(struct oops_dwarf *dwarf);
+
+Dwarf *oops_dwarf_handle(struct oops_dwarf *dwarf);
+/* For unwinding rules: .debug_frame, or NULL. */
+Dwarf_CFI *oops_dwarf_cfi(struct oops_dwarf *dwarf);
+
+/* Scopes at an address, innermost first: blocks, inlined functions, the function. */
+struct oops_scopes {
+    Dwarf_Die cu;
+    Dwarf_Die die[OOPS_SCOPES_MAX];
+    unsigned count;
+};
+
+/* False: no unit or no function has that address. */
+bool oops_dwarf_scopes(struct oops_dwarf *dwarf, uint64_t addr, struct oops_scopes *scopes);
+
+/* The chain of functions with their lines, innermost first, into the pool; returns how many. */
+unsigned oops_dwarf_places(struct oops_dwarf *dwarf, uint64_t addr, struct oops_pool *pool, struct oops_place **places);
+
+/* The function (its entry) that begins at `addr`, or NULL name: false. */
+bool oops_dwarf_function(struct oops_dwarf *dwarf, uint64_t addr, Dwarf_Die *die, Dwarf_Die *cu);
+
+/* A file's name without the place where the kernel was built. */
+const char *oops_dwarf_source(struct oops_dwarf *dwarf, struct oops_pool *pool, const char *file);
+void oops_dwarf_set_prefix(struct oops_dwarf *dwarf, uint64_t start_kernel);
+
+#endif

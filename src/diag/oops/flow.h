@@ -1,0 +1,53 @@
+/*
+ * What instructions do to registers, as far as it takes to walk back from a
+ * register to where its value came from: copies, sums with a constant, loads,
+ * constants, calls. Registers have DWARF's numbers. A row per architecture.
+ */
+#ifndef DRIVELAB_DIAG_OOPS_FLOW_H
+#define DRIVELAB_DIAG_OOPS_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum oops_step_kind {
+    OOPS_STEP_OTHER, /* see `writes` */
+    OOPS_STEP_COPY,  /* dst = src + imm */
+    OOPS_STEP_CONST, /* dst = imm */
+    OOPS_STEP_LOAD,  /* dst = *(src + imm); src -1: an absolute address */
+    OOPS_STEP_CALL,
+    OOPS_STEP_JUMP,   /* always */
+    OOPS_STEP_BRANCH, /* perhaps */
+    OOPS_STEP_RETURN,
+    OOPS_STEP_TRAP
+};
+
+struct oops_step {
+    enum oops_step_kind kind;
+    unsigned len;
+    int dst, src; /* -1: none */
+    int64_t imm;
+    uint64_t writes; /* registers with a new value afterwards, a bit each */
+    uint64_t target; /* of a direct call, jump or branch */
+    bool direct;
+    bool from_memory;      /* an indirect call or jump through *(src + imm), else through src */
+    bool indexed;          /* an index register takes part: the place is not known */
+    unsigned field, width; /* where a displacement or immediate stands in the instruction, for relocations */
+};
+
+struct oops_flow {
+    uint16_t machine; /* e_machine */
+    const char *name;
+    unsigned registers;
+    const char *const *names; /* by DWARF's number, as in struct oops_reg */
+    const int *arguments;     /* registers that carry them, -1 terminated */
+    uint64_t clobbered;       /* by a call */
+    int result;               /* register of a returned value */
+    bool (*decode)(const uint8_t *code, size_t len, uint64_t addr, struct oops_step *step);
+};
+
+extern const struct oops_flow oops_flow_x86_64, oops_flow_arm64, oops_flow_riscv;
+const struct oops_flow *oops_flow_of(uint16_t machine);                 /* NULL: not this architecture */
+int oops_flow_register(const struct oops_flow *flow, const char *name); /* -1: none of that name */
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * Sources: DWARF 5 sections 2.5, 2.6, 3.4 and 4.1; GNU extensions of DWARF 4
+ * that became those of 5 (call sites, entry values).
+ *
+ * Simplified: expressions are followed while they stay linear in one register;
+ * pieces, implicit pointers and parameter references are "unknown".
+ */
+#include "diag/oops/vars.h"
+
+#include <string.h>
+
+#define STACK_MAX  16u
+#define OPS_MAX    256u
+#define SCOPE_DIES 100000u
+
+/* A value on DWARF's stack, linear in a register. */
+struct linear {
+    enum oops_where where; /* VALUE or ENTRY; UNKNOWN */
+    int reg;
+    int64_t add;
+};
+
+static int64_t wrap_add(int64_t a, int64_t b) {
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t wrap_sub(int64_t a, int64_t b) {
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+static struct linear number(int64_t n) {
+    return (struct linear){OOPS_WHERE_VALUE, -1, n};
+}
+
+static struct linear sum(struct linear a, struct linear b) {
+    if (a.where == OOPS_WHERE_UNKNOWN || b.where == OOPS_WHERE_UNKNOWN || (a.reg >= 0 && b.reg >= 0))
+        return (struct linear){OOPS_WHERE_UNKNOWN, -1, 0};
+    struct linear r = a.reg >= 0 ? a : b;
+    r.add = wrap_add(a.add, b.add);
+    return r;
+}
+
+static struct linear difference(struct linear a, struct linear b) {
+    if (a.where == OOPS_WHERE_UNKNOWN || b.where == OOPS_WHERE_UNKNOWN || b.reg >= 0)
+        return (struct linear){OOPS_WHERE_UNKNOWN, -1, 0};
+    a.add = wrap_sub(a.add, b.add);
+    return a;
+}
+
+/* A value that one operation pushes; false: it does something else. */
+static bool push_of(const Dwarf_Op *op, struct linear *v) {
+    uint8_t atom = op->atom;
+    if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31)
+        *v = number(atom - DW_OP_lit0);
+    else if (atom >= DW_OP_breg0 && atom <= DW_OP_breg31)
+        *v = (struct linear){OOPS_WHERE_VALUE, atom - DW_OP_breg0, (int64_t)op->number};
+    else if (atom == DW_OP_bregx)
+        *v = (struct linear){OOPS_WHERE_VALUE, (int)(op->number & 0xff), (int64_t)op->number2};
+    else if (atom == DW_OP_addr || (atom >= DW_OP_const1u && atom <= DW_OP_consts))
+        *v = number((int64_t)op->number);
+    else
+        return false;
+    return true;
+}
+
+/* DW_OP_entry_value: its operand is an expression of its own, decoded by libdw in place. */
+static struct linear entry_of(const Dwarf_Op *op) {
+    /* number2 points to the block with its length in front; the usual one is a single DW_OP_reg<n> */
+    const uint8_t *block = (const uint8_t *)(uintptr_t)op->number2;
+    if (op->number == 1 && block && block[0] == 1 && block[1] >= DW_OP_reg0 && block[1] <= DW_OP_reg31)
+        return (struct linear){OOPS_WHERE_ENTRY, block[1] - DW_OP_reg0, 0};
+    return (struct linear){OOPS_WHERE_UNKNOWN, -1, 0};
+}
+
+static struct oops_where_is register_of(const Dwarf_Op *op) {
+    int reg = op->atom == DW_OP_regx ? (int)(op->number & 0xff) : op->atom - DW_OP_reg0;
+    return (struct oops_where_is){OOPS_WHERE_VALUE, reg, 0};
+}
+
+static bool is_register(const Dwarf_Op *op) {
+    return (op->atom >= DW_OP_reg0 && op->atom <= DW_OP_reg31) || op->atom == DW_OP_regx;
+}
+
+static const struct oops_where_is unknown = {OOPS_WHERE_UNKNOWN, -1, 0};
+
+struct oops_where_is oops_where_of(const Dwarf_Op *ops, size_t count, bool is_value) {
+    struct linear stack[STACK_MAX], v;
+    unsigned depth = 0;
+    if (count == 0 || count > OPS_MAX)
+        return unknown;
+    if (count == 1 && is_register(ops))
+        return register_of(ops);
+    for (size_t i = 0; i < count; i++) {
+        const Dwarf_Op *op = &ops[i];
+        if (push_of(op, &v) || op->atom == DW_OP_entry_value || op->atom == DW_OP_GNU_entry_value) {
+            if (depth == STACK_MAX)
+                return unknown;
+            stack[depth++] = push_of(op, &v) ? v : entry_of(op);
+        } else if (op->atom == DW_OP_plus_uconst && depth) {
+            stack[depth - 1] = sum(stack[depth - 1], number((int64_t)op->number));
+        } else if (op->atom == DW_OP_plus && depth > 1) {
+            stack[depth - 2] = sum(stack[depth - 2], stack[depth - 1]);
+            depth--;
+        } else if (op->atom == DW_OP_minus && depth > 1) {
+            stack[depth - 2] = difference(stack[depth - 2], stack[depth - 1]);
+            depth--;
+        } else if (op->atom == DW_OP_stack_value) {
+            is_value = true;
+        } else {
+            return unknown;
+        }
+    }
+    if (depth != 1 || stack[0].where == OOPS_WHERE_UNKNOWN)
+        return unknown;
+    if (!is_value && stack[0].where == OOPS_WHERE_ENTRY)
+        return unknown;
+    return (struct oops_where_is){is_value ? stack[0].where : OOPS_WHERE_MEMORY, stack[0].reg, stack[0].add};
+}
+
+static struct oops_where_is location_at(Dwarf_Die *die, uint64_t addr) {
+    Dwarf_Attribute attr;
+    Dwarf_Op *ops;
+    size_t count;
+    Dwarf_Sword n;
+    if (dwarf_attr_integrate(die, DW_AT_const_value, &attr))
+        return dwarf_formsdata(&attr, &n) == 0 ? (struct oops_where_is){OOPS_WHERE_VALUE, -1, n} : unknown;
+    if (!dwarf_attr_integrate(die, DW_AT_location, &attr) || dwarf_getlocation_addr(&attr, addr, &ops, &count, 1) != 1)
+        return unknown;
+    return oops_where_of(ops, count, false);
+}
+
+static const char *name_of(Dwarf_Die *die) {
+    Dwarf_Attribute attr;
+    const char *name = dwarf_attr_integrate(die, DW_AT_name, &attr) ? dwarf_formstring(&attr) : NULL;
+    return name ? name : "";
+}
+
+static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const char *function, bool inlined, oops_var_fn *fn,
+                       void *ctx) {
+    Dwarf_Die child;
+    unsigned budget = SCOPE_DIES;
+    if (dwarf_child(scope, &child) != 0)
+        return true;
+    do {
+        int tag = dwarf_tag(&child);
+        if (tag != DW_TAG_formal_parameter && tag != DW_TAG_variable)
+            continue;
+        struct oops_var var = {.name = name_of(&child),
+                               .function = function,
+                               .parameter = tag == DW_TAG_formal_parameter,
+                               .inlined = inlined};
+        if (!*var.name)
+            continue;
+        var.at = location_at(&child, addr);
+        var.type = oops_type_dwarf(&child);
+        if (var.at.where != OOPS_WHERE_UNKNOWN && !fn(ctx, &var))
+            return false;
+    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    return true;
+}
+
+/* The function that a scope belongs to: itself, or the next one outwards. */
+static unsigned owner_of(const struct oops_scopes *scopes, unsigned i) {
+    for (; i + 1 < scopes->count; i++) {
+        Dwarf_Die die = scopes->die[i];
+        if (dwarf_tag(&die) != DW_TAG_lexical_block)
+            break;
+    }
+    return i;
+}
+
+void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void *ctx) {
+    struct oops_scopes scopes;
+    if (!oops_dwarf_scopes(dwarf, addr, &scopes))
+        return;
+    for (unsigned i = 0; i < scopes.count; i++) {
+        Dwarf_Die *owner = &scopes.die[owner_of(&scopes, i)];
+        bool inlined = dwarf_tag(owner) == DW_TAG_inlined_subroutine;
+        if (!walk_scope(&scopes.die[i], addr, name_of(owner), inlined, fn, ctx))
+            return;
+    }
+}
+
+bool oops_vars_parameter(struct oops_dwarf *dwarf, uint64_t function, unsigned wanted, struct oops_var *var) {
+    Dwarf_Die die, cu, child;
+    unsigned n = 0, budget = SCOPE_DIES;
+    if (!oops_dwarf_function(dwarf, function, &die, &cu) || dwarf_child(&die, &child) != 0)
+        return false;
+    do {
+        if (dwarf_tag(&child) != DW_TAG_formal_parameter || n++ != wanted)
+            continue;
+        *var = (struct oops_var){
+            .name = name_of(&child), .function = name_of(&die), .parameter = true, .type = oops_type_dwarf(&child)};
+        return *var->name != 0;
+    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
+
+static bool is_call_site(int tag) {
+    return tag == DW_TAG_call_site || tag == DW_TAG_GNU_call_site;
+}
+
+static bool returns_to(Dwarf_Die *site, uint64_t ret) {
+    Dwarf_Attribute attr;
+    Dwarf_Addr addr;
+    if (dwarf_attr(site, DW_AT_call_return_pc, &attr) || dwarf_attr(site, DW_AT_low_pc, &attr))
+        return dwarf_formaddr(&attr, &addr) == 0 && addr == ret;
+    return false;
+}
+
+static struct oops_where_is argument_of(Dwarf_Die *site, int reg) {
+    Dwarf_Die child;
+    Dwarf_Attribute attr;
+    Dwarf_Op *ops;
+    size_t count;
+    unsigned budget = 64;
+    if (dwarf_child(site, &child) != 0)
+        return unknown;
+    do {
+        int tag = dwarf_tag(&child);
+        if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter)
+            continue;
+        if (!dwarf_attr(&child, DW_AT_location, &attr) || dwarf_getlocation(&attr, &ops, &count) != 0 || count != 1 ||
+            !is_register(ops) || register_of(ops).reg != reg)
+            continue;
+        if ((dwarf_attr(&child, DW_AT_call_value, &attr) || dwarf_attr(&child, DW_AT_GNU_call_site_value, &attr)) &&
+            dwarf_getlocation(&attr, &ops, &count) == 0)
+            return oops_where_of(ops, count, true);
+    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    return unknown;
+}
+
+struct oops_where_is oops_vars_argument(struct oops_dwarf *dwarf, uint64_t ret, int reg) {
+    struct oops_scopes scopes;
+    if (!oops_dwarf_scopes(dwarf, ret - 1, &scopes))
+        return unknown;
+    for (unsigned i = 0; i < scopes.count; i++) {
+        Dwarf_Die child;
+        unsigned budget = SCOPE_DIES;
+        if (dwarf_child(&scopes.die[i], &child) != 0)
+            continue;
+        do
+            if (is_call_site(dwarf_tag(&child)) && returns_to(&child, ret))
+                return argument_of(&child, reg);
+        while (--budget && dwarf_siblingof(&child, &child) == 0);
+    }
+    return unknown;
+}
+
+bool oops_vars_global(struct oops_dwarf *dwarf, uint64_t addr, const char *name, struct oops_var *var) {
+    struct oops_scopes scopes;
+    Dwarf_Die child;
+    unsigned budget = 2000000;
+    if (!oops_dwarf_scopes(dwarf, addr, &scopes) || dwarf_child(&scopes.cu, &child) != 0)
+        return false;
+    do {
+        if (dwarf_tag(&child) != DW_TAG_variable || strcmp(name_of(&child), name) != 0)
+            continue;
+        *var = (struct oops_var){.name = name_of(&child), .function = "", .type = oops_type_dwarf(&child)};
+        if (var->type.from != OOPS_TYPE_NONE)
+            return true;
+    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
