@@ -12,16 +12,23 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "diag/oops/guard.h"
 #include "diag/oops/reader.h"
+#include "diag/oops/symbols.h"
 #include "diag/oops/verdict.h"
 
-#define GROUPS_MAX 256
-#define READ_BYTES (1u << 20)
+#define GROUPS_MAX  256
+#define MODULES_MAX 64
+#define READ_BYTES  (1u << 20)
 
 enum { NOTHING_FOUND = 3 };
 
 struct arguments {
     bool json, all, first, help;
+    bool text_alone;
+    struct oops_sources sources;
+    const char *modules[MODULES_MAX + 1];
+    unsigned module_count;
 };
 
 /* Reports with the same title. */
@@ -44,6 +51,10 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
     static const struct option options[] = {{"json", no_argument, 0, 'j'},
                                             {"all", no_argument, 0, 'a'},
                                             {"first", no_argument, 0, 'f'},
+                                            {"vmlinux", required_argument, 0, 'k'},
+                                            {"module", required_argument, 0, 'm'},
+                                            {"debug-dir", required_argument, 0, 'd'},
+                                            {"no-symbols", no_argument, 0, 'n'},
                                             {"help", no_argument, 0, 'h'},
                                             {0}};
     for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
@@ -57,6 +68,20 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         case 'f':
             a->first = true;
             break;
+        case 'k':
+            a->sources.vmlinux = optarg;
+            break;
+        case 'm':
+            if (a->module_count == MODULES_MAX)
+                return cli_bad_usage(self, "too many modules");
+            a->modules[a->module_count++] = optarg;
+            break;
+        case 'd':
+            a->sources.debug_dir = optarg;
+            break;
+        case 'n':
+            a->text_alone = true;
+            break;
         case 'h':
             a->help = true;
             return 0;
@@ -64,6 +89,10 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             return cli_bad_option(self, argv, c, options);
         }
     }
+    a->sources.modules = a->modules;
+    a->sources.search = true;
+    if (a->text_alone && (a->sources.vmlinux || a->module_count || a->sources.debug_dir))
+        return cli_bad_usage(self, "--no-symbols excludes --vmlinux, --module and --debug-dir");
     if (a->all && a->first)
         return cli_bad_usage(self, "--all and --first exclude each other");
     return 0;
@@ -84,18 +113,52 @@ static void count(struct session *s, const struct oops_report *report) {
         s->groups[s->group_count++] = (struct group){title, 1, report->number, report->first_line};
 }
 
-static void show_json(struct session *s, const struct oops_report *report, const struct oops_verdict *v) {
-    json_t *object = oops_json(report, v);
-    fputs(s->shown++ ? ",\n" : "[\n", stdout);
-    if (!object || json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
-        s->failed = true;
+/* One report and what it is written by. */
+struct showing {
+    struct session *s;
+    struct oops_report *report;
+    struct oops_verdict v;
+    struct oops_symbols *symbols;
+};
+
+static int write_report(struct showing *w, FILE *out) {
+    if (!w->s->a->json) {
+        oops_print(out, w->report, &w->v, &w->s->how);
+        return 0;
+    }
+    json_t *object = oops_json(w->report, &w->v);
+    int rc = object ? json_dumpf(object, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
     json_decref(object);
+    return rc ? -EIO : 0;
 }
 
-static void show_text(struct session *s, const struct oops_report *report, const struct oops_verdict *v) {
-    if (s->shown++)
+/* In a process of its own: what reads the files of symbols was not made for damaged ones. */
+static int explain_and_write(void *ctx, FILE *out, struct err *e) {
+    struct showing *w = ctx;
+    w->symbols = oops_symbols_new(&w->s->a->sources, e);
+    if (!w->symbols)
+        return e->code;
+    oops_symbols_explain(w->symbols, w->report, &w->v);
+    int rc = write_report(w, out);
+    oops_symbols_free(w->symbols);
+    return rc ? err_set(e, EIO, "the report cannot be written") : 0;
+}
+
+static void show(struct session *s, struct oops_report *report) {
+    struct showing w = {.s = s, .report = report};
+    struct err e = {0};
+    if (s->a->json)
+        fputs(s->shown ? ",\n" : "[\n", stdout);
+    else if (s->shown)
         fputs("\n----\n\n", stdout);
-    oops_print(stdout, report, v, &s->how);
+    s->shown++;
+    oops_verdict_text(report, &w.v);
+    if (!s->a->text_alone && oops_guard(explain_and_write, &w, stdout, &e) == 0)
+        return;
+    if (!s->a->text_alone)
+        oops_note(report->pool, &w.v.symbols, "not used: %s", e.text);
+    if (write_report(&w, stdout))
+        s->failed = true;
 }
 
 static void take_report(void *ctx, struct oops_report *report) {
@@ -103,14 +166,8 @@ static void take_report(void *ctx, struct oops_report *report) {
     bool shown = s->a->first ? s->found == 0 : s->a->all || s->a->json || s->found == 0;
     s->found++;
     count(s, report);
-    if (shown) {
-        struct oops_verdict v;
-        oops_verdict_text(report, &v);
-        if (s->a->json)
-            show_json(s, report, &v);
-        else
-            show_text(s, report, &v);
-    }
+    if (shown)
+        show(s, report);
     oops_report_free(report);
 }
 
@@ -174,8 +231,18 @@ static int read_all(struct session *s, int argc, char **argv, struct err *e) {
     return rc;
 }
 
+/* Files that were named are there and are what they should be. */
+static int check_sources(void *ctx, FILE *out, struct err *e) {
+    struct oops_symbols *symbols = oops_symbols_new(ctx, e);
+    oops_symbols_free(symbols);
+    return symbols ? 0 : e->code;
+}
+
 static int decode(struct session *s, int argc, char **argv) {
     struct err e = {0};
+    struct oops_sources sources = s->a->sources;
+    if ((sources.vmlinux || s->a->module_count) && oops_guard(check_sources, &sources, stdout, &e))
+        return cli_bad_input(&e);
     if (read_all(s, argc, argv, &e))
         return cli_bad_input(&e);
     if (s->a->json)
@@ -207,13 +274,19 @@ static int run_oops(const struct cli_command *self, int argc, char **argv) {
 
 const struct cli_command cmd_oops = {
     .name = "oops",
-    .synopsis = "[--all | --first] [--json] [FILE...]",
+    .synopsis = "[--all | --first] [--json] [--vmlinux FILE] [--module FILE]... [FILE...]",
     .summary = "decode the oopses, BUGs, warnings and lockups of a Linux kernel in a log",
     .options = "  FILE     a log as it is: of a serial console, dmesg, the journal, pstore, a web\n"
                "           page; - or nothing is standard input\n"
                "  --all    every report in full, with every trace and register\n"
                "  --first  the first report alone; reading stops there\n"
                "  --json   as a JSON array of all reports: docs/oops.md\n"
+               "  --vmlinux FILE   the kernel that reported: vmlinux with debug information,\n"
+               "           stripped, or a vmlinuz\n"
+               "  --module FILE    a module of it (NAME.ko, .ko.xz, .ko.zst, .ko.gz); repeatable\n"
+               "  --debug-dir DIR  where more of them lie; looked through before /usr/lib/debug,\n"
+               "           /lib/modules and /boot\n"
+               "  --no-symbols     the text alone\n"
                "\n"
                "Without options the first report is shown in full and the others by title.\n"
                "Exit code 0: decoded; 3: there is no report; 2: the log cannot be read.\n",

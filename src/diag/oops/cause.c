@@ -66,6 +66,9 @@ static struct link *add_link(struct hunt *h, const struct oops_spot *spot, const
                              const struct oops_type *type, uint64_t value) {
     if (h->count == LINKS_MAX)
         return NULL;
+    struct link *last = h->count ? &h->links[h->count - 1] : NULL;
+    if (last && last->value == value && strcmp(last->name, name) == 0 && strcmp(last->function, function) == 0)
+        return last; /* seen at two places */
     struct link *l = &h->links[h->count++];
     *l = (struct link){.function = oops_pool_str(h->session->pool, function),
                        .name = oops_pool_str(h->session->pool, name),

@@ -153,7 +153,7 @@ static opaque void null_copy(struct drive *drive, const void *from)
 
 static inline u32 depth_of(const struct drive *owner)
 {
-	return owner->queue.depth; /* expect null-inline: kind=null-dereference variable=parent member=queue.depth function=depth_of */
+	return owner->queue.depth; /* expect null-inline: kind=null-dereference variable=parent member=queue.depth function=null_inline */
 }
 
 static opaque u32 null_inline(struct drive *drive)
