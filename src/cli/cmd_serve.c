@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/guest_log.h"
 #include "cli/server.h"
 
 /* SIGINT and SIGTERM as a descriptor of the loop. */
@@ -88,18 +89,23 @@ static void summarize(const struct server *server) {
     }
 }
 
-static int serve(struct config *config, const struct server_options *options) {
+static int serve(struct config *config, const struct server_options *options, const char *guest_log) {
     struct server server;
     struct stopper stopper;
+    struct guest_log *guest = NULL;
     struct err e = {0};
     int ret = CLI_OK;
     if (server_open(&server, config, options, &e))
         return cli_bad_input(&e);
     if (stopper_init(&stopper, server.sim, &e)) {
         ret = cli_bad_input(&e);
+    } else if (guest_log && !(guest = guest_log_open(guest_log, server.sim, server.subsystem, &e))) {
+        ret = cli_bad_input(&e);
+        stopper_release(&stopper);
     } else {
         announce(&server, config, options);
         sim_run(server.sim, SIM_NEVER);
+        guest_log_close(guest);
         summarize(&server);
         stopper_release(&stopper);
     }
@@ -115,18 +121,26 @@ static int serve(struct config *config, const struct server_options *options) {
 struct arguments {
     struct config_overrides overrides;
     struct server_options server;
+    const char *guest_log;
     char seed[64], scheduler[512];
     bool help;
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
-        {"listen", required_argument, 0, 'l'},  {"image", required_argument, 0, 'i'},
-        {"control", required_argument, 0, 'c'}, {"time", required_argument, 0, 't'},
-        {"seed", required_argument, 0, 's'},    {"spin", no_argument, 0, 'p'},
-        {"sleep", no_argument, 0, 'e'},         {"log", required_argument, 0, 'g'},
-        {"record", required_argument, 0, 'r'},  {"scheduler", required_argument, 0, 'q'},
-        {"help", no_argument, 0, 'h'},          {0},
+        {"listen", required_argument, 0, 'l'},
+        {"image", required_argument, 0, 'i'},
+        {"control", required_argument, 0, 'c'},
+        {"time", required_argument, 0, 't'},
+        {"seed", required_argument, 0, 's'},
+        {"spin", no_argument, 0, 'p'},
+        {"sleep", no_argument, 0, 'e'},
+        {"log", required_argument, 0, 'g'},
+        {"record", required_argument, 0, 'r'},
+        {"scheduler", required_argument, 0, 'q'},
+        {"guest-log", required_argument, 0, 'u'},
+        {"help", no_argument, 0, 'h'},
+        {0},
     };
     struct err e = {0};
     for (int c; (c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1;) {
@@ -148,6 +162,9 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             break;
         case 'r':
             a->server.record = optarg;
+            break;
+        case 'u':
+            a->guest_log = optarg;
             break;
         case 't':
             ret = config_parse_time(optarg, &a->server.sim, &e);
@@ -194,7 +211,8 @@ static int run_serve(const struct cli_command *self, int argc, char **argv) {
     struct config *config = calloc(1, sizeof(*config));
     if (!config)
         return CLI_FAILED;
-    ret = config_load(config, argv[optind], &a.overrides, &e) ? cli_bad_input(&e) : serve(config, &a.server);
+    ret =
+        config_load(config, argv[optind], &a.overrides, &e) ? cli_bad_input(&e) : serve(config, &a.server, a.guest_log);
     free(config);
     return ret;
 }
@@ -202,7 +220,7 @@ static int run_serve(const struct cli_command *self, int argc, char **argv) {
 const struct cli_command cmd_serve = {
     .name = "serve",
     .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--control PATH] "
-                "[--record FILE] [--time wall|scaled:N]",
+                "[--record FILE] [--guest-log FILE] [--time wall|scaled:N]",
     .summary = "serve a drive to real hosts over NVMe/TCP until interrupted",
     .options =
         "  -o section.key=value   change an option; drivelab drives DRIVE lists them\n"
@@ -214,6 +232,8 @@ const struct cli_command cmd_serve = {
         "  --scheduler NAME,...   put a queue with this I/O scheduler before the drive, tunables after it:\n"
         "                         cfq,slice_idle=0\n"
         "  --record FILE          write every request into a new trace file for drivelab run --trace\n"
+        "  --guest-log FILE       the console of a guest that uses the drive: its kernel's reports are decoded as\n"
+        "                         they come, beside the drive's own last commands\n"
         "  --time wall|scaled:N   real time, or one modelled second in N real ones, for slow hosts\n"
         "  --spin, --sleep        how to wait for the next event (loop.wait): spin takes a core, sleep spares it\n"
         "  --seed N               seed of everything random (drive.seed)\n"

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""drivelab serve --guest-log: a guest's reports beside the drive's commands. test_guest_log.py DRIVELAB prints TAP."""
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+PATIENCE = 60  # seconds; sanitizers and busy machines slow everything down
+
+TIMEOUT = "[  480.000001] nvme nvme0: I/O tag 12 (300c) opcode 0x1 (I/O Cmd) QID 1 timeout, aborting\n"
+REPORT = """\
+[  484.000001] BUG: kernel NULL pointer dereference, address: 0000000000000008
+[  484.000002] #PF: supervisor write access in kernel mode
+[  484.000003] #PF: error_code(0x0002) - not-present page
+[  484.000004] Oops: 0002 [#1] SMP PTI
+[  484.000005] CPU: 0 PID: 0 Comm: swapper/0 Not tainted 6.1.0-test #1
+[  484.000006] RIP: 0010:queue_it+0x3/0x40
+[  484.000007] Code: 90 90 90 <f0> 0f b1 17 75 07 4c 89 e0
+[  484.000008] RSP: 0018:ffffaef300003dc8 EFLAGS: 00010046
+[  484.000009] RAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000022
+[  484.000010] RDX: 0000000000000001 RSI: 0000000000000000 RDI: 0000000000000008
+[  484.000011] Call Trace:
+[  484.000012]  <TASK>
+[  484.000013]  finish_it+0x1d/0x50
+[  484.000014]  </TASK>
+[  484.000015] ---[ end trace 0000000000000000 ]---
+"""
+
+
+class Served:
+    """A drive that follows a log; what it says is gathered in a file."""
+
+    def __init__(self, folder):
+        self.log = pathlib.Path(folder, "console")
+        self._said = pathlib.Path(folder, "stderr")
+        with open(self._said, "w") as out:
+            self._process = subprocess.Popen(
+                [PROGRAM, "serve", "nossd", "--sleep", "--listen", "tcp://127.0.0.1:0", "--guest-log", self.log],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out)
+
+    def write(self, text, mode="a"):
+        with open(self.log, mode) as out:
+            out.write(text)
+
+    def wait_for(self, pattern, times=1):
+        end = time.monotonic() + PATIENCE
+        while len(re.findall(pattern, self.said())) < times:
+            if time.monotonic() > end or self._process.poll() is not None:
+                raise AssertionError(f"/{pattern}/ was not said {times} times in:\n{self.said()}")
+            time.sleep(0.05)
+
+    def said(self):
+        return self._said.read_text(errors="replace")
+
+    def stop(self):
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(PATIENCE)
+
+
+def with_drive(test):
+    with tempfile.TemporaryDirectory(prefix="drivelab-guest-log-") as folder:
+        drive = Served(folder)
+        try:
+            drive.wait_for("listening on")
+            test(drive)
+        finally:
+            drive.stop()
+
+
+def test_reports_are_decoded_as_they_come(drive):
+    drive.write(TIMEOUT + REPORT[:200])
+    drive.write(REPORT[200:])
+    drive.wait_for(r"the guest's kernel: write to NULL\+8 in `queue_it`")
+    drive.wait_for(r"complained of tag 12 of queue 1")
+
+
+def test_a_new_file_is_read_from_its_start(drive):
+    drive.write(REPORT)
+    drive.wait_for("the guest's kernel:")
+    drive.log.unlink()
+    drive.write(REPORT)
+    drive.wait_for("the guest's kernel:", 2)
+
+
+def test_what_is_left_is_read_at_the_end(drive):
+    drive.write(REPORT.splitlines(keepends=True)[0] + "".join(REPORT.splitlines(keepends=True)[1:-1]))
+    assert drive.stop() == 0
+    assert "the guest's kernel: write to NULL+8" in drive.said(), drive.said()
+
+
+def main():
+    tests = [(n, f) for n, f in globals().items() if n.startswith("test_")]
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (name, test) in enumerate(tests, 1):
+        try:
+            with_drive(test)
+            print(f"ok {number} - {name}")
+        except Exception as why:
+            failed = 1
+            print(f"not ok {number} - {name}")
+            for line in str(why).splitlines():
+                print(f"# {line}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
