@@ -1,6 +1,7 @@
 /* The Zoned Namespace command set as the controller keeps it: one test for each rule that is about commands. */
 #include <unistd.h>
 
+#include "media/nand/nand.h"
 #include "nvme_zoned.h"
 
 #define ARGS(...)  ((const char *const[]){__VA_ARGS__, NULL})
@@ -335,6 +336,34 @@ static void test_nvme_zns_rule22_reset_tells_of_a_changed_capacity(void **state)
     bed_free(bed);
 }
 
+/* One of the zone's two blocks fails to be erased: half of the capacity, told with the reset that brings it. */
+static void test_nvme_zns_rule22_reset_tells_of_a_smaller_capacity(void **state) {
+    for (unsigned all = 0; all < 2; all++) {
+        struct bed *bed = zoned_new(NULL, ARGS("zns.variable_capacity=yes", "zns.excursions=yes", "nand.blocks=16"));
+        struct nand_fault fault = {
+            .kind = NAND_PROGRAM, .die = NAND_ANY, .plane = NAND_ANY, .block = NAND_ANY, .count = 1};
+        struct err e = {0};
+        assert_int_equal(nand_fault_add(drive_nand(bed->drive), &fault, &e), 0);
+        for (uint64_t lba = 0; lba < ZONED_CAPACITY && zoned_zone(bed, 1).zs >> 4 != ZONE_STATE_FULL; lba += 32) {
+            zoned_write(bed, SLBA(1) + lba, 32);
+            sim_run(bed->sim, sim_now(bed->sim) + 20000000);
+        }
+        assert_int_equal(zoned_zone(bed, 1).za, ZONE_FINISHED_BY_CONTROLLER);
+        assert_int_equal(le64_get(zoned_zone(bed, 1).zcap), ZONED_CAPACITY);
+        assert_int_equal(zoned_write(bed, SLBA(2), 8), 0);
+        assert_int_equal(zoned_act(bed, 2, ZONE_RESET), 0);
+        assert_int_equal(bed_result(bed, 1), 0); /* another zone's reset says nothing of it */
+        assert_int_equal(all ? zoned_send(bed, 0, ZONE_RESET | NVME_ZSEND_ALL, NULL) : zoned_act(bed, 1, ZONE_RESET),
+                         0);
+        assert_int_equal(zoned_result(bed), NVME_ZRESET_CAPACITY);
+        assert_int_equal(le64_get(zoned_zone(bed, 1).zcap), ZONED_CAPACITY / 2);
+        assert_int_equal(zoned_write(bed, SLBA(1), 8), 0);
+        assert_int_equal(zoned_act(bed, 1, ZONE_RESET), 0);
+        assert_int_equal(bed_result(bed, 1), 0); /* it changes no more */
+        bed_free(bed);
+    }
+}
+
 static void test_nvme_zns_rule24_set_extension_with_data(void **state) {
     struct bed *bed = zoned_new(NULL, ARGS("zns.extension_bytes=128"));
     uint8_t data[128];
@@ -663,6 +692,7 @@ int main(void) {
         cmocka_unit_test(test_nvme_zns_rules17_to_23_actions_reach_the_drive),
         cmocka_unit_test(test_nvme_zns_rule20_open_all_is_all_or_nothing),
         cmocka_unit_test(test_nvme_zns_rule22_reset_tells_of_a_changed_capacity),
+        cmocka_unit_test(test_nvme_zns_rule22_reset_tells_of_a_smaller_capacity),
         cmocka_unit_test(test_nvme_zns_rule24_set_extension_with_data),
         cmocka_unit_test(test_nvme_zns_rule26_send_names_the_zone_start),
         cmocka_unit_test(test_nvme_zns_rule28_report_begins_with_any_lba_of_a_zone),

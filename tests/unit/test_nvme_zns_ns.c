@@ -1,6 +1,7 @@
 /* Zoned namespaces as wholes: what Identify and the logs say, formats, shutdowns and resets, events. */
 #include <unistd.h>
 
+#include "nvme/nvme_int.h"
 #include "nvme_zoned.h"
 
 #define ARGS(...)  ((const char *const[]){__VA_ARGS__, NULL})
@@ -39,6 +40,54 @@ static void test_nvme_zns_rule41_identify_of_excursions(void **state) {
     struct bed *bed = zoned_new(NULL, ARGS("zns.excursions=yes", "zns.variable_capacity=yes",
                                            "zns.finish_recommend_after=100s", "zns.reset_recommend_after=300s"));
     assert_int_equal(le16_get(id_ns(bed)->zoc), NVME_ZOC_VZC | NVME_ZOC_ZAE);
+    bed_free(bed);
+}
+
+/* FRL: seconds from recommending to finish a zone until the drive does it, rounded up. */
+static void test_nvme_zns_rule41_identify_of_time_limits(void **state) {
+    struct bed *bed = zoned_new(NULL, ARGS("zns.excursions=yes", "zns.finish_recommend_after=100s",
+                                           "zns.finish_after=160001ms", "zns.reset_recommend_after=300s"));
+    const struct nvme_id_ns_zns *id = id_ns(bed);
+    assert_int_equal(le32_get(id->frl), 61);
+    assert_int_equal(le32_get(id->frl1) | le32_get(id->frl2) | le32_get(id->frl3), 0);
+    assert_int_equal(le32_get(id->rrl), 0);      /* nothing happens to Full zones that are not reset */
+    for (uint32_t i = 0; i < ZONE_LIMITS; i++) { /* a drive that tells all of them */
+        bed->subsystem->zones.reset_limits_s[i] = 0x01020304 + i;
+        bed->subsystem->zones.finish_limits_s[i] = 0xf1020304 + i;
+    }
+    id = id_ns(bed);
+    static const unsigned reset_at[] = {12, 20, 24, 28}, finish_at[] = {16, 32, 36, 40};
+    for (uint32_t i = 0; i < ZONE_LIMITS; i++) {
+        const uint8_t *reset = (const uint8_t *)id + reset_at[i], *finish = (const uint8_t *)id + finish_at[i];
+        assert_int_equal(reset[0] | reset[1] << 8 | reset[2] << 16 | reset[3] << 24, 0x01020304 + i);
+        assert_int_equal(finish[0], 4 + i);
+        assert_int_equal(finish[3], 0xf1);
+    }
+    bed_free(bed);
+}
+
+/* Those limits are kept: recommended first, finished when FRL is over. */
+static void test_nvme_zns_rule41_attributes_at_their_times(void **state) {
+    struct bed *bed = zoned_new(NULL, ARGS("zns.excursions=yes", "zns.finish_recommend_after=2s", "zns.finish_after=5s",
+                                           "zns.reset_recommend_after=4s"));
+    assert_int_equal(le32_get(id_ns(bed)->frl), 3);
+    assert_int_equal(zoned_write(bed, SLBA(1), 8), 0);
+    int64_t from = sim_now(bed->sim);
+    static const struct {
+        int64_t ms;
+        uint8_t state, attributes;
+    } at[] = {{1900, ZONE_STATE_IMPLICIT_OPEN, 0},
+              {2100, ZONE_STATE_IMPLICIT_OPEN, ZONE_FINISH_RECOMMENDED},
+              {4900, ZONE_STATE_IMPLICIT_OPEN, ZONE_FINISH_RECOMMENDED},
+              {5100, ZONE_STATE_FULL, ZONE_FINISHED_BY_CONTROLLER},
+              {8900, ZONE_STATE_FULL, ZONE_FINISHED_BY_CONTROLLER},
+              {9100, ZONE_STATE_FULL, ZONE_FINISHED_BY_CONTROLLER | ZONE_RESET_RECOMMENDED}};
+    for (unsigned i = 0; i < sizeof at / sizeof *at; i++) {
+        sim_run(bed->sim, from + at[i].ms * 1000000);
+        assert_int_equal(zoned_state(bed, 1), at[i].state);
+        assert_int_equal(zoned_zone(bed, 1).za, at[i].attributes);
+        assert_int_equal(zoned_zone(bed, 1).zai, 0); /* the first of the limits */
+    }
     bed_free(bed);
 }
 
@@ -552,6 +601,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nvme_zns_rule39_identify_tells_the_limits),
         cmocka_unit_test(test_nvme_zns_rule41_identify_of_excursions),
+        cmocka_unit_test(test_nvme_zns_rule41_identify_of_time_limits),
+        cmocka_unit_test(test_nvme_zns_rule41_attributes_at_their_times),
         cmocka_unit_test(test_nvme_zns_command_sets_of_the_controller),
         cmocka_unit_test(test_nvme_zns_rule47_effects_of_the_command_set),
         cmocka_unit_test(test_nvme_zns_what_does_not_fit_is_refused_at_start),
