@@ -74,7 +74,7 @@ class DrivelabHost:
 
     def start_served(self, name):
         self._served[name].start()
-        return ""
+        return self._served[name].port
 
     def revive(self):
         """Before a boot: a target that crashed must not fail what follows."""

@@ -9,7 +9,9 @@ import target
 
 NEED_FIO = {"fio", "killed-target", "zoned-fio", "zoned-killed"}
 ZONED = "zoned-"                # how the names of scenarios with zones begin
-POWER_CUT, VERIFY = "power-cut", "power-cut-verify"
+POWER_CUT = "power-cut"
+REBOOT = "zoned-reboot"
+VERIFY = "-verify"              # what follows in the next boot is NAME-verify
 POWER_CUT_AFTER = 25            # files that were synced
 POWER_CUT_DELAY = 0.15          # seconds from there, in the midst of writes
 
@@ -22,7 +24,8 @@ class Session:
     """Uses as few boots as the scenarios allow.
 
     A guest that hangs or crashes fails the scenario it was in; the ones after it
-    get a new boot.  power-cut ends its boot by itself and is judged in the next.
+    get a new boot.  power-cut and zoned-reboot end their boot by themselves and
+    are judged in the next.
     """
 
     def __init__(self, host, made, work, report):
@@ -32,6 +35,8 @@ class Session:
         self._report = report
         self._synced = []       # what power-cut was told is on the disk
         self._cut_at = None     # when the plug is pulled
+        self._cut = None        # the scenario in which that is
+        self._rebooted = None   # what zoned-reboot wants to know in the next boot
         self._current = None    # the running scenario
         self._over = []         # the scenarios this boot has dealt with
         self._began = self._deadline = time.monotonic()
@@ -64,7 +69,8 @@ class Session:
 
     def _boot(self, names, files=()):
         """One boot; returns why it ended, None if as planned."""
-        self._over, self._current, self._cut_at = [], None, None
+        self._over, self._current = [], None
+        self._cut_at = self._cut = None
         self._tail.clear()
         self._deadline = time.monotonic() + BOOT_SECONDS
         archives = [self._made["base"]]
@@ -81,7 +87,7 @@ class Session:
             if why:
                 self._tail.extend(machine.console_lines())
         if self._is_cut():
-            return self._verify_power_cut()
+            return self._second_boot(self._cut)
         if self._current:
             self._finish(self._current, "FAIL", why)
         return why
@@ -122,6 +128,8 @@ class Session:
     def _request(self, word, *arguments):
         if word == "synced":
             return self._note_synced("  ".join(arguments))
+        if word == "reboot":
+            return self._reboot(*arguments)
         if word not in hosts.REQUESTS:
             return f"no request {word}"
         try:
@@ -133,16 +141,35 @@ class Session:
     def _note_synced(self, line):
         self._synced.append(line)
         if len(self._synced) == POWER_CUT_AFTER:
+            self._cut = POWER_CUT
             self._cut_at = time.monotonic() + POWER_CUT_DELAY
         return "ok"
 
-    def _verify_power_cut(self):
-        """The second boot of power-cut; the first one's scenarios stay over."""
-        over = [*self._over, POWER_CUT]
-        text = "".join(f"{line}\n" for line in self._synced)
-        why = self._boot([VERIFY], [("synced", text.encode())])
-        if VERIFY not in self._over:
-            self._finish(VERIFY, "FAIL", f"no second boot: {why}")
+    def _reboot(self, served, *words):
+        """The target NAME and the guest end here and come back, the former first."""
+        self._rebooted = (served, words)
+        self._cut = REBOOT
+        self._cut_at = time.monotonic()
+        return "ok"
+
+    def _second_boot_files(self, name):
+        if name == POWER_CUT:
+            text = "".join(f"{line}\n" for line in self._synced)
+            return [("synced", text.encode())]
+        served, words = self._rebooted
+        self._host.kill_served(served)
+        port = self._host.start_served(served)
+        return [("rebooted", " ".join([str(port), *words, "\n"]).encode())]
+
+    def _second_boot(self, name):
+        """The second boot of a scenario; the first one's scenarios stay over."""
+        over = [*self._over, name]
+        try:
+            why = self._boot([name + VERIFY], self._second_boot_files(name))
+        except target.TargetError as error:
+            why = str(error)
+        if name + VERIFY not in self._over:
+            self._finish(name + VERIFY, "FAIL", f"no second boot: {why}")
         self._over = over
         return None
 
@@ -154,7 +181,7 @@ class Session:
     def _finish(self, name, result, why):
         if result != "FAIL":
             why = why if result == "SKIP" else ""
-        self._report.add(POWER_CUT if name == VERIFY else name, result, why)
+        self._report.add(name.removesuffix(VERIFY), result, why)
         self._report.note([f"took {time.monotonic() - self._began:.1f} s"])
         if result == "FAIL":
             self._report.note([*self._tail, *self._host.last_lines()])

@@ -2,6 +2,10 @@
 # written, and started on the same image. Whatever was acknowledged is there. A
 # write whose answer was lost with the connection is sent again by the kernel and
 # may find itself written already: then the write pointer is behind it.
+#
+# Beside that fio writes in its zoned mode, 64 blocks to each of its zones: across
+# each kill it verifies what it wrote before, while the connection is lost and
+# found, and writes new zones, of which it verifies what was acknowledged.
 . /guest/lib.sh
 . /guest/zoned.sh
 serve_zoned killed
@@ -35,15 +39,39 @@ write_pieces() {
     done
 }
 
+# zbd NAME FIRST ZONES OPTION...: fio over zones of the disk.
+zbd() {
+    name=$1 first=$2 zones=$3
+    shift 3
+    fio --name="$name" --filename="$DISK" --direct=1 --zonemode=zbd --zonesize=128M --ioengine=psync --thread \
+        --offset=$((first * 128))M --size=$((zones * 128))M --bs=16k --verify=crc32c --randseed=7 --eta=never \
+        "$@" >"/tmp/fio-$name" 2>&1
+}
+
+fio_said() {
+    tail -n 20 "/tmp/fio-$1"
+}
+
+begun() {
+    [ $(($(zone_field "$1" WP))) -gt $(($1 * ZONE_BLOCKS)) ]
+}
+
 written() {
     [ "$(wc -l </tmp/sums)" -ge "$1" ]
 }
 
 : >/tmp/sums
+zbd before 8 1 --rw=write --io_size=1M --verify_fatal=1 || fail "fio before the kill: $(fio_said before)"
 write_pieces &
 pieces=$!
 for round in 1 2; do
     wait_for 60 written $(($(wc -l </tmp/sums) + 10)) || fail "no more is written: $(cat /tmp/dd)"
+    zbd reader 8 1 --rw=read --io_size=1M --verify_fatal=1 --rate_iops=6 &
+    reader=$!
+    zbd writer$round $((8 + round)) 1 --rw=write --io_size=1M --rate_iops=6 --continue_on_error=write &
+    writer=$!
+    wait_for 60 begun $((8 + round)) || fail "fio does not begin: $(fio_said writer$round)"
+    sleep 1
     host kill killed
     sleep 1
     host start killed
@@ -53,6 +81,9 @@ for round in 1 2; do
         show_blocked
         fail "writes do not go on"
     }
+    wait "$reader" || fail "fio, reading across kill $round: $(fio_said reader)"
+    wait "$writer" || fail "fio, writing across kill $round: $(fio_said writer$round)"
+    zbd again 8 1 --rw=read --io_size=1M --verify_fatal=1 || fail "fio after kill $round: $(fio_said again)"
 done
 touch /tmp/stop
 wait "$pieces" || fail "a write failed: $(cat /tmp/dd)"
