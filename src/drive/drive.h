@@ -97,8 +97,10 @@ struct zns_media_config {
     /* reads */
     int64_t read_firmware, read_command; /* in parallel; of the way out to the host */
     int64_t cache_read, unmapped_read;
-    uint64_t read_unit;  /* bytes the array reads at once, at most; 0: a page */
-    uint64_t read_ahead; /* bytes ahead of a single sequential stream; 0: never */
+    uint64_t read_unit;          /* bytes the array reads at once, at most; 0: a page */
+    uint64_t read_ahead;         /* bytes ahead of a single sequential stream; 0: never */
+    uint64_t read_ahead_command; /* memory of it that each command it serves takes */
+    int64_t read_ahead_hit;      /* in parallel */
     /* zone actions */
     int64_t nothing, zone_open, zone_close;
     int64_t finish_empty, finish_time;

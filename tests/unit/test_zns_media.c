@@ -385,6 +385,44 @@ static void test_zns_media_read_ahead_of_one_stream_only(void **state) {
     bed_close(&b);
 }
 
+/* Time of the last half of a stream of 64 KiB reads, two at a time. */
+static int64_t stream_of_two(uint64_t command_bytes, int64_t hit_ns) {
+    enum { BYTES = 64 * KiB };
+    struct bed b;
+    bed_defaults(&b);
+    b.config.zns_media.read_ahead = 512 * KiB;
+    b.config.zns_media.read_ahead_command = command_bytes;
+    b.config.zns_media.read_ahead_hit = hit_ns;
+    b.config.zns_media.host_bandwidth = 0;
+    b.config.zns_media.dies_per_zone = 4;
+    b.config.zns.zone_capacity = 3 * MiB;
+    b.config.drive.capacity = 16 * b.config.zns.zone_size;
+    bed_open(&b);
+    zns_media_fill(b.media, 0, 3 * MiB);
+    int64_t from = 0;
+    for (unsigned n = 0; n < 3 * MiB / BYTES; n++) {
+        while (n >= 2 && b.done < n - 1)
+            sim_run(b.sim, sim_now(b.sim) + 1000);
+        if (n == 3 * MiB / BYTES / 2)
+            from = sim_now(b.sim);
+        struct io *io = fresh_io(&b, n % 4, IO_READ, 0, n * (uint64_t)BYTES, BYTES);
+        zns_media_read(b.media, 0, n * (uint64_t)BYTES, BYTES, BYTES, io);
+    }
+    run(&b);
+    int64_t ns = b.last_ns - from;
+    assert_int_equal(b.flash->stream.commands, 0);
+    bed_close(&b);
+    return ns;
+}
+
+static void test_zns_media_read_ahead_shares_its_memory(void **state) {
+    (void)state;
+    int64_t alone = stream_of_two(0, 0);
+    assert_true(stream_of_two(128 * KiB, 0) > alone * 11 / 10); /* half of it is left for two */
+    assert_true(stream_of_two(0, 200000) > alone * 11 / 10);
+    assert_true(stream_of_two(1 * MiB, 0) > alone * 13 / 10); /* nothing: only what is asked for */
+}
+
 static void test_zns_media_word_lines_are_read_by_pages(void **state) {
     (void)state;
     struct bed b;
@@ -907,6 +945,7 @@ int main(void) {
         cmocka_unit_test(test_zns_media_factory_bad_blocks_cost_capacity),
         cmocka_unit_test(test_zns_media_soak),
         cmocka_unit_test(test_zns_media_same_seed_same_times),
+        cmocka_unit_test(test_zns_media_read_ahead_shares_its_memory),
         cmocka_unit_test(test_zns_media_word_lines_are_read_by_pages),
         cmocka_unit_test(test_zns_media_reads_wait_behind_writes_if_in_order),
         cmocka_unit_test(test_zns_media_zn540_as_measured),

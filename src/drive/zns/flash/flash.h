@@ -32,7 +32,7 @@ enum {
     ZNS_READ_AHEAD_MAX = 16 << 20,
     ZNS_UNITS_IN_FLIGHT = 64, /* of a zone: bits of done_mask */
     ZNS_STREAM_PAGES = 4096,  /* that read-ahead can hold */
-    ZNS_STREAM_AFTER = 2,     /* reads in a row that make a stream */
+    ZNS_STREAM_AFTER = 4,     /* reads in a row that make a stream */
     ZNS_SECTOR = 4096,        /* writes of less read the rest first */
 };
 
@@ -127,6 +127,7 @@ struct zns_stream {
     uint64_t bad;         /* a page that could not be read, or UINT64_MAX */
     struct io *wait_head, *wait_tail;
     uint32_t inflight;
+    uint32_t commands; /* that it took and the host doesn't have yet */
     bool active;
     uint64_t ready[ZNS_STREAM_PAGES / 64];
 };

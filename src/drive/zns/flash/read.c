@@ -5,7 +5,9 @@
  *
  * Read-ahead: while each read begins where the last one that came ended, pages
  * are fetched ahead of it. Any other read ends that; two streams at once never
- * get any. Reads of a stream are answered in order.
+ * get any. Reads of a stream are answered in order. Its memory holds what was
+ * fetched until the host has it, and something for each read it serves, so that
+ * less is fetched ahead of many.
  *
  * Faithful: die and channel collisions, the link and its cost per answer.
  * Simplified: firmware time is a constant after the flash and not a resource.
@@ -14,14 +16,21 @@
 
 #include "drive/zns/flash/flash.h"
 
+/* io->priv of a read that the stream took */
+#define READ_STREAM ((void *)0x200)
+
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
 /* --- the end of a read --- */
 
+static void room_again(struct zns_flash *m, const struct io *io);
+
 static void arrived(struct io_line *line, struct io *io) {
     struct zns_flash *m = line->owner;
+    if (io->priv == READ_STREAM)
+        room_again(m, io);
     m->owner->done(m->owner, io);
 }
 
@@ -157,9 +166,21 @@ static void fetch(struct zns_flash *m, uint64_t to) {
 /* Fetch what the window now covers, and at least up to `end`, a byte. */
 static void fetch_window(struct zns_flash *m, uint64_t end) {
     const struct zns_stream *s = &m->stream;
-    uint64_t window = s->first * m->read_bytes + zns_cost(m)->read_ahead, laid_out = m->zone[s->zone].laid_out;
+    uint64_t all = zns_cost(m)->read_ahead, taken = s->commands * zns_cost(m)->read_ahead_command;
+    uint64_t window = s->first * m->read_bytes + (all > taken ? all - taken : 0), laid_out = m->zone[s->zone].laid_out;
     end = least(end > window ? end : window, laid_out);
     fetch(m, (end + m->read_bytes - 1) / m->read_bytes);
+}
+
+/* What the host has of the stream needs no memory any more. */
+static void room_again(struct zns_flash *m, const struct io *io) {
+    struct zns_stream *s = &m->stream;
+    uint64_t last = last_page(m, io);
+    s->commands--;
+    if (!s->active || s->zone != io->part || last <= s->first || last > s->head)
+        return;
+    s->first = last;
+    fetch_window(m, 0);
 }
 
 /* `last_read`: the page that came just now; NULL: none. */
@@ -175,10 +196,7 @@ static void serve(struct zns_flash *m, const struct nand_op *last_read) {
             return;
         s->wait_head = io->next;
         io->next = NULL;
-        io->event.at_ns = 0;
-        s->first = last;
-        if (s->active)
-            fetch_window(m, 0);
+        io->event.at_ns = zns_cost(m)->read_ahead_hit;
         if (s->bad <= last && s->bad >= io->offset % m->zone_size / m->read_bytes)
             io_fail(io, IO_UNRECOVERED_READ, "zone %u: page %" PRIu64 " of it is uncorrectable", s->zone, s->bad);
         if (__builtin_expect(io->stages && last_read, 0))
@@ -243,6 +261,8 @@ static bool stream_read(struct zns_flash *m, uint32_t zone, uint64_t at, uint64_
         return false;
     }
     m->count.stream_reads++;
+    s->commands++;
+    io->priv = READ_STREAM;
     io->event.at_ns = (int64_t)first;
     io->next = NULL;
     if (s->wait_head)
