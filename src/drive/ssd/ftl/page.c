@@ -81,8 +81,8 @@ static bool map_page_empty(const struct ftl *f, uint64_t page) {
 
 /*
  * A machine that goes down may have written a page of the map back, but not
- * its byte in map_pages. Only what was never flushed can be there, but it must
- * not be taken for an empty page: look at all that is not marked.
+ * its byte in map_pages; and the byte may be damaged. It must not be taken for
+ * an empty page: look at all that is not marked and not a hole.
  */
 static void mark_unmarked(struct ftl *f) {
     for (uint64_t page = 0; page << MAP_PAGE_SHIFT < f->units; page++) {
@@ -125,8 +125,7 @@ static int page_init(struct ftl *f, struct store *store, bool *fresh, struct err
         f->leaves = leaves_new((uint32_t)map_page_count(f)); /* without memory for it: flat */
     if (*fresh)
         return 0;
-    if (!store_was_clean(store))
-        mark_unmarked(f);
+    mark_unmarked(f);
     return reserve_marked(f, e);
 }
 
