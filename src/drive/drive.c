@@ -226,6 +226,10 @@ struct nand *drive_nand(struct drive *drive) {
     return drive->ops->nand ? drive->ops->nand(drive) : NULL;
 }
 
+struct disk_arm *drive_arm(struct drive *drive) {
+    return drive->ops->arm ? drive->ops->arm(drive) : NULL;
+}
+
 void drive_limits(const struct drive *drive, struct drive_limits *limits) {
     *limits = (struct drive_limits){.capacity = drive->capacity};
     drive->ops->limits(drive, limits);

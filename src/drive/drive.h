@@ -177,6 +177,7 @@ struct drive_ops {
     const struct drive_zoned_ops *zoned;                    /* NULL: not a zoned drive */
     void (*reconfigured)(struct drive *); /* drive->config has new values of runtime options; NULL: no need to know */
     struct nand *(*nand)(struct drive *); /* the flash, for faults; NULL: has none */
+    struct disk_arm *(*arm)(struct drive *);               /* for watching; NULL: has none */
     void (*expect)(const struct drive *, uint64_t offset); /* see drive_expect(); NULL: no use for it */
 };
 
@@ -298,6 +299,9 @@ bool drive_reads_section(const struct drive *drive, const char *section);
 
 /* The drive's flash, or NULL. */
 struct nand *drive_nand(struct drive *drive);
+
+/* The arm of a hard disk, or NULL. */
+struct disk_arm *drive_arm(struct drive *drive);
 
 /* Record latencies from now on, from nothing; drive_stats() shows them. 0 or -ENOMEM. */
 int drive_measure(struct drive *drive);

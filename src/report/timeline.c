@@ -7,42 +7,15 @@
  *
  * Simplified: more than HOST_LANES requests of a kind at once are not all drawn.
  */
-#include "report/timeline.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { HOST_LANES = 256, LANE_WORDS = HOST_LANES / 64 };
-enum host_kind { HOST_READ, HOST_WRITE, HOST_OTHER, HOST_KINDS };
-enum process { PROCESS_HOST = 1, PROCESS_CHANNELS, PROCESS_DIES };
+#include "report/timeline_int.h"
 
 static const char *const kind_names[NAND_KINDS] = {"read", "program", "erase"};
 static const char *const cause_names[NAND_CAUSES] = {"host", "mapping", "gc", "wear"};
 static const char *const op_names[IO_OPS] = {"read", "write", "flush", "trim", "write zeroes", "append", "zone"};
 static const char *const host_names[HOST_KINDS] = {"reads", "writes", "others"};
-
-/* The last use of a die. */
-struct die_use {
-    int64_t from_ns, to_ns;
-    uint32_t planes; /* 0: none held back */
-    uint32_t block, page;
-    uint8_t phase, kind, cause;
-    bool seen;
-};
-
-struct timeline {
-    struct timeline_config config;
-    int64_t start_ns;
-    uint64_t events;
-    bool full, any;
-    int64_t full_at_ns;
-    uint64_t crowded;
-    uint64_t taken[HOST_KINDS][LANE_WORDS];
-    uint32_t lanes[HOST_KINDS]; /* used so far: the first so many */
-    uint32_t dies, channels, luns;
-    struct die_use *die;
-    bool *channel_seen;
-};
 
 struct timeline *timeline_new(const struct timeline_config *config, const struct nand_config *nand, int64_t start_ns) {
     struct timeline *t = calloc(1, sizeof(*t));
@@ -61,13 +34,14 @@ struct timeline *timeline_new(const struct timeline_config *config, const struct
         free(t);
         return NULL;
     }
+    t->slice.since_ns = t->idle.since_ns = -1;
     fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", config->out);
     return t;
 }
 
 /* --- events --- */
 
-static void comma(struct timeline *t) {
+void timeline_comma(struct timeline *t) {
     if (t->any)
         fputs(",\n", t->config.out);
     t->any = true;
@@ -78,9 +52,8 @@ static void print_us(FILE *out, const char *key, int64_t ns) {
     fprintf(out, "\"%s\":%s%" PRIu64 ".%03u", key, ns < 0 ? "-" : "", size / 1000, (unsigned)(size % 1000));
 }
 
-/* Begin an event, up to its arguments. False: it is not to be written. */
-static bool begin(struct timeline *t, enum process process, uint32_t lane, int64_t from_ns, int64_t to_ns) {
-    int64_t from = from_ns - t->start_ns, to = to_ns - t->start_ns;
+/* Whether there is still something to be written at this time, since start_ns. */
+static bool wanted(struct timeline *t, int64_t from, int64_t to) {
     if (t->full || to <= t->config.from_ns || from >= t->config.to_ns)
         return false;
     if (t->events == t->config.events) {
@@ -89,11 +62,28 @@ static bool begin(struct timeline *t, enum process process, uint32_t lane, int64
         return false;
     }
     t->events++;
-    comma(t);
+    timeline_comma(t);
+    return true;
+}
+
+bool timeline_begin(struct timeline *t, enum process process, uint32_t lane, int64_t from_ns, int64_t to_ns) {
+    int64_t from = from_ns - t->start_ns, to = to_ns - t->start_ns;
+    if (!wanted(t, from, to))
+        return false;
     fprintf(t->config.out, "{\"ph\":\"X\",\"pid\":%d,\"tid\":%u,", process, lane);
     print_us(t->config.out, "ts", from);
     fputc(',', t->config.out);
     print_us(t->config.out, "dur", to - from);
+    return true;
+}
+
+bool timeline_count(struct timeline *t, enum process process, const char *name, int64_t at_ns, uint64_t value) {
+    int64_t at = at_ns - t->start_ns;
+    if (!wanted(t, at, at + 1))
+        return false;
+    fprintf(t->config.out, "{\"ph\":\"C\",\"pid\":%d,\"tid\":0,\"cat\":\"value\",\"name\":\"%s\",", process, name);
+    print_us(t->config.out, "ts", at);
+    fprintf(t->config.out, ",\"args\":{\"%s\":%" PRIu64 "}}", name, value);
     return true;
 }
 
@@ -129,7 +119,7 @@ void timeline_answered(struct timeline *t, const struct io *io, uint32_t lane) {
         return;
     t->taken[kind][lane / 64] &= ~(1ull << lane % 64);
     if (io->completed_ns <= io->submitted_ns ||
-        !begin(t, PROCESS_HOST, host_lane(kind, lane), io->submitted_ns, io->completed_ns))
+        !timeline_begin(t, PROCESS_HOST, host_lane(kind, lane), io->submitted_ns, io->completed_ns))
         return;
     t->lanes[kind] = lane >= t->lanes[kind] ? lane + 1 : t->lanes[kind];
     fprintf(t->config.out, ",\"name\":\"%s\",\"cat\":\"host\",\"args\":{\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64,
@@ -144,7 +134,7 @@ void timeline_answered(struct timeline *t, const struct io *io, uint32_t lane) {
 static void use_channel(struct timeline *t, uint32_t index, enum nand_phase phase, const struct nand_op *op,
                         int64_t from_ns, int64_t to_ns) {
     const char *name = phase == NAND_PHASE_COMMAND ? "command" : op->kind == NAND_READ ? "data out" : "data in";
-    if (!begin(t, PROCESS_CHANNELS, index + 1, from_ns, to_ns))
+    if (!timeline_begin(t, PROCESS_CHANNELS, index + 1, from_ns, to_ns))
         return;
     t->channel_seen[index] = true;
     fprintf(t->config.out,
@@ -167,7 +157,7 @@ static void print_planes(FILE *out, uint32_t planes) {
 /* Write what a die holds back. */
 static void flush_die(struct timeline *t, uint32_t index) {
     struct die_use *u = &t->die[index];
-    if (!u->planes || !begin(t, PROCESS_DIES, index + 1, u->from_ns, u->to_ns)) {
+    if (!u->planes || !timeline_begin(t, PROCESS_DIES, index + 1, u->from_ns, u->to_ns)) {
         u->planes = 0;
         return;
     }
@@ -216,20 +206,20 @@ void timeline_use(struct timeline *t, enum nand_resource resource, uint32_t inde
 
 /* One event of phase M, with the category and time that Chrome gives them: strict readers want both. */
 static void name_one(struct timeline *t, enum process process, uint32_t lane, const char *what) {
-    comma(t);
+    timeline_comma(t);
     fprintf(t->config.out,
             "{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"ts\":0,\"cat\":\"__metadata\",\"name\":\"%s\",\"args\":{", process,
             lane, what);
 }
 
-static void name_process(struct timeline *t, enum process process, const char *name) {
+void timeline_name_process(struct timeline *t, enum process process, const char *name) {
     name_one(t, process, 0, "process_name");
     fprintf(t->config.out, "\"name\":\"%s\"}}", name);
     name_one(t, process, 0, "process_sort_index");
     fprintf(t->config.out, "\"sort_index\":%d}}", process);
 }
 
-static void name_lane(struct timeline *t, enum process process, uint32_t lane, const char *name) {
+void timeline_name_lane(struct timeline *t, enum process process, uint32_t lane, const char *name) {
     name_one(t, process, lane, "thread_name");
     fprintf(t->config.out, "\"name\":\"%s\"}}", name);
     name_one(t, process, lane, "thread_sort_index");
@@ -241,29 +231,30 @@ static void name_lanes(struct timeline *t) {
     for (uint32_t kind = 0; kind < HOST_KINDS; kind++)
         for (uint32_t lane = 0; lane < t->lanes[kind]; lane++) {
             snprintf(name, sizeof(name), "%s %u", host_names[kind], lane);
-            name_lane(t, PROCESS_HOST, host_lane(kind, lane), name);
+            timeline_name_lane(t, PROCESS_HOST, host_lane(kind, lane), name);
         }
     for (uint32_t i = 0; i < t->channels; i++) {
         snprintf(name, sizeof(name), "channel %u", i);
         if (t->channel_seen[i])
-            name_lane(t, PROCESS_CHANNELS, i + 1, name);
+            timeline_name_lane(t, PROCESS_CHANNELS, i + 1, name);
     }
     for (uint32_t i = 0; i < t->dies; i++) {
         snprintf(name, sizeof(name), "die %u (channel %u, LUN %u)", i, i / t->luns, i % t->luns);
         if (t->die[i].seen)
-            name_lane(t, PROCESS_DIES, i + 1, name);
+            timeline_name_lane(t, PROCESS_DIES, i + 1, name);
     }
 }
 
 struct timeline_end timeline_end(struct timeline *t) {
     for (uint32_t i = 0; i < t->dies; i++)
         flush_die(t, i);
-    name_process(t, PROCESS_HOST, "host requests");
+    timeline_name_process(t, PROCESS_HOST, "host requests");
     if (t->dies) {
-        name_process(t, PROCESS_CHANNELS, "channels");
-        name_process(t, PROCESS_DIES, "dies");
+        timeline_name_process(t, PROCESS_CHANNELS, "channels");
+        timeline_name_process(t, PROCESS_DIES, "dies");
     }
     name_lanes(t);
+    timeline_queue_end(t);
     struct timeline_end end = {t->events, t->full, t->full_at_ns, t->crowded};
     fprintf(t->config.out,
             "\n],\"otherData\":{\"program\":\"drivelab " DRIVELAB_VERSION "\",\"events\":%" PRIu64

@@ -1,7 +1,9 @@
 /*
  * A timeline in Chrome's trace event format, which Perfetto and
  * chrome://tracing open: a lane for each channel, each die, and each place in
- * the host's queues. Written while the run goes on, so it needs no memory.
+ * the host's queues; with an I/O scheduler for its slices, its idling and for
+ * each process what the drive did for it; for a disk's arm and where it is. Written while the run goes on, so it needs
+ * no memory.
  *
  * Times in the file are in microseconds with three decimals, from `start_ns` on.
  */
@@ -10,7 +12,9 @@
 
 #include <stdio.h>
 
+#include "block/block.h"
 #include "drive/io.h"
+#include "media/disk/disk.h"
 #include "media/nand/nand.h"
 
 #define TIMELINE_EVENTS     300000   /* unless told otherwise */
@@ -35,6 +39,16 @@ void timeline_answered(struct timeline *t, const struct io *io, uint32_t lane);
 /* For struct nand_observer. */
 void timeline_use(struct timeline *t, enum nand_resource resource, uint32_t index, enum nand_phase phase,
                   const struct nand_op *op, int64_t from_ns, int64_t to_ns);
+
+/* What a scheduler does; `at_ns` is now. */
+void timeline_scheduler(struct timeline *t, enum elevator_event what, const struct block_context *who, int64_t at_ns);
+
+/* The drive has done a request of a queue, which it took at rq->io_start_ns. */
+void timeline_served(struct timeline *t, const struct request *rq, int64_t at_ns);
+
+/* For struct disk_observer. */
+void timeline_access(struct timeline *t, const struct disk_op *op, struct disk_head from, struct disk_head to,
+                     int64_t from_ns, int64_t to_ns);
 
 /* Write the end. What was left out as there were too many events, or too many requests at once. Frees it. */
 struct timeline_end {

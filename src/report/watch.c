@@ -49,6 +49,8 @@ static const char *const kind_names[WATCH_KINDS] = {"read",         "write",    
 struct watch {
     struct drive_tap tap; /* first */
     struct nand_observer observer;
+    struct block_watch queue;
+    struct disk_observer arm;
     struct drive *drive;
     int64_t start_ns;
     struct timeline *timeline;
@@ -170,6 +172,41 @@ static void used(struct nand_observer *observer, enum nand_resource resource, ui
         series_programmed(w->series, op->cause, op->kind == NAND_PROGRAM ? op->bytes : 0, to_ns);
 }
 
+/* --- an I/O scheduler and an arm, for the timeline --- */
+
+static struct watch *of_queue(struct block_watch *queue) {
+    return (struct watch *)((char *)queue - offsetof(struct watch, queue));
+}
+
+static void scheduled(struct block_watch *queue, enum elevator_event what, const struct block_context *who) {
+    struct watch *w = of_queue(queue);
+    timeline_scheduler(w->timeline, what, who, sim_now(w->drive->sim));
+}
+
+static void served(struct block_watch *queue, const struct request *rq) {
+    struct watch *w = of_queue(queue);
+    timeline_served(w->timeline, rq, sim_now(w->drive->sim));
+}
+
+static void accessed(struct disk_observer *arm, const struct disk_op *op, struct disk_head from, struct disk_head to,
+                     int64_t from_ns, int64_t to_ns) {
+    struct watch *w = (struct watch *)((char *)arm - offsetof(struct watch, arm));
+    timeline_access(w->timeline, op, from, to, from_ns, to_ns);
+}
+
+static void observe_queue(struct watch *w, bool on) {
+    struct block *b = block_of(w->drive);
+    struct disk_arm *arm = drive_arm(w->drive);
+    if (b && w->timeline && !on) { /* what is under way ends here */
+        scheduled(&w->queue, ELEVATOR_IDLE_END, NULL);
+        scheduled(&w->queue, ELEVATOR_SLICE_END, NULL);
+    }
+    if (b && w->timeline)
+        block_watch(b, on ? &w->queue : NULL);
+    if (arm && w->timeline)
+        arm->observer = on ? &w->arm : NULL;
+}
+
 /* --- life --- */
 
 static void free_detail(struct watch *w) {
@@ -194,6 +231,8 @@ struct watch *watch_begin(const struct watch_config *config, struct drive *drive
         goto out;
     w->tap = (struct drive_tap){submitted, completed};
     w->observer.use = used;
+    w->queue = (struct block_watch){scheduled, NULL, served};
+    w->arm.access = accessed;
     w->drive = drive;
     w->start_ns = sim_now(drive->sim);
     w->detail = config->detail;
@@ -204,6 +243,7 @@ struct watch *watch_begin(const struct watch_config *config, struct drive *drive
     drive->tap = &w->tap;
     if (nand)
         nand_observe(nand, &w->observer);
+    observe_queue(w, true);
     return w;
 out:
     if (w)
@@ -250,6 +290,7 @@ void watch_end(struct watch *w, struct watch_result *result) {
     if (nand)
         nand_observe(nand, NULL);
     w->drive->tap = NULL;
+    observe_queue(w, false); /* before the timeline ends */
     if (w->timeline)
         result->timeline = timeline_end(w->timeline);
     if (w->detail)

@@ -189,6 +189,66 @@ static void test_report_tables_show_points_that_failed(void **state) {
     json_decref(points);
 }
 
+/* Slices, idling and service of two processes; what takes no time isn't drawn, what overlaps is cut. */
+static void test_report_timeline_draws_the_scheduler(void **state) {
+    char *text = NULL;
+    size_t size = 0;
+    const struct timeline_config config = {.out = open_memstream(&text, &size), .to_ns = 1000000, .events = 100};
+    struct timeline *t = timeline_new(&config, NULL, 500);
+    struct block_context a = {.id = 1, .name = (char *)"a\"b"}, b = {.id = 2, .name = (char *)"b"};
+    struct request rq = {.op = IO_READ, .sector = 64, .sectors = 8, .ios = 2, .context = &a, .io_start_ns = 1000};
+    timeline_scheduler(t, ELEVATOR_SLICE_BEGIN, &a, 1000);
+    timeline_served(t, &rq, 3000);
+    rq.io_start_ns = 2000; /* the drive had it meanwhile */
+    timeline_served(t, &rq, 4500);
+    timeline_scheduler(t, ELEVATOR_IDLE_BEGIN, &a, 4500);
+    timeline_scheduler(t, ELEVATOR_IDLE_END, &a, 4500);
+    timeline_scheduler(t, ELEVATOR_IDLE_BEGIN, &a, 4600);
+    timeline_scheduler(t, ELEVATOR_IDLE_END, &a, 5600);
+    timeline_scheduler(t, ELEVATOR_SLICE_END, &a, 5600);
+    timeline_scheduler(t, ELEVATOR_SLICE_END, NULL, 5700);
+    rq.context = &b;
+    timeline_served(t, &rq, 4500);
+    struct disk_op op = {.lba = 7, .count = 8, .parts = {.seek = 2000, .rotation = 1000, .transfer = 500}};
+    timeline_access(t, &op, (struct disk_head){10, 0}, (struct disk_head){20, 0}, 1000, 4500);
+    timeline_end(t);
+    fclose(config.out);
+    json_t *all = json_loads(text, 0, NULL), *events = json_object_get(all, "traceEvents"), *e;
+    assert_non_null(events);
+    unsigned slices = 0, idles = 0, served = 0, arm = 0, counts = 0;
+    size_t i;
+    json_array_foreach(events, i, e) {
+        const char *cat = json_string_value(json_object_get(e, "cat"));
+        const char *ph = json_string_value(json_object_get(e, "ph")),
+                   *name = json_string_value(json_object_get(e, "name"));
+        counts += !strcmp(ph, "C");
+        if (!cat)
+            continue;
+        if (!strcmp(cat, "slice")) {
+            slices++;
+            assert_string_equal(name, "a_b (1)");
+            assert_true(number(e, "ts") == 0.5 && number(e, "dur") == 4.6);
+        } else if (!strcmp(cat, "idle")) {
+            idles++;
+            assert_true(number(e, "ts") == 4.1 && number(e, "dur") == 1.0);
+        } else if (!strcmp(cat, "served")) {
+            static const double from[] = {0.5, 2.5, 1.5}, length[] = {2.0, 1.5, 2.5};
+            assert_true(served < 3 && number(e, "ts") == from[served] && number(e, "dur") == length[served]);
+            served++;
+        } else if (!strcmp(cat, "arm")) {
+            arm++;
+            assert_true(number(json_object_get(e, "args"), "to") == 20);
+        }
+    }
+    assert_int_equal(slices, 1);
+    assert_int_equal(idles, 1);
+    assert_int_equal(served, 3);
+    assert_int_equal(arm, 1);
+    assert_int_equal(counts, 2);
+    json_decref(all);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report_coarse_buckets_are_narrow_and_in_order),
@@ -196,6 +256,7 @@ int main(void) {
         cmocka_unit_test(test_report_stages_tell_the_slowest_apart),
         cmocka_unit_test(test_report_usage_counts_each_operation_once),
         cmocka_unit_test(test_report_timeline_joins_planes_and_reuses_lanes),
+        cmocka_unit_test(test_report_timeline_draws_the_scheduler),
         cmocka_unit_test(test_report_tables_show_points_that_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,10 @@ static bool hdd_mapped(const struct drive *drive, uint64_t offset, uint64_t byte
 
 static const char *const hdd_sections[] = {"hdd", NULL};
 
+static struct disk_arm *hdd_arm(struct drive *drive) {
+    return &((struct hdd *)drive)->arm;
+}
+
 const struct drive_ops hdd_ops = {
     .name = "hdd",
     .summary = "a hard disk: arm, platters, segmented cache, command queueing",
@@ -314,4 +318,5 @@ const struct drive_ops hdd_ops = {
     .stats = hdd_stats,
     .check_state = hdd_check_state,
     .reconfigured = hdd_reconfigured,
+    .arm = hdd_arm,
 };

@@ -167,7 +167,8 @@ static void count_op(struct disk_arm *arm, const struct disk_op *op) {
 }
 
 static void run(struct disk_arm *arm, struct disk_op *op) {
-    int64_t t = sim_now(arm->sim);
+    int64_t t = sim_now(arm->sim), start_ns = t;
+    struct disk_head from = arm->head;
     dequeue(arm, op);
     op->parts = (struct disk_parts){0};
     if (op->rewrite)
@@ -176,6 +177,8 @@ static void run(struct disk_arm *arm, struct disk_op *op) {
     arm->running = op;
     arm->free_ns = t;
     sim_schedule(arm->sim, &arm->event, t);
+    if (__builtin_expect(arm->observer != NULL, 0))
+        arm->observer->access(arm->observer, op, from, arm->head, start_ns, t);
 }
 
 static struct disk_op *next_op(const struct disk_arm *arm, bool stream) {

@@ -163,6 +163,12 @@ struct disk_stream {
     int64_t t, started_ns; /* when the last one had passed */
 };
 
+/* Hears of every access as it begins: where the head was, where it will be, when it ends; op->parts are known. */
+struct disk_observer {
+    void (*access)(struct disk_observer *, const struct disk_op *op, struct disk_head from, struct disk_head to,
+                   int64_t from_ns, int64_t to_ns);
+};
+
 struct disk_arm {
     const struct disk_geometry *g;
     struct sim *sim;
@@ -179,6 +185,7 @@ struct disk_arm {
     int64_t free_ns;                 /* not before: spinning up, or the sector in hand */
     void (*idle)(struct disk_arm *); /* nothing urgent left: start a stream, or leave it */
     void *owner;
+    struct disk_observer *observer; /* NULL: none */
     struct disk_counters count;
 };
 
