@@ -8,7 +8,7 @@
  *
  *   H  the function that the header names ("... in f+0x1/0x2")
  *   R  the next line with a program counter
- *   C  the next "Call Trace:" or "Backtrace:"
+ *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"
  *   B  the next "backtrace:" of kmemleak
  *   S  the frames from here to the next trace; always the last step
  *   A  the next line with "at: f+0x1/0x2" (lockdep); a: whatever function it is
@@ -583,6 +583,15 @@ static void take_frames(struct search *search) {
     }
 }
 
+/* "stack backtrace:" alone only where no other words introduce the trace. */
+static void find_trace(struct search *search) {
+    unsigned from = search->at;
+    if (find_words(search, "Call Trace:|Call trace:|Backtrace:"))
+        return;
+    search->at = from;
+    find_words(search, "stack backtrace:");
+}
+
 static void take_step(struct search *search, char step) {
     switch (step) {
     case 'H':
@@ -592,7 +601,7 @@ static void take_step(struct search *search, char step) {
         find_pc(search);
         break;
     case 'C':
-        find_words(search, "Call Trace:|Call trace:|Backtrace:");
+        find_trace(search);
         break;
     case 'B':
         find_words(search, "backtrace:|backtrace (crc");

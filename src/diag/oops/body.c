@@ -159,6 +159,9 @@ static bool is_frame(const char *text) {
 static bool hex_word_line(const char *text) {
     unsigned words = 0;
     const char *s = oops_blanks(text);
+    size_t address = strspn(s, "0123456789abcdef"); /* "8020: e07281d8 00000000": a stack of arm */
+    if (address >= 4 && s[address] == ':')
+        s = oops_blanks(s + address + 1);
     for (; *s; s = oops_blanks(s)) {
         size_t n = strspn(s, "0123456789abcdef?");
         if ((n != 2 && n != 4 && n != 8 && n != 16) || (s[n] && s[n] != ' '))

@@ -68,12 +68,12 @@ unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_
 
 /* ---- Finding a report quickly (scan.c) ---- */
 
-#define OOPS_SCAN_BUCKETS   4096
 #define OOPS_SCAN_WORDS_MAX 64
+#define OOPS_SCAN_GROUPS    16
 
 struct oops_scanner {
-    uint8_t shift[OOPS_SCAN_BUCKETS]; /* by the last two bytes looked at: how far the next word can start */
-    uint8_t first[OOPS_SCAN_BUCKETS]; /* of the words with those bytes, plus 1; 0: none */
+    uint16_t table[3][256];          /* bit n: this byte can be the first, second, third of a key of group n */
+    uint8_t first[OOPS_SCAN_GROUPS]; /* of a group's words, plus 1; 0: none */
     uint8_t next[OOPS_SCAN_WORDS_MAX];
 };
 void oops_scanner_init(struct oops_scanner *scanner);

@@ -124,6 +124,10 @@ bool oops_pc_line(struct oops_pool *pool, const char *text, struct oops_symbol *
         s = oops_after(text, " at ");
         return s && oops_symbol(pool, &s, sym) && sym->name[0];
     }
+    if (oops_starts(text, "Krnl PSW : ")) { /* s390: "Krnl PSW : mask address (f+0x1/0x2)" */
+        s = strchr(text, '(');
+        return s && oops_symbol(pool, &s, sym) && sym->name[0];
+    }
     if (!find_pc_words(text, &s) || !pc_behind(pool, s, sym, &selector))
         return false;
     return sym->name[0] || strstr(s, "0x") || strstr(s, "(null)"); /* a bare number comes with the name elsewhere */
@@ -471,7 +475,29 @@ static void take_line(struct place *at, const char *text) {
 
 /* ---- What the whole tells ---- */
 
-/* Where no register names gave it away: by functions that only one architecture has, or by the width of addresses. */
+/* By the name that distributions give their kernels. */
+static enum oops_arch arch_by_release(const char *release) {
+    static const struct {
+        const char *part;
+        enum oops_arch arch;
+    } signs[] = {{"x86_64", OOPS_ARCH_X86_64}, {"amd64", OOPS_ARCH_X86_64}, {"i686", OOPS_ARCH_I386},
+                 {"i586", OOPS_ARCH_I386},     {"-686", OOPS_ARCH_I386},    {"aarch64", OOPS_ARCH_ARM64},
+                 {"arm64", OOPS_ARCH_ARM64},   {"armv7", OOPS_ARCH_ARM},    {"armmp", OOPS_ARCH_ARM},
+                 {"riscv64", OOPS_ARCH_RISCV}, {"ppc64", OOPS_ARCH_PPC64},  {"s390x", OOPS_ARCH_S390X}};
+    for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (strstr(release, signs[i].part))
+            return signs[i].arch;
+    return OOPS_ARCH_UNKNOWN;
+}
+
+/* The kernel image of x86-64 lies where no other architecture has code; modules of others may be close to it. */
+static enum oops_arch arch_by_address(const struct oops_symbol *sym) {
+    if (sym->has_address && sym->name[0] && sym->address >= 0xffffffff81000000 && sym->address < 0xffffffffff000000)
+        return OOPS_ARCH_X86_64;
+    return OOPS_ARCH_UNKNOWN;
+}
+
+/* Where no register names gave it away: by functions that only one architecture has, or by addresses of code. */
 static enum oops_arch arch_by_frames(const struct oops_report *r) {
     static const struct {
         const char *part;
@@ -500,7 +526,15 @@ static enum oops_arch arch_by_frames(const struct oops_report *r) {
             for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
                 if (strstr(r->traces[t].frames[f].sym.name, signs[i].part))
                     return signs[i].arch;
-    return OOPS_ARCH_UNKNOWN;
+    for (unsigned t = 0; t < r->trace_count; t++)
+        for (unsigned f = 0; f < r->traces[t].count; f++) {
+            enum oops_arch arch = arch_by_address(&r->traces[t].frames[f].sym);
+            if (arch != OOPS_ARCH_UNKNOWN)
+                return arch;
+            if (r->traces[t].frames[f].inner[0])
+                return OOPS_ARCH_ARM; /* "(f) from (g)" */
+        }
+    return arch_by_release(r->release);
 }
 
 static void choose_main_trace(struct oops_report *r) {

@@ -45,6 +45,7 @@ struct slot {
     bool collects_cpus; /* all CPUs were asked for their traces */
     char caller;
     uint32_t caller_id;
+    unsigned headers; /* lines at its start that are one header, told once for each inlined function */
     unsigned quiet, foreign;
     unsigned body_lines; /* up to and with the last line that surely belongs to it */
 };
@@ -271,6 +272,7 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
                                                         .kernel = line->kernel,
                                                         .caller = line->caller,
                                                         .caller_id = line->caller_id,
+                                                        .headers = 1,
                                                         .body_lines = 1};
     report->banner = oops_pool_str(report->pool, reader->banner);
     take_message(reader, report, line);
@@ -297,8 +299,23 @@ static void count_foreign(struct oops_reader *reader) {
             close_slot(&reader->slots[i]);
 }
 
+/*
+ * A log that was decoded already has the header once for each inlined function
+ * ("... in f net/a.c:1 [inline]"); the last one is the kernel's own.
+ */
+static bool repeats_header(const struct slot *slot) {
+    const struct oops_report *r = slot->report;
+    return r->line_count == slot->headers && strstr(r->header, "[inline]") != NULL;
+}
+
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     struct slot *slot = slot_of(reader, line, false);
+    if (slot && repeats_header(slot)) {
+        add_line(slot, line, true);
+        slot->headers++;
+        slot->report->header = oops_pool_str(slot->report->pool, line->text);
+        return;
+    }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
     if (slot && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {

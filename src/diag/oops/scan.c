@@ -1,8 +1,12 @@
 /*
- * Passing over text that holds no report: one search for all words that any
- * report starts with, by the algorithm of Wu and Manber ("A fast algorithm for
- * multi-pattern searching", TR 94-17, University of Arizona, 1994) with blocks
- * of two bytes. Most steps skip four bytes of the log.
+ * Passing over text that holds no report: one look at each byte for all words
+ * that any report's header has.
+ *
+ * Each word is known by three bytes of it that are rare in ordinary logs
+ * ("BUG", "Oop", "l p" of "Kernel panic"). Three tables say for a byte value
+ * which words' first, second and third it can be, one bit a group of words; the
+ * three ANDed leave a place to look at closely. Unlike an algorithm that skips
+ * bytes, no step waits for the one before.
  *
  * Every header that kinds.c knows must have one of these words; a test holds
  * the two together.
@@ -11,103 +15,134 @@
 
 #include "diag/oops/oops_int.h"
 
-#define SHORTEST 5 /* bytes of a word that the shift table looks at */
+#define KEY 3 /* bytes that a word is found by */
 
-static const char *const words[] = {
-    "BUG: ",
-    "BUG at ",
-    "BUG kmalloc",
-    "BUG [#",
-    "WARNING: ",
-    "INFO: task",
-    "INFO: rcu",
-    "INFO: possi",
-    "INFO: incons",
-    "INFO: suspi",
-    "INFO: tryin",
-    "INFO: SOFTIRQ",
-    "INFO: HARDIRQ",
-    "INFO: lock",
-    "Unable to hand",
-    "unable to handle",
-    "Oops: ",
-    "Oops [",
-    "Oops - ",
-    "Kernel panic",
-    "general protec",
-    "double fault",
-    "divide err",
-    "divide_err",
-    "invalid opcode",
-    "stack segment",
-    "int3: ",
-    "UBSAN: ",
-    "Internal error:",
-    "Unhandled fault",
-    "Alignment trap",
-    "unregister_net",
-    "rust_kernel: ",
-    "hard LOCKUP",
-    "VFS: Busy",
-    "VFS: Close",
-    "SError Interr",
-    "alignment check",
-    "Kernel BUG",
-    "Insufficient stack",
-    "Unhandled kernel",
-    "ernel access of",
-    "BUG (",
-    "Unaligned access",
-    "Bad mode in",
-    "Panic#",
-    "Oops#",
-    "BUG kmem",
-    "INFO: Slab",
-    "INFO: Freed",
-    "INFO: Alloc",
+struct word {
+    const char *text;
+    unsigned key; /* where in it they start */
+};
+
+static const struct word words[] = {
+    {"BUG: ", 0},
+    {"BUG at ", 0},
+    {"BUG kmalloc", 0},
+    {"BUG [#", 0},
+    {"BUG (", 0},
+    {"BUG kmem", 0},
+    {"ernel BUG", 6},
+    {"BUG ", 0},
+    {"WARNING: ", 3},
+    {"INFO: task", 2},
+    {"INFO: rcu", 2},
+    {"INFO: possi", 2},
+    {"INFO: incons", 2},
+    {"INFO: suspi", 2},
+    {"INFO: tryin", 2},
+    {"INFO: SOFTIRQ", 2},
+    {"INFO: HARDIRQ", 2},
+    {"INFO: lock", 2},
+    {"INFO: Freed", 2},
+    {"INFO: Alloc", 2},
+    {"INFO: Slab", 2},
+    {"nable to handle", 6},
+    {"Oops: ", 0},
+    {"Oops [", 0},
+    {"Oops - ", 0},
+    {"Oops#", 0},
+    {"Kernel panic", 5},
+    {"general protec", 6},
+    {"double fault", 1},
+    {"divide err", 1},
+    {"divide_err", 1},
+    {"invalid opcode", 8},
+    {"stack segment", 7},
+    {"int3: ", 2},
+    {"UBSAN: ", 1},
+    {"Internal error:", 7},
+    {"Unhandled ", 1},
+    {"Alignment trap", 3},
+    {"alignment check", 3},
+    {"unregister_net", 9},
+    {"rust_kernel: ", 3},
+    {"hard LOCKUP", 7},
+    {"VFS: Busy", 0},
+    {"VFS: Close", 0},
+    {"SError Interr", 0},
+    {"Insufficient stack", 4},
+    {"Bad mode in", 0},
+    {"Panic#", 3},
+    {"stack guard page", 6},
+    {"Linux version ", 4},
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))
 _Static_assert(WORDS <= OOPS_SCAN_WORDS_MAX, "one byte numbers a word");
 
-static unsigned bucket(const unsigned char *last_two) {
-    return ((unsigned)last_two[0] << 4 ^ last_two[1]) & (OOPS_SCAN_BUCKETS - 1);
+/* Words with the same key share a group; groups share bits when there are more than bits. */
+static unsigned group_of(unsigned w) {
+    unsigned groups = 0;
+    for (unsigned i = 0; i < w; i++) {
+        unsigned same = 0;
+        while (same < i && memcmp(words[same].text + words[same].key, words[i].text + words[i].key, KEY) != 0)
+            same++;
+        if (same == i) {
+            if (!memcmp(words[i].text + words[i].key, words[w].text + words[w].key, KEY))
+                return groups % 16;
+            groups++;
+        }
+    }
+    return groups % 16;
 }
 
 void oops_scanner_init(struct oops_scanner *scanner) {
-    memset(scanner->shift, SHORTEST - 1, sizeof(scanner->shift));
-    memset(scanner->first, 0, sizeof(scanner->first));
+    memset(scanner, 0, sizeof(*scanner));
     for (unsigned w = 0; w < WORDS; w++) {
-        const unsigned char *word = (const unsigned char *)words[w];
-        for (unsigned end = 1; end < SHORTEST; end++) {
-            uint8_t *shift = &scanner->shift[bucket(word + end - 1)];
-            if (*shift > SHORTEST - 1 - end)
-                *shift = (uint8_t)(SHORTEST - 1 - end);
-        }
-        uint8_t *first = &scanner->first[bucket(word + SHORTEST - 2)];
-        scanner->next[w] = *first;
-        *first = (uint8_t)(w + 1);
+        unsigned group = group_of(w);
+        for (unsigned i = 0; i < KEY; i++)
+            scanner->table[i][(unsigned char)words[w].text[words[w].key + i]] |= (uint16_t)(1u << group);
+        scanner->next[w] = scanner->first[group];
+        scanner->first[group] = (uint8_t)(w + 1);
     }
 }
 
-static bool word_at(const struct oops_scanner *scanner, unsigned b, const char *at, const char *end) {
-    for (unsigned w = scanner->first[b]; w; w = scanner->next[w - 1]) {
-        size_t n = strlen(words[w - 1]);
-        if (n <= (size_t)(end - at) && !memcmp(at, words[w - 1], n))
-            return true;
+/* The word whose key stands at `at`; where it begins, or NULL. */
+static const char *word_around(const struct oops_scanner *scanner, unsigned groups, const char *data, const char *at,
+                               const char *end) {
+    for (; groups; groups &= groups - 1) {
+        unsigned group = (unsigned)__builtin_ctz(groups);
+        for (unsigned w = scanner->first[group]; w; w = scanner->next[w - 1]) {
+            const struct word *word = &words[w - 1];
+            size_t n = strlen(word->text);
+            if (word->key <= (size_t)(at - data) && n - word->key <= (size_t)(end - at) &&
+                !memcmp(at - word->key, word->text, n))
+                return at - word->key;
+        }
     }
-    return false;
+    return NULL;
+}
+
+static unsigned groups_at(const struct oops_scanner *scanner, const unsigned char *at) {
+    return scanner->table[0][at[0]] & scanner->table[1][at[1]] & scanner->table[2][at[2]];
 }
 
 const char *oops_scan(const struct oops_scanner *scanner, const char *data, size_t len) {
-    const char *end = data + len;
-    if (len < SHORTEST)
-        return NULL;
-    for (const char *at = data; at <= end - SHORTEST;) {
-        unsigned b = bucket((const unsigned char *)at + SHORTEST - 2);
-        unsigned shift = scanner->shift[b];
-        if (!shift && word_at(scanner, b, at, end))
-            return at;
-        at += shift ? shift : 1;
+    const char *end = data + len, *at = data;
+    const unsigned char *bytes = (const unsigned char *)data;
+    for (; end - at >= KEY + 3; at += 4, bytes += 4) {
+        unsigned a = groups_at(scanner, bytes), b = groups_at(scanner, bytes + 1);
+        unsigned c = groups_at(scanner, bytes + 2), d = groups_at(scanner, bytes + 3);
+        if (!(a | b | c | d))
+            continue;
+        unsigned groups[4] = {a, b, c, d};
+        for (unsigned i = 0; i < 4; i++) {
+            const char *found = groups[i] ? word_around(scanner, groups[i], data, at + i, end) : NULL;
+            if (found)
+                return found;
+        }
+    }
+    for (; end - at >= KEY; at++) {
+        const char *found = word_around(scanner, groups_at(scanner, (const unsigned char *)at), data, at, end);
+        if (found)
+            return found;
     }
     return NULL;
 }
