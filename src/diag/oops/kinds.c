@@ -113,8 +113,6 @@ static const struct oops_form forms[] = {
     {"Unable to handle kernel access to user memory", OOPS_PAGE_FAULT,
      "BUG: unable to handle kernel access to user memory" BAD_ACCESS},
     {"Unable to handle kernel", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request" BAD_ACCESS},
-    {"ernel access of bad area", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f", NULL,
-     PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     /* ---- Locks ---- */
     {"BUG: spinlock lockup suspected", OOPS_LOCKDEP, "BUG: spinlock lockup suspected in %f", NULL, TRACE(skip_spin), 0},
     {"BUG: spinlock already unlocked", OOPS_LOCKDEP, "BUG: spinlock already unlocked in %f", NULL, TRACE(skip_spin), 0},
@@ -317,7 +315,20 @@ static const struct oops_form forms[] = {
      "just changed the state of lock",
      {"Xa", NULL, 0},
      0},
-    {"INFO: *IRQ-safe -> *IRQ-unsafe lock order detected",
+    {"INFO: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected",
+     OOPS_LOCKDEP,
+     "possible deadlock in %f",
+     "is trying to acquire",
+     {"Xa", NULL, 0},
+     0},
+    {"INFO: possible recursive locking detected",
+     OOPS_LOCKDEP,
+     "possible deadlock in %f",
+     "is trying to acquire lock",
+     {"Xa", NULL, 0},
+     0},
+    {"INFO: inconsistent lock state", OOPS_LOCKDEP, "inconsistent lock state in %f", " takes", {"Xa", NULL, 0}, 0},
+    {"INFO: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
      OOPS_LOCKDEP,
      "possible deadlock in %f",
      "is trying to acquire",
@@ -501,6 +512,10 @@ const struct oops_form *oops_form_of(const struct oops_scanner *scanner, const c
         if (form_matches(&forms[i], text, NULL))
             return is_harmless(text) ? NULL : &forms[i];
     return NULL;
+}
+
+const char *oops_form_match(unsigned n) {
+    return n < FORMS ? forms[n].match : NULL;
 }
 
 /* Whether a line of the report matches one of the alternatives of `later`; the first decides. */

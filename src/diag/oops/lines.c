@@ -349,19 +349,18 @@ static bool take_quote(const char **s, struct oops_log_line *line) {
 
 /* A column of line numbers: digits before something that is a prefix itself, or before "|", ":" or a tab. */
 static bool take_line_number(const char **s, struct oops_log_line *line) {
-    const char *end = digits_end(*s);
+    const char *end = digits_end(*s), *ignored;
     int64_t us;
     if (end == *s || end - *s > 8)
         return false;
-    const char *p = end + strspn(end, ".:|)");
-    const char *rest = oops_blanks(p), *ignored;
+    const char *p = oops_blanks(end);
+    bool column = *p == '|' || *end == '\t' || (*end == ':' && end[1] == ' ');
+    const char *rest = oops_blanks(p + strspn(p, ".:|)"));
     if (rest == end)
         return false;
-    if (printk_time(rest, &ignored, &us) || any_date(rest) || (rest[0] == '<' && isdigit((unsigned char)rest[1]))) {
-        *s = rest;
-        return true;
-    }
-    if ((*end != '|' && *end != '\t' && !(*end == ':' && end[1] == ' ')) || isdigit((unsigned char)*rest))
+    bool prefix =
+        printk_time(rest, &ignored, &us) || any_date(rest) || (rest[0] == '<' && isdigit((unsigned char)rest[1]));
+    if (!prefix && (!column || (isdigit((unsigned char)*rest) && *p != '|')))
         return false;
     *s = rest;
     return true;

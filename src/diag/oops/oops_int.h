@@ -108,6 +108,8 @@ struct oops_form {
 
 /* The form that a line starts, or NULL. */
 const struct oops_form *oops_form_of(const struct oops_scanner *scanner, const char *text);
+/* The header that the n-th form is known by; NULL: no more. */
+const char *oops_form_match(unsigned n);
 /*
  * The best form for a whole report, as some need what follows. A form whose
  * `later` is nowhere is the last resort.

@@ -47,10 +47,8 @@ struct oops_report *oops_report_new(const struct oops_log_line *line) {
     r->has_time = line->has_time;
     r->time_us = line->time_us;
     r->first_line = line->number;
-    if (line->caller == 'C')
-        r->cpu = line->caller_id;
-    if (line->caller == 'T')
-        r->pid = line->caller_id;
+    r->caller = line->caller;
+    r->caller_id = line->caller_id;
     oops_report_add(r, line);
     return r;
 }
@@ -262,6 +260,8 @@ static bool lr_line(struct place *at, const char *text) {
 
 static struct oops_trace *open_trace(struct place *at, enum oops_trace_kind kind, const char *title) {
     struct oops_report *r = at->r;
+    if (at->trace && !at->trace->count && at->trace->kind == kind) /* "stack backtrace:", then "Call Trace:" */
+        return at->trace;
     struct oops_trace *trace =
         oops_pool_push(r->pool, &r->traces, &r->trace_count, sizeof(*r->traces), OOPS_TRACES_MAX);
     if (!trace)
@@ -615,6 +615,16 @@ static void mark_modules_cut(struct oops_report *r) {
     }
 }
 
+/* Some architectures begin the trace with the program counter itself. */
+static void mark_exact_frame(struct oops_report *r) {
+    const struct oops_state *fault = oops_report_fault(r);
+    if (!fault || r->main_trace < 0 || !fault->pc.name[0])
+        return;
+    struct oops_frame *first = &r->traces[r->main_trace].frames[0];
+    if (same_symbol(&first->sym, &fault->pc) && !first->inner[0])
+        first->kind = OOPS_FRAME_PC;
+}
+
 void oops_report_parse(struct oops_report *r) {
     struct place at = {.r = r, .next_title = ""};
     for (unsigned i = 0; i < r->line_count; i++) {
@@ -623,8 +633,13 @@ void oops_report_parse(struct oops_report *r) {
     }
     if (r->arch == OOPS_ARCH_UNKNOWN)
         r->arch = at.guess != OOPS_ARCH_UNKNOWN ? at.guess : arch_by_frames(r);
+    if (r->caller == 'C' && r->cpu < 0)
+        r->cpu = r->caller_id;
+    if (r->caller == 'T' && r->pid < 0)
+        r->pid = r->caller_id;
     choose_main_trace(r);
     drop_repeated_states(r);
+    mark_exact_frame(r);
     oops_title(r);
     use_cr2(r);
     use_error_code(r);

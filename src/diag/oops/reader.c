@@ -115,7 +115,8 @@ static const struct oops_log_line *recent_line(const struct oops_reader *reader,
     unsigned known = reader->recent_count < RECENT_MAX ? reader->recent_count : RECENT_MAX;
     for (unsigned i = 1; i <= known; i++) {
         const struct oops_log_line *candidate = &reader->recent[(reader->recent_count - i) % RECENT_MAX].line;
-        bool same = candidate->caller == line->caller && candidate->caller_id == line->caller_id;
+        bool same = candidate->caller == line->caller && candidate->caller_id == line->caller_id &&
+                    candidate->kernel == line->kernel;
         if (same && candidate->text[0] && back-- == 0)
             return candidate;
     }
@@ -128,9 +129,7 @@ static void remember_window(struct oops_reader *reader, size_t start) {
     struct oops_log_line cleaned[OOPS_GLUED_MAX];
     while (from > 0 && lines < RECENT_MAX / 2 && start - from < HISTORY_BYTES) {
         const char *before = memrchr(reader->window, '\n', from - 1);
-        if (!before)
-            break;
-        from = (size_t)(before + 1 - reader->window);
+        from = before ? (size_t)(before + 1 - reader->window) : 0;
         lines++;
     }
     reader->recent_count = 0;

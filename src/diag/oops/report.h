@@ -214,6 +214,8 @@ struct oops_report {
     const char *wall_time; /* "Apr 09 17:53:41" or ISO, if the log has it */
 
     int64_t cpu, pid, uid; /* -1: not printed */
+    char caller;           /* who printed it: 'T' task, 'C' CPU (in an interrupt); 0: not printed */
+    uint32_t caller_id;
     const char *comm;
     const char *hardware;  /* "Hardware name:" */
     const char *workqueue; /* "Workqueue:" */

@@ -175,7 +175,8 @@ static void print_frames(const struct out *o, const struct oops_report *r, const
         const struct oops_frame *frame = &trace->frames[i];
         print_stack_change(o, stack, frame->stack);
         stack = frame->stack;
-        if (frame->guess && sure && !o->all)
+        bool told = resolved && i == 0 && frame->kind == OOPS_FRAME_PC && oops_report_fault(r); /* the line above */
+        if (told || (frame->guess && sure && !o->all))
             continue;
         start(o, frame->guess ? DIM : PLAIN);
         fprintf(o->to, "  %c ", frame->guess ? '?' : ' ');

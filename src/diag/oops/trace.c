@@ -71,6 +71,8 @@ static bool arm_frame(struct oops_pool *pool, const char *s, struct oops_frame *
         if (!oops_symbol(pool, &p, &pc))
             return false;
     }
+    if (brackets && p[0] == ' ' && p[1] == '[') /* "(f [mod])" */
+        p += strcspn(p, ")");
     p += brackets && *p == ')';
     p = oops_blanks(p);
     if (!n || !oops_starts(p, "from "))
@@ -115,7 +117,6 @@ bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame
         s = oops_blanks(s + 2);
     if (*s == '(' && s[1] == '[') /* s390: "([<addr>] f+0x1/0x2)" */
         s++;
-    bool bracket = *s == '[' || *s == '<';
     if (*s == '<' && isxdigit((unsigned char)s[1])) { /* 2.6 x86_64: "<ffffffff8010e5c0>{do_open+12}" */
         const char *close = strchr(s, '>');
         uint64_t address;
@@ -131,7 +132,7 @@ bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame
     }
     if (!oops_symbol(pool, &s, &frame->sym))
         return out->marker >= 0;
-    if (!frame->sym.name[0] && !bracket && !frame->guess && *oops_blanks(s)) /* "0x1234 something" is no frame */
+    if (!frame->sym.name[0] && *oops_blanks(s)) /* "[00000014] *pgd=0" is no frame */
         return out->marker >= 0;
     s = oops_blanks(s);
     if (strstr(s, "(unreliable)"))
