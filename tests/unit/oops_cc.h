@@ -28,8 +28,8 @@ static inline void oops_cc_release(struct oops_cc *cc) {
         fprintf(stderr, "%s stays\n", cc->dir);
 }
 
-/* Compiles `source` into DIR/NAME as a kernel's build would. */
-static inline bool oops_cc_object(struct oops_cc *cc, const char *name, const char *source, const char *options,
+/* Compiles `source` into DIR/NAME as a kernel's build would, by `compiler` with its options for the machine. */
+static inline bool oops_cc_object(struct oops_cc *cc, const char *name, const char *source, const char *compiler,
                                   char *path, size_t size) {
     char file[128], command[512];
     snprintf(file, sizeof(file), "%s/source.c", cc->dir);
@@ -38,9 +38,9 @@ static inline bool oops_cc_object(struct oops_cc *cc, const char *name, const ch
         return false;
     snprintf(path, size, "%s/%s", cc->dir, name);
     snprintf(command, sizeof(command),
-             "cd %s && cc -g -O2 -fcf-protection=none -fno-pic -fno-stack-protector -fno-delete-null-pointer-checks "
-             "-fno-asynchronous-unwind-tables -mcmodel=kernel %s -c source.c -o %s 2>cc.log",
-             cc->dir, options, name);
+             "cd %s && %s -g -O2 -fno-pic -fno-stack-protector -fno-delete-null-pointer-checks "
+             "-fno-asynchronous-unwind-tables -c source.c -o %s 2>cc.log",
+             cc->dir, compiler, name);
     return system(command) == 0;
 }
 

@@ -47,6 +47,8 @@ static const char source[] =
     "plain int outer(struct drive *out) { return inner(out) + 1; }\n"
     "int entry(void) { return starts(&sink) + submits(0) + reads_port(0) + calls(0) + outer(0); }\n";
 
+#define CC_X86 "cc -mcmodel=kernel -fcf-protection=none"
+
 struct bed {
     struct oops_cc cc;
     char module[160];
@@ -57,7 +59,7 @@ static int bed_setup(void **state) {
     struct bed *bed = calloc(1, sizeof(*bed));
     struct err e = {0};
     *state = NULL;
-    if (oops_cc_init(&bed->cc) && oops_cc_object(&bed->cc, "bed.ko", source, "", bed->module, sizeof(bed->module)))
+    if (oops_cc_init(&bed->cc) && oops_cc_object(&bed->cc, "bed.ko", source, CC_X86, bed->module, sizeof(bed->module)))
         bed->object = oops_object_open(bed->module, "bed", NULL, &e);
     if (!bed->object) {
         print_message("no compiler for x86-64, or: %s\n", e.text);
@@ -341,6 +343,55 @@ static void test_oops_symbols_say_when_sizes_are_others(void **state) {
     oops_report_free(r);
 }
 
+/* ---- Other machines, where clang can make objects for them ---- */
+
+static const char form_arm64[] =
+    "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008\n"
+    "Mem abort info:\n  ESR = 0x0000000096000004\n  EC = 0x25: DABT (current EL), IL = 32 bits\n"
+    "Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP\n"
+    "CPU: 1 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n"
+    "pstate: 80000005 (Nzcv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n"
+    "pc : takes_lock+0x0/0x%llx [bed]\nlr : completes+0x%llx/0x%llx [bed]\nsp : ffff80000a3b3d40\n"
+    "x29: ffff80000a3b3d40 x28: 0000000000000000 x27: 0000000000000000\n"
+    "x2 : 0000000000000000 x1 : 0000000000000000 x0 : 0000000000000008\n"
+    "Call trace:\n takes_lock+0x0/0x%llx [bed]\n completes+0x%llx/0x%llx [bed]\n submits+0x%llx/0x%llx [bed]\n"
+    "Code: %08x %08x %08x %08x (%08x)\n---[ end trace 0000000000000000 ]---\n";
+
+static void fill_arm64(struct bed *bed, char *text, size_t size) {
+    const struct oops_sym *lock = symbol(bed, "takes_lock");
+    unsigned long long span = lock->span, c = after_call(bed, "completes"), s = after_call(bed, "submits"),
+                       cs = symbol(bed, "completes")->span, ss = symbol(bed, "submits")->span;
+    uint32_t word;
+    size_t got;
+    memcpy(&word, oops_object_code(bed->object, lock->addr, 4, &got), 4);
+    snprintf(text, size, form_arm64, span, c, cs, span, c, cs, s, ss, 0xd503201f, 0xd503201f, 0xd503201f, 0xd503201f,
+             word);
+}
+
+static void test_oops_symbols_walk_on_arm64(void **state) {
+    struct bed *native = bed_of(state), bed = {.cc = native->cc};
+    struct err e = {0};
+    struct oops_report *r;
+    char text[4096];
+    if (!oops_cc_object(&bed.cc, "arm.ko", source, "clang --target=aarch64-linux-gnu", bed.module, sizeof(bed.module)))
+        skip();
+    bed.object = oops_object_open(bed.module, "bed", NULL, &e);
+    assert_non_null(bed.object);
+    fill_arm64(&bed, text, sizeof(text));
+    assert_int_equal(oops_read_text(text, strlen(text), &r, 1), 1);
+    char named[256];
+    snprintf(named, sizeof(named), "cd %s && mkdir -p arm && cp arm.ko arm/bed.ko", bed.cc.dir);
+    assert_int_equal(system(named), 0);
+    snprintf(named, sizeof(named), "%s/arm/bed.ko", bed.cc.dir);
+    struct oops_verdict v = explain(&bed, r, named);
+    assert_true(v.blame.there);
+    assert_string_equal(v.blame.variable, "x");
+    assert_string_equal(v.blame.function, "completes");
+    assert_string_equal(v.blame.member, "wait.lock");
+    oops_report_free(r);
+    oops_object_free(bed.object);
+}
+
 /* ---- Files ---- */
 
 static size_t slurp(const char *path, uint8_t **data) {
@@ -521,6 +572,7 @@ int main(void) {
         cmocka_unit_test(test_oops_symbols_blame_a_called_pointer),
         cmocka_unit_test(test_oops_symbols_say_when_the_bytes_are_others),
         cmocka_unit_test(test_oops_symbols_say_when_sizes_are_others),
+        cmocka_unit_test(test_oops_symbols_walk_on_arm64),
         cmocka_unit_test(test_oops_symbols_read_packed_modules),
         cmocka_unit_test(test_oops_symbols_refuse_a_bomb),
         cmocka_unit_test(test_oops_symbols_survive_cut_and_bent_files),

@@ -65,11 +65,26 @@ static const char *sentence(struct oops_session *s) {
     return what;
 }
 
+/* No register at all: the address stands in the instruction. */
+static const char *absolute(struct oops_session *s) {
+    const struct oops_verdict *v = s->v;
+    const struct oops_operand *op = &v->insn.mem;
+    const struct oops_report *r = s->report;
+    if (!s->took_instruction || !op->there || op->implicit || *op->base || *op->index || *op->segment || !v->pc.count)
+        return NULL;
+    return oops_pool_printf(s->pool, "%s absolute address 0x%llx in %s(), instruction `%s`",
+                            r->access == OOPS_ACCESS_WRITE || op->write ? "write to the" : "read from the",
+                            (unsigned long long)op->disp, v->pc.places[0].function, v->insn.text);
+}
+
 void oops_headline_refine(struct oops_session *s) {
     struct oops_verdict *v = s->v;
     const struct oops_place *place = place_of(s);
+    const char *constant = v->blame.there ? NULL : absolute(s);
     if (v->blame.there)
         v->headline = sentence(s);
+    else if (constant)
+        v->headline = constant;
     if (v->blame.there && v->chain_count && v->chain[0].frame > v->blame.frame)
         v->headline = oops_pool_printf(s->pool, "%s, passed as `%s` by %s()", v->headline, v->chain[0].variable,
                                        v->chain[0].function);

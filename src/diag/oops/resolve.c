@@ -21,7 +21,7 @@ struct oops_spot *oops_session_caller(struct oops_session *session, const struct
     for (unsigned i = (unsigned)(from - session->spots) + 1; i < session->count; i++) {
         if (!session->spots[i].guess)
             return &session->spots[i];
-        if (!first)
+        if (!first && !session->spots[i].exact)
             first = &session->spots[i];
     }
     return first; /* after a jump to nowhere the unwinder vouches for nothing */

@@ -28,6 +28,7 @@ struct oops_session {
     struct oops_spot *spots;    /* the program counter first, then the frames, innermost first */
     unsigned count;
     const char *container; /* the member blamed is of this variable, computed from the bad one; NULL */
+    bool took_instruction; /* from the file, as the report has no bytes */
     bool divisor;          /* what is blamed is no pointer, but a divisor of 0 */
 };
 

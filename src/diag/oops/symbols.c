@@ -11,8 +11,10 @@
 #include "diag/oops/locate.h"
 #include "diag/oops/sym_int.h"
 
-#define OBJECTS_MAX 128u
-#define PATH_BYTES  1024
+#define OBJECTS_MAX   128u
+#define PATH_BYTES    1024
+#define REGISTERS_MAX 6u                  /* named ones */
+#define IMAGE_START   0xffffffff81000000u /* of x86-64, not moved */
 
 struct oops_symbols {
     struct oops_sources sources;
@@ -217,6 +219,12 @@ static void note_slide(struct oops_session *session, const struct oops_symbol *p
     v->slide_how = "from the addresses in the trace";
 }
 
+/* arm64 and riscv begin the trace with the program counter itself. */
+static bool is_pc_again(const struct oops_state *state, const struct oops_frame *f, unsigned i) {
+    return i == 0 && state && state->has_pc && *f->sym.name && strcmp(f->sym.name, state->pc.name) == 0 &&
+           f->sym.off == state->pc.off && strcmp(f->sym.module, state->pc.module) == 0;
+}
+
 static void find_spots(struct lookup *l) {
     struct oops_session *session = l->session;
     const struct oops_state *state = oops_report_fault(session->report);
@@ -232,14 +240,15 @@ static void find_spots(struct lookup *l) {
     for (unsigned i = 0; trace && i < trace->count; i++) {
         const struct oops_frame *f = &trace->frames[i];
         struct oops_spot *spot = &session->spots[session->count++];
-        bool pc = f->kind == OOPS_FRAME_PC;
-        *spot = (struct oops_spot){.frame = (int)i, .exact = pc, .guess = f->guess, .resolved = &session->v->frames[i]};
+        bool again = is_pc_again(state, f, i), pc = again || f->kind == OOPS_FRAME_PC;
+        *spot = (struct oops_spot){
+            .frame = (int)i, .exact = pc, .guess = f->guess || again, .resolved = &session->v->frames[i]};
         const struct oops_state *own = pc && f->state >= 0 && (unsigned)f->state < session->report->state_count
                                            ? &session->report->states[f->state]
                                            : NULL;
         if (find_spot(l, &f->sym, own, inner, spot))
             note_slide(session, &f->sym, spot);
-        if (!f->guess)
+        if (!spot->guess)
             inner = spot;
     }
 }
@@ -266,8 +275,9 @@ static void take_instruction(struct oops_session *session) {
     if (!pc || pc->frame >= 0 || !pc->object || session->v->insn.decoded)
         return;
     const uint8_t *code = oops_object_code(pc->object, pc->addr, 16, &len);
-    if (code && oops_insn_decode(session->report, oops_report_fault(session->report), code, (unsigned)len, pc->addr,
-                                 &session->v->insn))
+    session->took_instruction = code && oops_insn_decode(session->report, oops_report_fault(session->report), code,
+                                                         (unsigned)len, pc->addr, &session->v->insn);
+    if (session->took_instruction)
         oops_note(session->pool, &session->v->facts, "the instruction was taken from %s: %s", pc->object->elf->path,
                   session->v->insn.text);
 }

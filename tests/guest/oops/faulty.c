@@ -9,6 +9,7 @@
  * read by ../run-oops. The function is the one that the line is in, or what
  * "function=" says.
  */
+/* clang-format off */
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>

@@ -3,6 +3,7 @@
  * A module that fails while it is loaded: its function lies in .init.text, where
  * tools that look an offset up in .text find another function.
  */
+/* clang-format off */
 #include <linux/module.h>
 #include <linux/printk.h>
 
