@@ -43,6 +43,9 @@ json_t *mark_json(const struct mark *then, struct drive *drive) {
     if (!drive_nand(drive))
         return o;
     add_amplification(o, then, &now);
+    json_t *energy = nand_energy_json(drive_nand(drive), &then->flash, now.at_ns - then->at_ns);
+    if (energy)
+        json_object_set_new(o, "energy_pj", energy);
     for (unsigned kind = 0; kind < NAND_KINDS; kind++)
         json_object_set_new(o, kind_names[kind],
                             json_pack("{s:o,s:o,s:I}", "ops", by_cause(now.flash.ops[kind], then->flash.ops[kind]),

@@ -867,6 +867,63 @@ static void test_nand_stats(void **state) {
     world_close(&w);
 }
 
+static json_int_t picojoules(const struct world *w, const char *part, const char *of_cause) {
+    json_t *stats = nand_stats_json(w->nand), *energy = json_object_get(stats, "energy_pj");
+    assert_non_null(energy);
+    json_t *value = json_object_get(of_cause ? json_object_get(energy, part) : energy, of_cause ? of_cause : part);
+    assert_true(json_is_integer(value));
+    json_int_t pj = json_integer_value(value);
+    json_decref(stats);
+    return pj;
+}
+
+/* 1 us at 1 mA and 1 V is a nanojoule. */
+static void test_nand_energy(void **state) {
+    struct world w;
+    world_defaults(&w);
+    w.config.supply_mv = 3000;
+    w.config.read_ua = 20000;
+    w.config.program_ua = 25000;
+    w.config.erase_ua = 15000;
+    w.config.bus_ua = 5000;
+    w.config.standby_ua = 100;
+    world_open(&w, 1);
+    world_fill(&w);
+    w.blocks[0].next_page = 0;
+    struct call calls[] = {
+        call(&w, NAND_PROGRAM, 0, 0, 0, 0), call(&w, NAND_READ, 1, 0, 1, 0), /* page type 0 */
+        call(&w, NAND_READ, 1, 0, 2, 1), call(&w, NAND_ERASE, 2, 0, 3, 0),   /* page type 1 */
+    };
+    calls[2].op.cause = calls[3].op.cause = NAND_GC;
+    json_int_t on_bus = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        nand_submit(w.nand, &calls[i].op);
+        run(&w); /* one by one: nobody is suspended, nothing overlaps */
+        assert_int_equal(calls[i].op.result, NAND_DONE);
+        on_bus += calls[i].op.bus_ns;
+    }
+    json_int_t read[] = {w.config.read_time.ns[0] * 20 * 3, w.config.read_time.ns[1] * 20 * 3};
+    json_int_t program = w.config.program_time.ns[0] * 25 * 3, erase = w.config.erase_time * 15 * 3;
+    assert_int_equal(picojoules(&w, "read", NULL), read[0] + read[1]);
+    assert_int_equal(picojoules(&w, "program", NULL), program);
+    assert_int_equal(picojoules(&w, "erase", NULL), erase);
+    assert_int_equal(picojoules(&w, "bus", NULL), on_bus * 5 * 3);
+    assert_int_equal(picojoules(&w, "standby", NULL), sim_now(w.sim) * 4 * 3 / 10);
+    assert_int_equal(picojoules(&w, "by_cause", "gc"),
+                     read[1] + erase + (calls[2].op.bus_ns + calls[3].op.bus_ns) * 5 * 3);
+    assert_int_equal(picojoules(&w, "total", NULL), picojoules(&w, "by_cause", "gc") +
+                                                        picojoules(&w, "by_cause", "host") +
+                                                        picojoules(&w, "standby", NULL));
+    json_t *since = nand_energy_json(w.nand, nand_counters(w.nand), 0);
+    assert_int_equal(json_integer_value(json_object_get(since, "total")), 0);
+    json_decref(since);
+    world_close(&w);
+    world_defaults(&w); /* gives none */
+    world_open(&w, 1);
+    assert_null(nand_energy_json(w.nand, nand_counters(w.nand), 0));
+    world_close(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nand_read_latency),
@@ -898,6 +955,7 @@ int main(void) {
         cmocka_unit_test(test_nand_power_cut),
         cmocka_unit_test(test_nand_power_cut_in_done),
         cmocka_unit_test(test_nand_stats),
+        cmocka_unit_test(test_nand_energy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

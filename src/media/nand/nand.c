@@ -214,6 +214,8 @@ void nand_finish(struct nand *n, struct die *d, struct nand_op *op) {
     d->load--;
     op->state = OP_FREE;
     n->counters.ops[op->kind][op->cause]++;
+    n->counters.array_ns[op->kind][op->cause] += (uint64_t)op->array_ns;
+    n->counters.bus_ns[op->kind][op->cause] += (uint64_t)op->bus_ns;
     if (op->kind != NAND_ERASE)
         n->counters.bytes[op->kind][op->cause] += op->bytes;
     op->done(op);

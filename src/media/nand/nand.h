@@ -46,6 +46,9 @@ struct nand_config {
     uint32_t endurance;            /* program/erase cycles until blocks start to fail; 0 = unlimited */
     double factory_bad_percent;
     double read_fail_ppm, program_fail_ppm, erase_fail_ppm; /* injected, per operation, seeded */
+    uint32_t supply_mv;                                     /* the currents flow at: millivolts */
+    uint32_t read_ua, program_ua, erase_ua;                 /* microamperes of an array at work; 0: not given */
+    uint32_t bus_ua, standby_ua; /* of a die whose bus moves data; of each die all the time */
 };
 
 enum { NAND_BLOCKS_MIN = 4, NAND_BLOCKS_MAX = 1 << 20 }; /* per plane */
@@ -146,12 +149,21 @@ void nand_power_cut(struct nand *nand);
 struct nand_counters {
     uint64_t ops[NAND_KINDS][NAND_CAUSES]; /* page reads, page programs, block erases */
     uint64_t bytes[NAND_KINDS][NAND_CAUSES];
+    uint64_t array_ns[NAND_KINDS][NAND_CAUSES], bus_ns[NAND_KINDS][NAND_CAUSES]; /* of finished operations */
     uint64_t failed[NAND_KINDS];
     uint64_t suspends[NAND_KINDS];    /* suspensions, of one array operation each */
     uint64_t multi_plane[NAND_KINDS]; /* operations that shared their array time with others */
     uint64_t cached[NAND_KINDS];      /* reads begun before the last one's data left, data in while programming */
 };
 const struct nand_counters *nand_counters(const struct nand *nand);
+
+/*
+ * Energy in picojoules that operations since `then` (a copy of the counters)
+ * took in `elapsed_ns`: {"read", "program", "erase", "bus", "standby", "total"
+ * and "by_cause": {"host"...}}, the last without standby. Caller owns it; NULL
+ * if no current is given.
+ */
+struct json_t *nand_energy_json(const struct nand *nand, const struct nand_counters *then, int64_t elapsed_ns);
 
 /* Sums over all blocks, kept while they change. */
 struct nand_wear {

@@ -50,6 +50,13 @@ const struct opt_row nand_opts[] = {
     LIVE(read_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a read is uncorrectable"),
     LIVE(program_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that a program fails and its block goes bad"),
     LIVE(erase_fail_ppm, OPT_DOUBLE, 0, 1e6, "0", "ppm", "chance that an erase fails and its block goes bad"),
+    ROW(supply_mv, OPT_U32, 0, 20000, "3300", "mV", "voltage at which the currents flow"),
+    ROW(read_ua, OPT_U32, 0, 1000000, "0", "uA", "current of a plane that reads its array; 0: not given"),
+    ROW(program_ua, OPT_U32, 0, 1000000, "0", "uA", "current of a plane that programs; 0: not given"),
+    ROW(erase_ua, OPT_U32, 0, 1000000, "0", "uA", "current of a plane that erases; 0: not given"),
+    ROW(bus_ua, OPT_U32, 0, 1000000, "0", "uA",
+        "current of a die while its command or data is on the bus; 0: not given"),
+    ROW(standby_ua, OPT_U32, 0, 1000000, "0", "uA", "current of each die at all times; 0: not given"),
     {NULL},
 };
 

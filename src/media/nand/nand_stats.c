@@ -102,6 +102,42 @@ static int64_t die_busy(const struct die *d, int64_t now) {
     return d->busy_ns + (running && now > d->run_from ? now - d->run_from : 0);
 }
 
+/* --- energy: nanoseconds x microamperes x millivolts are attojoules --- */
+
+static json_int_t picojoules(const struct nand *n, unsigned __int128 charge) {
+    return (json_int_t)(charge * n->config.supply_mv / 1000000);
+}
+
+static bool gives_current(const struct nand_config *c) {
+    return c->read_ua || c->program_ua || c->erase_ua || c->bus_ua || c->standby_ua;
+}
+
+json_t *nand_energy_json(const struct nand *n, const struct nand_counters *then, int64_t elapsed_ns) {
+    const struct nand_config *c = &n->config;
+    const struct nand_counters *now = &n->counters;
+    const uint32_t ua[NAND_KINDS] = {c->read_ua, c->program_ua, c->erase_ua};
+    unsigned __int128 bus = 0, array[NAND_KINDS] = {0}, by_cause[NAND_CAUSES] = {0};
+    if (!gives_current(c))
+        return NULL;
+    for (unsigned kind = 0; kind < NAND_KINDS; kind++)
+        for (unsigned cause = 0; cause < NAND_CAUSES; cause++) {
+            uint64_t in_array = now->array_ns[kind][cause] - then->array_ns[kind][cause];
+            uint64_t on_bus = now->bus_ns[kind][cause] - then->bus_ns[kind][cause];
+            array[kind] += (unsigned __int128)in_array * ua[kind];
+            bus += (unsigned __int128)on_bus * c->bus_ua;
+            by_cause[cause] += (unsigned __int128)in_array * ua[kind] + (unsigned __int128)on_bus * c->bus_ua;
+        }
+    unsigned __int128 standby = (unsigned __int128)elapsed_ns * nand_die_count(c) * c->standby_ua;
+    json_int_t parts[] = {picojoules(n, array[NAND_READ]), picojoules(n, array[NAND_PROGRAM]),
+                          picojoules(n, array[NAND_ERASE]), picojoules(n, bus), picojoules(n, standby)};
+    json_t *causes = json_object();
+    for (unsigned cause = 0; cause < NAND_CAUSES; cause++)
+        json_object_set_new(causes, cause_names[cause], json_integer(picojoules(n, by_cause[cause])));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "read", parts[0], "program", parts[1], "erase", parts[2],
+                     "bus", parts[3], "standby", parts[4], "total",
+                     parts[0] + parts[1] + parts[2] + parts[3] + parts[4], "by_cause", causes);
+}
+
 json_t *nand_stats_json(const struct nand *n) {
     int64_t now = sim_now(n->sim), elapsed = now - n->created_ns;
     struct shares channels = {.list = json_array()}, dies = {.list = json_array()};
@@ -118,6 +154,9 @@ json_t *nand_stats_json(const struct nand *n) {
     json_object_set_new(out, "channel_utilisation", shares_json(&channels));
     json_object_set_new(out, "die_utilisation", shares_json(&dies));
     json_object_set_new(out, "wear", wear_json(n));
+    json_t *energy = nand_energy_json(n, &(struct nand_counters){0}, elapsed);
+    if (energy)
+        json_object_set_new(out, "energy_pj", energy);
     return out;
 }
 
