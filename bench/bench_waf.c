@@ -47,19 +47,21 @@ static double simulate(const struct waf_drive *w) {
 }
 
 /* Victims of a policy that draws at random differ more, so that more of them are needed for the same accuracy. */
+static bool wild(const struct policy *p) {
+    return !strcmp(p->name, "random") || p->choices == 2;
+}
+
 static double passes(const struct policy *p, bool quick) {
-    bool wild = !strcmp(p->name, "random") || p->choices == 2;
-    return quick ? 3 : wild ? 10 : 4;
+    return quick ? 3 : wild(p) ? 10 : 4;
 }
 
 static void uniform(const struct policy *p, unsigned b, bool quick) {
     printf("%-7s %3u ", p->label, b);
+    unsigned blocks = quick ? 512 : b > 64 && !wild(p) ? 1024 : 2048;
     for (unsigned i = 0; i < COUNT(spares); i++) {
         struct waf_drive w = {.policy = p->name,
                               .choices = p->choices,
-                              .blocks = quick    ? 512
-                                        : b > 64 ? 1024
-                                                 : 2048, /* twice the units of the smaller ones */
+                              .blocks = blocks,
                               .block_units = b,
                               .alpha = 1 + spares[i] / 100,
                               .precondition = true,
