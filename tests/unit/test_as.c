@@ -182,6 +182,24 @@ static void test_as_starves_no_sync_request(void **state) {
     bed_close(&bed);
 }
 
+/* Direct writes count as sync and are waited for as reads are; by direction they get the rest. */
+static void test_as_counts_direct_writes_as_told(void **state) {
+    for (unsigned by_direction = 0; by_direction < 2; by_direction++) {
+        bed_open(&bed, by_direction ? "as,by_direction=1" : "as", BED_MS, 1, NULL);
+        const struct bed_process *reader = bed_start(
+            &bed, &(struct bed_process){.owner = 1, .op = IO_READ, .sectors = 8, .step = 8, .think_ns = BED_MS / 4});
+        const struct bed_process *writer =
+            bed_start(&bed, &(struct bed_process){
+                                .owner = 2, .op = IO_WRITE, .flags = IO_SYNC, .sectors = 8, .step = 8, .at = FAR_AWAY});
+        bed_run(&bed, 20000 * BED_MS);
+        double ratio = (double)reader->done / (double)writer->done;
+        if (by_direction ? ratio < 100 : ratio > 2)
+            fail_msg("by_direction %u: the reader had %.1f times as much as the writer", by_direction, ratio);
+        bed_drain(&bed);
+        bed_close(&bed);
+    }
+}
+
 static void test_as_tunables_are_linux(void **state) {
     static const char *const shown[][2] = {
         {"iosched/read_expire", "125"},        {"iosched/write_expire", "250"}, {"iosched/read_batch_expire", "500"},
@@ -211,6 +229,7 @@ int main(void) {
         cmocka_unit_test(test_as_alternates_batches),
         cmocka_unit_test(test_as_empties_the_drive_between_batches),
         cmocka_unit_test(test_as_starves_no_sync_request),
+        cmocka_unit_test(test_as_counts_direct_writes_as_told),
         cmocka_unit_test(test_as_tunables_are_linux),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

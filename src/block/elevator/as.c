@@ -10,6 +10,7 @@
  * length, deadlines that are looked at once per expiry; the order of decisions.
  * Simplified: an io that ends where a request of its own kind begins is merged
  * to its front (Linux looked among the other kind by mistake).
+ * Added: by_direction, for what was published before sync writes counted as sync.
  * Not modelled: requests that the driver gives back.
  *
  * Times are jiffies. Kind: index 1 sync, 0 async.
@@ -82,7 +83,7 @@ struct as {
     uint64_t exit_prob, exit_no_coop;                                        /* of ONE */
     uint64_t new_ttime_total, new_ttime_mean, new_seek_total, new_seek_mean; /* of second requests */
 
-    int64_t fifo_expire[2], batch_expire[2], antic_expire; /* tunables */
+    int64_t fifo_expire[2], batch_expire[2], antic_expire, by_direction; /* tunables */
     struct {
         uint64_t waits, came, close, timeouts, batches[2], expired[2];
     } count;
@@ -96,8 +97,13 @@ static int64_t jiffies(const struct as *a) {
     return elevator_jiffies(&a->elevator);
 }
 
+/* Decided when a request comes; the request's own word. */
 static int kind_of(const struct request *rq) {
-    return request_sync(rq) ? SYNC : ASYNC;
+    return (int)rq->priv.word[0];
+}
+
+static int kind_for(const struct as *a, bool write, bool sync) {
+    return a->by_direction ? !write : sync;
 }
 
 static struct as_process *process_of(const struct request *rq) {
@@ -338,7 +344,8 @@ static void choose_next(struct as *a, struct request *rq) {
 static void as_insert(struct elevator *e, struct request *rq, enum elevator_place place) {
     struct as *a = as_of(e);
     struct as_process *p = process_of(rq);
-    int kind = kind_of(rq);
+    int kind = kind_for(a, rq->write, request_sync(rq));
+    rq->priv.word[0] = (uint64_t)kind;
     learn(a, p, rq);
     p->queued++;
     a->queued++;
@@ -518,7 +525,9 @@ static void as_completed(struct elevator *e, struct request *rq) {
 
 static enum elevator_merge as_find_merge(struct elevator *e, const struct io *io, struct block_context *c,
                                          struct request **rq) {
-    *rq = request_tree_find(&as_of(e)->sort[elevator_io_sync(io)], elevator_io_end(io));
+    struct as *a = as_of(e);
+    int kind = kind_for(a, elevator_io_write(io), elevator_io_sync(io));
+    *rq = request_tree_find(&a->sort[kind], elevator_io_end(io));
     return *rq ? ELEVATOR_FRONT_MERGE : ELEVATOR_NO_MERGE;
 }
 
@@ -657,6 +666,8 @@ static const struct elevator_tunable as_tunables[] = {
      .help = "length of a batch of sync requests while others wait"},
     {"write_batch_expire", TUNABLE_JIFFIES, AT(batch_expire[ASYNC]), .max = INT_MAX, .def_for = eighth, .unit = "ms",
      .help = "length of a batch of async ones; how many they are is tuned to it"},
+    {"by_direction", TUNABLE_BOOL, AT(by_direction), .max = 1, .def = 0,
+     .help = "batches of reads and of writes, as before Linux 2.6.30, instead of sync and async ones"},
     {NULL},
 };
 
