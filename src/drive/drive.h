@@ -120,7 +120,7 @@ struct hdd_config {
     bool write_cache;
     uint32_t read_segments, write_segments;
     uint64_t segment_bytes, read_ahead;
-    bool read_ahead_on_hit;
+    bool read_ahead_on_hit, hits_stop_read_ahead;
     double pressure_percent; /* of the write segments; above, writing back competes with reads */
     int64_t write_back_age;
 };

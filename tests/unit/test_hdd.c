@@ -280,6 +280,31 @@ static void test_hdd_reads_ahead(void **state) {
     bed_close(&b);
 }
 
+/* Two streams by turns: served from the cache, a read of one ends reading on behind the other, or it doesn't. */
+static void test_hdd_hits_may_stop_reading_ahead(void **state) {
+    uint64_t misses[2];
+    for (unsigned stop = 0; stop < 2; stop++) {
+        struct bed b = bed_open("none", NULL,
+                                ARGS("hdd.read_ahead=32KiB", "hdd.read_hit=1ms",
+                                     stop ? "hdd.hits_stop_read_ahead=yes" : "hdd.read_ahead_on_hit=yes"));
+        for (uint64_t i = 0; i < 40; i++)
+            for (uint64_t stream = 0; stream < 2; stream++) {
+                struct req r;
+                start(&b, &r, IO_READ, stream * (4 << 20) + i * 2048, 2048, NULL, IO_NO_DATA);
+                while (!r.done)
+                    sim_run(b.sim, sim_now(b.sim) + MS);
+                io_release(&r.io);
+            }
+        json_t *stats = drive_stats(b.drive), *cache = json_object_get(stats, "cache");
+        misses[stop] = (uint64_t)json_integer_value(json_object_get(cache, "read_misses")) +
+                       (uint64_t)json_integer_value(json_object_get(cache, "read_partial_hits"));
+        json_decref(stats);
+        bed_close(&b);
+    }
+    assert_true(misses[0] < 20);
+    assert_true(misses[1] > misses[0] + 10);
+}
+
 static void test_hdd_write_cache_answers_and_flush_waits(void **state) {
     struct bed b = bed_open("none", NULL, ARGS("hdd.write_hit=100us", "hdd.bus_bandwidth=4096000"));
     assert_int_equal(one(&b, IO_WRITE, 40 * 512, UNIT, 0), MS / 10 + MS);
@@ -436,6 +461,7 @@ int main(void) {
         cmocka_unit_test(test_hdd_reads_a_zone_at_its_rate),
         cmocka_unit_test(test_hdd_parts_of_physical_sectors_cost_a_turn),
         cmocka_unit_test(test_hdd_reads_ahead),
+        cmocka_unit_test(test_hdd_hits_may_stop_reading_ahead),
         cmocka_unit_test(test_hdd_write_cache_answers_and_flush_waits),
         cmocka_unit_test(test_hdd_full_write_cache_makes_writes_wait),
         cmocka_unit_test(test_hdd_sequential_writes_share_an_extent),

@@ -68,6 +68,9 @@ const struct opt_row hdd_opts[] = {
         .help = "read on behind a read while nothing else is to be done; 0: don't"),
     ROW(read_ahead_on_hit, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "reads served from the cache make it read on, too"),
+    ROW(hits_stop_read_ahead, .type = OPT_BOOL, .def = "no", .runtime = true,
+        .help = "a command ends reading on behind an earlier one even if the cache serves it, as in firmware without a "
+                "queue; then read_ahead_on_hit only keeps a stream going"),
     ROW(pressure_percent, .type = OPT_DOUBLE, .max = 100, .def = "50", .unit = "%", .runtime = true,
         .help = "write segments in use above which writing back competes with reads"),
     ROW(write_back_age, .type = OPT_TIME, .max = 3600e9, .def = "1s", .unit = "ns", .runtime = true,

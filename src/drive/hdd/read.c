@@ -113,6 +113,10 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     if (s == h->streaming) {
         due = disk_stream_commit(&h->arm, r.end, c->read_ahead_on_hit ? ahead_of(h, r.end) : r.end);
         h->count.stream_hits += r.end > s->end;
+    } else if (c->hits_stop_read_ahead) {
+        h->ahead = NULL;
+        disk_stream_stop(&h->arm);
+        sync_stream(h);
     } else if (c->read_ahead_on_hit && !h->arm.running && !h->arm.first && !h->arm.stream.active &&
                ahead_of(h, r.end) > s->end) {
         want_ahead(h, s, r.end);

@@ -122,6 +122,13 @@ static void stream_stop(struct disk_arm *arm) {
     stream_over(arm);
 }
 
+void disk_stream_stop(struct disk_arm *arm) {
+    if (!arm->stream.active)
+        return;
+    stream_stop(arm);
+    sim_schedule(arm->sim, &arm->event, arm->free_ns); /* for what has come meanwhile */
+}
+
 void disk_stream_start(struct disk_arm *arm, uint64_t lba, uint64_t limit) {
     if (limit > arm->g->sectors)
         limit = arm->g->sectors;

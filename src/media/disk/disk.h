@@ -200,6 +200,9 @@ void disk_kick(struct disk_arm *arm);
 /* Read on from `lba` to `limit` until something else is to be done. The arm must be free. */
 void disk_stream_start(struct disk_arm *arm, uint64_t lba, uint64_t limit);
 
+/* End the stream, if there is one, behind the sector in hand and what is committed. */
+void disk_stream_stop(struct disk_arm *arm);
+
 /* Bring the stream's counters up to now. */
 void disk_stream_update(struct disk_arm *arm);
 

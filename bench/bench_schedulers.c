@@ -1,0 +1,283 @@
+/*
+ * Linux's I/O schedulers on a disk of 2004, beside what was published then.
+ *
+ * usage: bench_schedulers [-d DRIVE] [-o section.key=value]...
+ *
+ * Each cell is published, simulated and their ratio: bandwidth of all clients
+ * (KiB/s), the largest client's over the smallest's, and the longest latency (ms).
+ *
+ * Published: J. Axboe, "Time sliced CFQ", linux-kernel, 2 Dec 2004 (O_DIRECT, a
+ * file for each process, 30 s runs, slices of 83 ms, idling 4 ms); A. Morton,
+ * "IO scheduler benchmarking", linux-kernel, 20 Feb 2003: its disk was faster
+ * (about 40 MB/s), and its CFQ had no slices yet. Both AS of that time told reads
+ * from writes, not sync from async requests. Both disks' types are not known.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/block.h"
+#include "drive/profile.h"
+#include "load/runner.h"
+
+#define CFQ_2004 "cfq,slice_sync=83,slice_idle=4,low_latency=0,group_idle=0"
+#define AS_2004  "as,by_direction=1"
+
+enum { OPTIONS_MAX = 64 };
+
+struct setup {
+    const char *drive, *option[OPTIONS_MAX];
+    unsigned options;
+};
+
+struct outcome {
+    double rate, least, most; /* KiB/s of all, of the slowest and the fastest client */
+    double read, write;       /* KiB/s */
+    double latency[2];        /* longest, ms: first and last client */
+    double first_s, last_s;   /* when the first and the last client had finished */
+};
+
+static int configure(struct drive_config *drive, struct block_config *queue, const struct setup *s,
+                     const char *scheduler, struct err *e) {
+    static const char *const foreign[] = {"nvme", "tcp", "loop", NULL};
+    struct opt_set set = {0};
+    char text[256];
+    int rc = drive_config_init(drive, &set, e);
+    if (!rc && opt_set_add(&set, block_opts, queue))
+        rc = err_set(e, ENOSPC, "too many option tables");
+    if (!rc)
+        rc = profile_load(&set, s->drive, foreign, drive->name, e);
+    for (unsigned i = 0; !rc && i < s->options; i++)
+        rc = opt_assign_arg(&set, s->option[i], e);
+    snprintf(text, sizeof text, "queue.scheduler=%s", scheduler);
+    return rc ? rc : opt_assign_arg(&set, text, e);
+}
+
+static struct outcome outcome_of(const struct run_result *r) {
+    struct outcome o = {.least = 1e300, .first_s = 1e300};
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct run_stat *s = r->stat[i];
+        double seconds = (double)(s->end_ns - s->start_ns) / 1e9;
+        double read = (double)s->dir[RUN_READ].bytes / 1024 / seconds;
+        double write = (double)s->dir[RUN_WRITE].bytes / 1024 / seconds, both = read + write;
+        const struct hist *h = &s->dir[read > 0 ? RUN_READ : RUN_WRITE].clat;
+        double longest = (double)h->max / 1e6;
+        o.rate += both;
+        o.read += read;
+        o.write += write;
+        o.least = both < o.least ? both : o.least;
+        o.most = both > o.most ? both : o.most;
+        o.first_s = seconds < o.first_s ? seconds : o.first_s;
+        o.last_s = seconds > o.last_s ? seconds : o.last_s;
+        if (i == 0 || longest > o.latency[0])
+            o.latency[0] = i && write > 0 ? o.latency[0] : longest;
+        if (write > 0)
+            o.latency[1] = longest;
+    }
+    return o;
+}
+
+static int describe(struct block *b, const struct job_file *jobs, struct err *e) {
+    unsigned owner = 0;
+    int rc = 0;
+    for (unsigned i = 0; !rc && i < jobs->count; i++) {
+        const struct job *job = &jobs->job[i];
+        const struct block_context_settings who = {.name = job->name, .prioclass = job->prioclass, .prio = job->prio};
+        for (unsigned n = 0; !rc && n < job->numjobs; n++)
+            rc = block_context_describe(b, ++owner, &who, e);
+    }
+    return rc;
+}
+
+static int simulate(const struct setup *s, const char *scheduler, const char *text, struct outcome *o, struct err *e) {
+    static struct drive_config config;
+    struct block_config queue = {0};
+    struct job_file jobs = {0};
+    struct run_result result = {0};
+    const struct load_settings settings = {.seed = 1};
+    struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, e);
+    struct drive *drive = NULL;
+    int rc = sim ? configure(&config, &queue, s, scheduler, e) : -ENOMEM;
+    if (!rc)
+        rc = job_file_parse(&jobs, "built in", text, strlen(text), e);
+    if (!rc && !(drive = drive_open(&config, "none", NULL, sim, e)))
+        rc = -EINVAL;
+    for (unsigned i = 0; !rc && i < jobs.count; i++)
+        rc = job_resolve(&jobs.job[i], drive->capacity, 0, e);
+    if (!rc)
+        rc = block_open(drive, &queue, e);
+    if (!rc)
+        rc = describe(block_of(drive), &jobs, e);
+    if (!rc)
+        rc = load_run(&jobs, drive, sim, &settings, &result, e);
+    if (!rc)
+        *o = outcome_of(&result);
+    run_result_release(&result);
+    job_file_release(&jobs);
+    if (drive)
+        block_free(block_of(drive));
+    drive_close(drive);
+    if (sim)
+        sim_free(sim);
+    return rc;
+}
+
+static void cell(double published, double simulated) {
+    if (published > 0)
+        printf("  %7.0f %7.0f %5.2f", published, simulated, simulated / published);
+    else
+        printf("  %7s %7.0f %5s", "-", simulated, "");
+}
+
+/* --- tables --- */
+
+static const struct {
+    unsigned clients;
+    const char *scheduler;
+    double rate, ratio, latency_ms;
+} readers[] = {
+    {1, "deadline", 19837, 0, 22},
+    {1, AS_2004, 19480, 0, 30},
+    {1, CFQ_2004, 19433, 0, 9},
+    {2, "deadline", 4230, 0, 22},
+    {2, AS_2004, 18434, 9250. / 9189, 261},
+    {2, CFQ_2004, 17312, 8686. / 8628, 90},
+    {4, "deadline", 1444, 0, 41},
+    {4, AS_2004, 17970, 4513. / 4469, 488},
+    {4, CFQ_2004, 17963, 4507. / 4471, 254},
+    {8, "deadline", 1201, 0, 111},
+    {8, AS_2004, 17581, 2238. / 2157, 934},
+    {8, CFQ_2004, 17134, 2181. / 2104, 578},
+};
+
+static int sequential_readers(const struct setup *s, struct err *e) {
+    printf("Sequential readers, 4 KiB, O_DIRECT (Axboe 2004)\n"
+           "clients scheduler   all KiB/s: published, simulated, ratio   most/least           longest, ms\n");
+    for (unsigned i = 0; i < sizeof readers / sizeof *readers; i++) {
+        char text[256];
+        struct outcome o;
+        snprintf(text, sizeof text,
+                 "[r]\nrw=read\nbs=4k\nsize=500m\noffset_increment=500m\nnumjobs=%u\ntime_based\nruntime=30\n",
+                 readers[i].clients);
+        int rc = simulate(s, readers[i].scheduler, text, &o, e);
+        if (rc)
+            return rc;
+        printf("%7u %-10.*s", readers[i].clients, (int)strcspn(readers[i].scheduler, ","), readers[i].scheduler);
+        cell(readers[i].rate, o.rate);
+        printf("    %5.3f %5.3f", readers[i].ratio, o.most / o.least);
+        cell(readers[i].latency_ms, o.latency[0]);
+        printf("\n");
+    }
+    return 0;
+}
+
+static const struct {
+    const char *scheduler;
+    double read, write, read_ms, write_ms;
+} pairs[] = {
+    {"deadline", 2520, 1258, 45, 85},
+    {AS_2004, 27985, 64, 34, 1042},
+    {CFQ_2004, 12703, 9743, 108, 89},
+};
+
+static int reader_and_writer(const struct setup *s, struct err *e) {
+    static const char text[] = "[global]\nbs=64k\nsize=500m\ntime_based\nruntime=30\n"
+                               "[r]\nrw=read\n[w]\nrw=write\noffset=4g\n";
+    printf(
+        "\nA reader and a writer, 64 KiB, O_DIRECT (Axboe 2004)\n"
+        "scheduler   reader KiB/s             writer KiB/s             longest read, ms         longest write, ms\n");
+    for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct outcome o;
+        int rc = simulate(s, pairs[i].scheduler, text, &o, e);
+        if (rc)
+            return rc;
+        printf("%-10.*s", (int)strcspn(pairs[i].scheduler, ","), pairs[i].scheduler);
+        cell(pairs[i].read, o.read);
+        cell(pairs[i].write, o.write);
+        cell(pairs[i].read_ms, o.latency[0]);
+        cell(pairs[i].write_ms, o.latency[1]);
+        printf("\n");
+    }
+    return 0;
+}
+
+static const struct {
+    const char *scheduler;
+    unsigned ahead_kib;
+    double first_s, last_s;
+} cats[] = {
+    {"deadline", 128, 132, 133.5}, {AS_2004, 128, 28, 34.8}, {CFQ_2004, 128, 0, 0},
+    {"deadline", 8, 495, 495},     {AS_2004, 8, 28.1, 29.3}, {CFQ_2004, 8, 0, 0},
+};
+
+/* What the page cache reads ahead for one, as one reader with two requests of that size. */
+static int ten_files(const struct setup *s, struct err *e) {
+    printf("\nTen files of 100 MB read at once (Morton 2003; a faster disk, and no slices in its CFQ)\n"
+           "scheduler  read-ahead   first done, s            last done, s\n");
+    for (unsigned i = 0; i < sizeof cats / sizeof *cats; i++) {
+        char text[256];
+        struct outcome o;
+        snprintf(text, sizeof text, "[r]\nrw=read\nbs=%uk\niodepth=2\nsize=100m\noffset_increment=100m\nnumjobs=10\n",
+                 cats[i].ahead_kib);
+        int rc = simulate(s, cats[i].scheduler, text, &o, e);
+        if (rc)
+            return rc;
+        printf("%-10.*s %6u KiB", (int)strcspn(cats[i].scheduler, ","), cats[i].scheduler, cats[i].ahead_kib);
+        cell(cats[i].first_s, o.first_s);
+        cell(cats[i].last_s, o.last_s);
+        printf("\n");
+    }
+    return 0;
+}
+
+static const char *const prios[] = {"0", "4", "7"};
+
+/* Shares of two readers by priority; published are the slices: 180, 100, 40 ms. */
+static int priorities(const struct setup *s, struct err *e) {
+    static const double slice[] = {180, 100, 40};
+    printf("\nTwo sequential readers, 128 KiB, by I/O priority under cfq (ratio of their slices)\n"
+           "priorities   ratio: by slices, simulated, of both\n");
+    for (unsigned a = 0; a < 3; a++)
+        for (unsigned b = a + 1; b < 3; b++) {
+            char text[256];
+            struct outcome o;
+            snprintf(text, sizeof text,
+                     "[global]\nrw=read\nbs=128k\nsize=2g\ntime_based\nruntime=60\nprioclass=2\n"
+                     "[a]\nprio=%s\n[b]\noffset=8g\nprio=%s\n",
+                     prios[a], prios[b]);
+            int rc = simulate(s, "cfq,low_latency=0", text, &o, e);
+            if (rc)
+                return rc;
+            double want = slice[a] / slice[b], have = o.most / o.least;
+            printf("BE/%s BE/%s  %6.2f %6.2f %5.2f\n", prios[a], prios[b], want, have, have / want);
+        }
+    return 0;
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: bench_schedulers [-d DRIVE] [-o section.key=value]...\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    struct setup s = {.drive = "ide-2004"};
+    struct err e = {0};
+    int c;
+    while ((c = getopt(argc, argv, "d:o:")) != -1) {
+        if (c == 'd')
+            s.drive = optarg;
+        else if (c == 'o' && s.options < OPTIONS_MAX)
+            s.option[s.options++] = optarg;
+        else
+            return usage();
+    }
+    if (optind < argc)
+        return usage();
+    if (!sequential_readers(&s, &e) && !reader_and_writer(&s, &e) && !ten_files(&s, &e) && !priorities(&s, &e))
+        return 0;
+    fprintf(stderr, "bench_schedulers: %s\n", e.text);
+    return 1;
+}
