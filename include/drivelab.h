@@ -105,8 +105,8 @@ int drivelab_call(struct drivelab_lab *lab, void (*function)(void *user), void *
 /*
  * Open a drive. `profile`: a built-in name as in `drivelab drives`, or the path
  * of an INI file. `options`: NULL-terminated list of "section.key=value", or
- * NULL. `store`: "memory"; "file" with `image`, created if it isn't there; or
- * "none", which keeps no payload. NULL with `e` filled on failure.
+ * NULL; "queue.scheduler=NAME" puts an I/O scheduler of Linux in front of it. `store`: "memory"; "file" with `image`,
+ * created if it isn't there; or "none", which keeps no payload. NULL with `e` filled on failure.
  */
 struct drivelab_drive *drivelab_open(struct drivelab_lab *lab, const char *profile, const char *const *options,
                                      const char *store, const char *image, struct drivelab_error *e);
@@ -131,7 +131,8 @@ enum drivelab_op {
 };
 
 enum drivelab_flag {
-    DRIVELAB_FUA = 1u << 0, /* write: durable before it is done */
+    DRIVELAB_FUA = 1u << 0,   /* write: durable before it is done */
+    DRIVELAB_ASYNC = 1u << 1, /* write: nobody waits for it (a cache is written back); for schedulers */
 };
 
 /* Status values are NVMe's, SCT << 8 | SC; 0 is success. */
@@ -156,6 +157,7 @@ struct drivelab_request {
     void (*done)(const struct drivelab_answer *answer,
                  void *user); /* once; may submit; never from inside the submission */
     void *user;
+    uint32_t owner; /* the process that asks, any number; for schedulers */
 };
 
 /*

@@ -200,9 +200,11 @@ static void plugin_cleanup(void) {
     lab_runs = 0;
 }
 
+/* A connection is a process to schedulers; its handle is just its number. */
 static void *plugin_open(int readonly) {
+    static _Atomic uintptr_t connections;
     (void)readonly;
-    return NBDKIT_HANDLE_NOT_NEEDED;
+    return (void *)++connections;
 }
 
 static int64_t plugin_get_size(void *handle) {
@@ -284,14 +286,15 @@ static void wait_for(struct order *o) {
 }
 
 /* One request, from any of nbdkit's threads. 0, or -1 with nbdkit told why. */
-static int carry_out(int op, uint64_t offset, uint32_t bytes, void *data, uint32_t flags) {
+static int carry_out(void *handle, int op, uint64_t offset, uint32_t bytes, void *data, uint32_t flags) {
     struct order o = {.request = {.struct_size = sizeof(struct drivelab_request),
                                   .op = op,
                                   .flags = flags & NBDKIT_FLAG_FUA ? DRIVELAB_FUA : 0,
                                   .offset = offset,
                                   .bytes = bytes,
                                   .data = data,
-                                  .done = order_answered}};
+                                  .done = order_answered,
+                                  .owner = (uint32_t)(uintptr_t)handle}};
     o.request.user = &o;
     sem_init(&o.answered, 0, 0);
     if (drivelab_call(lab, submit_order, &o)) {
@@ -309,37 +312,32 @@ static int carry_out(int op, uint64_t offset, uint32_t bytes, void *data, uint32
 }
 
 static int plugin_pread(void *handle, void *buffer, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    (void)handle;
     if (settings.store && !strcmp(settings.store, "none"))
         memset(buffer, 0, bytes);
-    return carry_out(DRIVELAB_READ, offset, bytes, buffer, flags);
+    return carry_out(handle, DRIVELAB_READ, offset, bytes, buffer, flags);
 }
 
 static int plugin_pwrite(void *handle, const void *buffer, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    (void)handle;
-    return carry_out(DRIVELAB_WRITE, offset, bytes, (void *)buffer, flags);
+    return carry_out(handle, DRIVELAB_WRITE, offset, bytes, (void *)buffer, flags);
 }
 
 static int plugin_flush(void *handle, uint32_t flags) {
-    (void)handle;
-    return carry_out(DRIVELAB_FLUSH, 0, 0, NULL, flags);
+    return carry_out(handle, DRIVELAB_FLUSH, 0, 0, NULL, flags);
 }
 
-static int flush_if(uint32_t flags) {
-    return flags & NBDKIT_FLAG_FUA ? carry_out(DRIVELAB_FLUSH, 0, 0, NULL, 0) : 0;
+static int flush_if(void *handle, uint32_t flags) {
+    return flags & NBDKIT_FLAG_FUA ? carry_out(handle, DRIVELAB_FLUSH, 0, 0, NULL, 0) : 0;
 }
 
 /* Deallocation knows no FUA (NVM Command Set 1.0, 3.2.3): a flush stands for it. */
 static int plugin_trim(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    (void)handle;
-    if (carry_out(DRIVELAB_TRIM, offset, bytes, NULL, 0))
+    if (carry_out(handle, DRIVELAB_TRIM, offset, bytes, NULL, 0))
         return -1;
-    return flush_if(flags);
+    return flush_if(handle, flags);
 }
 
 static int plugin_zero(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    (void)handle;
-    return carry_out(DRIVELAB_WRITE_ZEROES, offset, bytes, NULL, flags);
+    return carry_out(handle, DRIVELAB_WRITE_ZEROES, offset, bytes, NULL, flags);
 }
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -357,7 +355,8 @@ static struct nbdkit_plugin plugin = {
                    "store=memory|none   without image: keep the data in memory, or none of it\n"
                    "time=wall|scaled:N  run as fast as the drive, or N times slower\n"
                    "spin=true           poll instead of sleeping: never late, uses a core\n"
-                   "section.key=value   any option of the drive, as in \"drivelab drives NAME\"",
+                   "section.key=value   any option of the drive, as in \"drivelab drives NAME\";\n"
+                   "                    queue.scheduler=NAME puts an I/O scheduler of Linux before it",
     .unload = plugin_unload,
     .get_ready = plugin_get_ready,
     .after_fork = plugin_after_fork,

@@ -15,24 +15,25 @@
 #include <sys/queue.h>
 
 #include "api/mailbox.h"
+#include "block/block.h"
 #include "drive/drive.h"
 #include "drive/profile.h"
 
-struct request {
+struct order {
     struct io io;
     struct iovec vec;
     struct drivelab_drive *drive;
     void *data;
     void (*done)(const struct drivelab_answer *, void *);
     void *user;
-    TAILQ_ENTRY(request) link;
+    TAILQ_ENTRY(order) link;
 };
-TAILQ_HEAD(request_list, request);
+TAILQ_HEAD(order_list, order);
 
 struct drivelab_drive {
     struct drivelab_lab *lab;
     struct drive *drive;
-    struct request_list inflight, idle;
+    struct order_list inflight, idle;
     uint64_t count;
     bool waiting; /* stop the loop when the last request is answered */
     TAILQ_ENTRY(drivelab_drive) link;
@@ -143,11 +144,18 @@ int drivelab_call(struct drivelab_lab *lab, void (*function)(void *), void *user
 /* Sections of a profile that concern the program, not the drive. */
 static const char *const foreign_sections[] = {"nvme", "tcp", "loop", NULL};
 
-static int load_config(struct drive_config *config, const char *profile, const char *const *options, struct err *e) {
+struct config {
+    struct drive_config drive;
+    struct block_config queue;
+};
+
+static int load_config(struct config *config, const char *profile, const char *const *options, struct err *e) {
     struct opt_set set = {0};
-    int ret = drive_config_init(config, &set, e);
+    int ret = drive_config_init(&config->drive, &set, e);
+    if (!ret && opt_set_add(&set, block_opts, &config->queue))
+        ret = err_set(e, ENOSPC, "too many option tables");
     if (!ret)
-        ret = profile_load(&set, profile, foreign_sections, config->name, e);
+        ret = profile_load(&set, profile, foreign_sections, config->drive.name, e);
     for (; !ret && options && *options; options++)
         ret = opt_assign_arg(&set, *options, e);
     return ret;
@@ -156,12 +164,16 @@ static int load_config(struct drive_config *config, const char *profile, const c
 struct drivelab_drive *drivelab_open(struct drivelab_lab *lab, const char *profile, const char *const *options,
                                      const char *store, const char *image, struct drivelab_error *e) {
     struct err why = {0};
-    struct drive_config *config = malloc(sizeof(*config));
+    struct config *config = calloc(1, sizeof(*config));
     struct drivelab_drive *d = calloc(1, sizeof(*d));
     if (!config || !d)
         err_set(&why, ENOMEM, "no memory for a drive");
     else if (!load_config(config, profile, options, &why))
-        d->drive = drive_open(config, store, image, lab->sim, &why);
+        d->drive = drive_open(&config->drive, store, image, lab->sim, &why);
+    if (d && d->drive && block_open(d->drive, &config->queue, &why)) {
+        drive_close(d->drive);
+        d->drive = NULL;
+    }
     free(config);
     if (!d || !d->drive) {
         report(e, &why);
@@ -176,7 +188,7 @@ struct drivelab_drive *drivelab_open(struct drivelab_lab *lab, const char *profi
 }
 
 /* Answer one request; its struct is free for the next, also for one that the callback submits. */
-static void answer(struct request *r, uint16_t status, const char *reason) {
+static void answer(struct order *r, uint16_t status, const char *reason) {
     struct drivelab_drive *d = r->drive;
     struct io io = r->io; /* whose reason the callback may still read */
     const struct drivelab_answer a = {
@@ -202,18 +214,18 @@ static void answer(struct request *r, uint16_t status, const char *reason) {
 }
 
 static void request_done(struct io *io) {
-    struct request *r = (struct request *)io; /* first member */
+    struct order *r = (struct order *)io; /* first member */
     if (io->op == IO_READ && io->status == IO_OK && io->data && r->data)
         memcpy(r->data, io->data, io->bytes);
     answer(r, io->status, io->status ? (io->reason ? io->reason : "no reason was given") : NULL);
 }
 
 static void lose_all(struct drivelab_drive *d) {
-    struct request_list lost = TAILQ_HEAD_INITIALIZER(lost);
+    struct order_list lost = TAILQ_HEAD_INITIALIZER(lost);
     /* A callback may submit again: those are not lost. */
     TAILQ_CONCAT(&lost, &d->inflight, link);
     while (!TAILQ_EMPTY(&lost)) {
-        struct request *r = TAILQ_FIRST(&lost);
+        struct order *r = TAILQ_FIRST(&lost);
         TAILQ_REMOVE(&lost, r, link);
         TAILQ_INSERT_HEAD(&d->inflight, r, link);
         r->io.completed_ns = sim_now(d->lab->sim);
@@ -222,9 +234,10 @@ static void lose_all(struct drivelab_drive *d) {
 }
 
 void drivelab_close(struct drivelab_drive *d) {
-    struct request *r;
+    struct order *r;
     if (!d)
         return;
+    block_free(block_of(d->drive));
     drive_close(d->drive);
     d->drive = NULL; /* a callback's submission is refused */
     lose_all(d);
@@ -252,7 +265,8 @@ static bool translate(const struct drivelab_request *q, struct io *io) {
     } else {
         return false;
     }
-    io->flags = q->flags & DRIVELAB_FUA ? IO_FUA : 0;
+    io->flags = (q->flags & DRIVELAB_FUA ? IO_FUA : 0) | (q->flags & DRIVELAB_ASYNC ? 0 : IO_SYNC);
+    io->owner = q->owner;
     io->offset = q->offset;
     io->bytes = q->bytes;
     return true;
@@ -263,12 +277,12 @@ int drivelab_submit(struct drivelab_drive *d, const struct drivelab_request *req
     give(&q, sizeof(q), request, request->struct_size);
     if (!d->drive)
         return -EINVAL;
-    struct request *r = TAILQ_FIRST(&d->idle);
+    struct order *r = TAILQ_FIRST(&d->idle);
     if (r)
         TAILQ_REMOVE(&d->idle, r, link);
     else if (!(r = malloc(sizeof(*r))))
         return -ENOMEM;
-    *r = (struct request){.drive = d, .data = q.data, .done = q.done, .user = q.user};
+    *r = (struct order){.drive = d, .data = q.data, .done = q.done, .user = q.user};
     TAILQ_INSERT_HEAD(&d->idle, r, link);
     io_init(&r->io);
     if (!translate(&q, &r->io))

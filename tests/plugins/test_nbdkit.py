@@ -115,8 +115,14 @@ def connections_share_the_drive(tmp):
         assert two.pread(6, MIB) == b"shared"
 
 
-def many_requests_at_once(tmp):
-    with serving(tmp, "nossd", "drive.capacity=64MiB") as s:
+def schedulers_may_stand_before_it(tmp):
+    for scheduler in ("deadline", "cfq", "mq-deadline"):
+        many_requests_at_once(tmp, "queue.scheduler=" + scheduler)
+    assert "there are: noop" in refused("nossd", "queue.scheduler=elevator")
+
+
+def many_requests_at_once(tmp, *options):
+    with serving(tmp, "nossd", "drive.capacity=64MiB", *options) as s:
         h = s.connect()
         rng = random.Random(2)
         blocks = {4096 * n: rng.randbytes(4096) for n in range(500)}
@@ -190,6 +196,7 @@ def fio_verifies(tmp):
 
 
 TESTS = [reads_what_was_written, zeroes_and_trims, connections_share_the_drive, many_requests_at_once,
+         schedulers_may_stand_before_it,
          image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies]
 
 print(f"1..{len(TESTS)}", flush=True)
