@@ -16,6 +16,7 @@
 #define DIES_MAX   2000000u /* looked at for one question */
 #define UNITS_MAX  200000u
 #define PREFIX_MAX 512
+#define KNOWN_MAX  16u
 
 struct oops_dwarf {
     Elf *elf;     /* of a linked file */
@@ -23,6 +24,10 @@ struct oops_dwarf {
     Dwarf *dwarf; /* owned unless dwfl is */
     Dwarf_CFI *cfi;
     bool cfi_tried;
+    struct {
+        Dwarf_Die cu, function;
+    } known[KNOWN_MAX]; /* the functions asked for last: a unit may have 100000 entries to pass over */
+    unsigned known_count, known_next;
     char prefix[PREFIX_MAX]; /* what the build put before a source file's name */
 };
 
@@ -170,12 +175,30 @@ static bool step_in(Dwarf_Die *die, uint64_t addr, unsigned *budget, Dwarf_Die *
     return false;
 }
 
-bool oops_dwarf_scopes(struct oops_dwarf *d, uint64_t addr, struct oops_scopes *scopes) {
-    scopes->count = 0;
-    if (!unit_of(d, addr, &scopes->cu))
+/* The function at an address, and its unit. */
+static bool function_of(struct oops_dwarf *d, uint64_t addr, unsigned *budget, Dwarf_Die *cu, Dwarf_Die *function) {
+    for (unsigned i = 0; i < d->known_count; i++)
+        if (dwarf_haspc(&d->known[i].function, addr) > 0) {
+            *cu = d->known[i].cu;
+            *function = d->known[i].function;
+            return true;
+        }
+    if (!unit_of(d, addr, cu) || !step_in(cu, addr, budget, function))
         return false;
-    Dwarf_Die chain[OOPS_SCOPES_MAX], at = scopes->cu;
-    unsigned depth = 0, budget = DIES_MAX;
+    unsigned slot = d->known_next++ % KNOWN_MAX;
+    d->known[slot].cu = *cu;
+    d->known[slot].function = *function;
+    d->known_count = d->known_next < KNOWN_MAX ? d->known_next : KNOWN_MAX;
+    return true;
+}
+
+bool oops_dwarf_scopes(struct oops_dwarf *d, uint64_t addr, struct oops_scopes *scopes) {
+    Dwarf_Die chain[OOPS_SCOPES_MAX], at;
+    unsigned depth = 1, budget = DIES_MAX;
+    scopes->count = 0;
+    if (!function_of(d, addr, &budget, &scopes->cu, &chain[0]))
+        return false;
+    at = chain[0];
     while (depth < OOPS_SCOPES_MAX && step_in(&at, addr, &budget, &chain[depth]))
         at = chain[depth++];
     for (unsigned i = 0; i < depth; i++)

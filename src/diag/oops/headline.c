@@ -15,7 +15,7 @@ static const char *bad_word(struct oops_session *s, uint64_t value) {
     if (v.name && *v.name)
         return v.pattern == OOPS_PATTERN_ERR_PTR
                    ? oops_pool_printf(s->pool, "an error (%s)", v.name)
-                   : oops_pool_printf(s->pool, "0x%llx (%s)", (unsigned long long)value, v.name);
+                   : oops_pool_printf(s->pool, "0x%llx, %s,", (unsigned long long)value, v.name);
     return oops_pool_printf(s->pool, "0x%llx", (unsigned long long)value);
 }
 

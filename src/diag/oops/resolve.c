@@ -13,7 +13,8 @@
 #define NAMESAKES_MAX 256u
 
 uint64_t oops_spot_at(const struct oops_spot *spot) {
-    return spot->exact || spot->addr == 0 ? spot->addr : spot->addr - 1;
+    bool start = spot->sym && spot->addr == spot->sym->addr; /* of a stale entry: no call lies before it */
+    return spot->exact || start || spot->addr == 0 ? spot->addr : spot->addr - 1;
 }
 
 struct oops_spot *oops_session_caller(struct oops_session *session, const struct oops_spot *from) {

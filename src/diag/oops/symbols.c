@@ -277,6 +277,8 @@ static void take_instruction(struct oops_session *session) {
     const uint8_t *code = oops_object_code(pc->object, pc->addr, 16, &len);
     session->took_instruction = code && oops_insn_decode(session->report, oops_report_fault(session->report), code,
                                                          (unsigned)len, pc->addr, &session->v->insn);
+    if (session->took_instruction && session->v->insn.mem.ea_matches)
+        session->v->confidence = OOPS_CONFIDENCE_HIGH;
     if (session->took_instruction)
         oops_note(session->pool, &session->v->facts, "the instruction was taken from %s: %s", pc->object->elf->path,
                   session->v->insn.text);
