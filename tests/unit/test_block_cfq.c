@@ -170,6 +170,14 @@ static void shake(bool switches) {
         set("scheduler", names[pick(4)]);
     char now[256];
     block_attr_get(crowd.b, "scheduler", now, sizeof now, &e);
+    if (strstr(now, "[cfq]") && !pick(6)) { /* clamped where need be; the next change or switch takes it back */
+        static const char *const extremes[] = {"0", "1", "4294967295", "99999999999"};
+        static const char *const files[] = {"slice_sync",       "slice_async",   "slice_async_rq",    "quantum",
+                                            "fifo_expire_sync", "back_seek_max", "back_seek_penalty", "target_latency"};
+        char name[64];
+        snprintf(name, sizeof name, "iosched/%s", files[pick(8)]);
+        block_attr_set(crowd.b, name, extremes[pick(4)], NULL, 0, &e); /* refused or not */
+    }
     if (strstr(now, "[cfq]")) {
         set("iosched/slice_idle", idles[pick(3)]);
         set("iosched/group_idle", idles[pick(3)]);

@@ -16,7 +16,8 @@
  * two queues equally close to the head the higher sector cooperates (Linux: whichever the shape of its tree offers),
  * and a queue's position is what it was sorted in with; a process whose queue could not be allocated gets an error, not
  * the shared fallback queue; leaving a group gives up planned merges (Linux keeps the reference). Not modelled: weights
- * of a group for one drive only (weight_device): a drive has its own tree of groups here.
+ * of a group for one drive only (weight_device): a drive has its own tree of groups here;
+ * reset_stats.
  *
  * Units: see cfq_int.h. Invariants: cfq_check().
  */
