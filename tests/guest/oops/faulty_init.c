@@ -7,18 +7,21 @@
 #include <linux/module.h>
 #include <linux/printk.h>
 
-static int __init hello_init(void) {
-    *(int *)0 = 0x74736574; /* expect init-text: kind=null-dereference */
-    pr_info("hello\n");
-    return 0;
+static int __init hello_init(void)
+{
+	*(int *)0 = 0x74736574; /* expect init-text: kind=null-dereference */
+	pr_info("hello\n");
+	return 0;
 }
 
-static noinline int in_text(int a) {
-    return a * 3 + 1;
+static noinline int in_text(int a)
+{
+	return a * 3 + 1;
 }
 
-static void __exit hello_exit(void) {
-    pr_info("bye %d\n", in_text(1));
+static void __exit hello_exit(void)
+{
+	pr_info("bye %d\n", in_text(1));
 }
 module_init(hello_init);
 module_exit(hello_exit);
