@@ -223,7 +223,9 @@ static bool branch(const struct oops_insn_request *q, uint32_t word, struct oops
         insn->is_jump = opc == 0;
         insn->is_return = opc == 2;
         insn->mnemonic = names[opc];
-        insn->text = oops_pool_printf(q->pool, "%s %s", names[opc], base_name(q->pool, bits(word, 9, 5)));
+        bool plain = insn->is_return && bits(word, 9, 5) == 30;
+        insn->text =
+            plain ? "ret" : oops_pool_printf(q->pool, "%s %s", names[opc], base_name(q->pool, bits(word, 9, 5)));
         return true;
     }
     if ((word & 0x7c000000) == 0x14000000) {

@@ -100,6 +100,10 @@ static size_t clean_bytes(const char *s, size_t len, char *to) {
         } else if (c == 0xc2 && s < end && (unsigned char)*s == 0xa0) { /* no-break space */
             s++;
             *to++ = ' ';
+        } else if (c == 0xc3 && s < end && (unsigned char)*s == 0x97 && to > start &&
+                   to[-1] == '0') { /* "0×1f" of a page */
+            s++;
+            *to++ = 'x';
         } else if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
             *to++ = (char)c;
         }
@@ -326,7 +330,8 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
         *s = p + 8;
         return true;
     }
-    for (int words = 0; words < 3; words++) {
+    bool clock = false; /* a date in the words of any language may stand before it */
+    for (int words = 0; words < (clock ? 6 : 4); words++) {
         size_t n = strcspn(p, " \t");
         if (n >= 6 && !memcmp(p, "kernel", 6) && (p[6] == ':' || p[6] == '[') && p[n - 1] == ':') {
             *s = p + n;
@@ -334,6 +339,7 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
         }
         if (!n || n > 80 || !p[n] || strchr("[<", *p))
             return false;
+        clock |= n >= 8 && clock_end(p) != NULL;
         p = oops_blanks(p + n);
     }
     return false;

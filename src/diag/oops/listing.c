@@ -1,9 +1,11 @@
 /*
  * The disassembly around the trap. x86 code is printed from the middle of an
- * instruction as often as not: of the possible starts the earliest is taken
- * whose instructions end exactly at the trapping one; the function's own start,
- * if it is within the bytes, is better than any guess.
+ * instruction as often as not. The function's own start, if it is within the
+ * bytes, is sure. Otherwise, of the starts whose instructions end exactly at
+ * the trapping one, the one is taken whose instructions look most like those of
+ * a kernel: what is decoded out of step has odd ones.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +46,43 @@ static bool meets_trap(const struct walk *w, unsigned at, uint8_t starts[OOPS_CO
     return at == w->trap;
 }
 
+/* How unlikely an instruction is in a kernel's code: more for what decodes out of step. */
+static unsigned oddness(const struct oops_insn *insn) {
+    static const char *const usual[] = {"mov",  "lea",   "test", "cmp",  "call",    "ret",  "push", "pop",
+                                        "add",  "sub",   "and",  "or",   "xor",     "nop",  "sh",   "sar",
+                                        "j",    "endbr", "ud2",  "inc",  "imul",    "cmov", "set",  "leave",
+                                        "xadd", "xchg",  "bt",   "int3", "cmpxchg", "bs"};
+    static const char *const bytes[] = {"%al", "%bl", "%cl", "%dl", "%ah", "%bh", "%ch", "%dh"};
+    unsigned odd = 4;
+    for (unsigned i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+        if (oops_starts(insn->mnemonic, usual[i]))
+            odd = 0;
+    for (unsigned i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+        odd += strstr(insn->text, bytes[i]) != NULL;
+    bool far_off = insn->mem.there && insn->mem.base[0] && (insn->mem.disp > 1 << 20 || insn->mem.disp < -(1 << 20));
+    return odd + (far_off && strcmp(insn->mem.base, "rip") ? 4 : 0) + (insn->mem.there && !insn->mem.base[0] ? 3 : 0);
+}
+
+/* The start whose instructions meet the trap and look most like a kernel's, by their mean. */
+static void guess_start(const struct walk *w, uint8_t starts[OOPS_CODE_MAX], unsigned *count) {
+    uint8_t tried[OOPS_CODE_MAX];
+    unsigned n, best = UINT_MAX;
+    struct oops_insn insn;
+    *count = 0;
+    for (unsigned cut = 0; cut < CUTS_MAX && cut <= w->trap; cut++) {
+        unsigned odd = 0;
+        if (!meets_trap(w, cut, tried, &n) || !n)
+            continue;
+        for (unsigned i = 0; i < n; i++)
+            odd += decode_at(w, tried[i], &insn) ? oddness(&insn) : 0;
+        if (odd * 256 / n >= best)
+            continue;
+        best = odd * 256 / n;
+        memcpy(starts, tried, n);
+        *count = n;
+    }
+}
+
 bool oops_listing_starts(const struct oops_report *report, const struct oops_state *state,
                          uint8_t starts[OOPS_CODE_MAX], unsigned *count, bool *from_function) {
     if (state->code_trap < 0)
@@ -61,11 +100,8 @@ bool oops_listing_starts(const struct oops_report *report, const struct oops_sta
     if (*from_function && meets_trap(&w, w.trap - (unsigned)state->pc.off, starts, count))
         return true;
     *from_function = false;
-    for (unsigned cut = 0; cut < CUTS_MAX && cut <= w.trap; cut++)
-        if (meets_trap(&w, cut, starts, count))
-            return true;
-    *count = 0;
-    return true; /* the trapping instruction alone */
+    guess_start(&w, starts, count);
+    return true; /* perhaps the trapping instruction alone */
 }
 
 static const char *raw_text(const struct walk *w, unsigned at, unsigned *len) {
