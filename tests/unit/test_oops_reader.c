@@ -76,6 +76,7 @@ static void test_oops_lines_prefixes(void **state) {
         "sept. 27 21:47:33 host-arch kernel: BUG: x",
         "\xd0\xb8\xd1\x8e\xd0\xbb 27 14:08:03 laptop kernel: BUG: x",
         "    3. [ 2620.950919] BUG: x",
+        " kernel:[ 1016.841821] BUG: x",
     };
     for (unsigned i = 0; i < sizeof(raws) / sizeof(raws[0]); i++)
         check_line(raws[i], "BUG: x");
@@ -83,7 +84,9 @@ static void test_oops_lines_prefixes(void **state) {
     check_line("[ 1.000000]  &amp;lt;IRQ&amp;gt;", "<IRQ>");
     check_line("<c7>04 25", "<c7>04 25"); /* a marked byte of code is no level */
     check_line("[<c0123456>] f+0x1/0x2", "[<c0123456>] f+0x1/0x2");
-    check_line("f+0\xc3\x9719/0x39", "f+0x19/0x39");
+    check_line("f+0\xc3\x97"
+               "19/0x39",
+               "f+0x19/0x39");
     check_line("", "");
 }
 

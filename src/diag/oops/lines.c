@@ -330,6 +330,10 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
         *s = p + 8;
         return true;
     }
+    if (oops_starts(p, "kernel:[")) { /* syslogd's messages to terminals */
+        *s = p + 7;
+        return line->kernel = true;
+    }
     bool clock = false; /* a date in the words of any language may stand before it */
     for (int words = 0; words < (clock ? 6 : 4); words++) {
         size_t n = strcspn(p, " \t");
@@ -387,7 +391,7 @@ static bool take_glued(const char **s, struct oops_log_line *line) {
 
 static const char *strip_prefixes(const char *s, struct oops_log_line *line) {
     static bool (*const prefixes[])(const char **, struct oops_log_line *) = {
-        take_time, take_caller,   take_level, take_dropped,     take_kernel_tag, take_date,
+        take_time, take_caller,   take_level, take_dropped,     take_date,  take_kernel_tag,
         take_kmsg, take_facility, take_quote, take_line_number, take_glued,
     };
     for (int turn = 0; turn < PREFIXES_MAX; turn++) {
