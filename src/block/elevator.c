@@ -14,7 +14,7 @@
 #include "block/elevator/elevators.h"
 
 const struct elevator_ops *const elevators[] = {
-    &elevator_noop,        &elevator_deadline, &elevator_as,   &elevator_cfq,
+    &elevator_noop,        &elevator_deadline, &elevator_cfq,  &elevator_as,
     &elevator_mq_deadline, &elevator_kyber,    &elevator_none, NULL,
 };
 
