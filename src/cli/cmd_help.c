@@ -107,7 +107,8 @@ static int print_man(void) {
     man_drives();
     man_options(config);
     man_methods();
-    puts(".SH EXIT STATUS\n0 success, 1 the run found an error, 2 bad usage or input.");
+    puts(".SH EXIT STATUS\n0 success, 1 the run found an error, 2 bad usage or input, 3 (of "
+         "\\fBoops\\fR) no report in the log.");
     free(config);
     return CLI_OK;
 }
