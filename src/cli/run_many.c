@@ -12,6 +12,7 @@
 #include "cli/run_pool.h"
 #include "cli/run_session.h"
 #include "report/page.h"
+#include "report/processes.h"
 #include "report/table.h"
 
 enum { NAME_MAX_BYTES = 1024 };
@@ -160,9 +161,28 @@ static json_t *named(const struct run_points *p, unsigned number, json_t *result
     return point;
 }
 
+/* Whether all that ran did so behind an I/O scheduler. */
+static bool any_processes(const json_t *all) {
+    size_t i, with = 0;
+    const json_t *point;
+    json_array_foreach(all, i, point) {
+        const json_t *result = json_object_get(point, "result");
+        if (result && !processes_any(json_object_get(result, "drivelab")))
+            return false;
+        with += result != NULL;
+    }
+    return with > 0;
+}
+
 static int print_table(const struct many *m, const json_t *all) {
     bool compare = m->args->compare && !m->points->lists;
-    return (compare ? table_compare : table_print)(all, stdout) ? CLI_FAILED : CLI_OK;
+    bool processes = any_processes(all);
+    int ret = processes && !compare ? 0 : (compare ? table_compare : table_print)(all, stdout);
+    if (!ret && processes && compare)
+        fputc('\n', stdout);
+    if (!ret && processes)
+        ret = processes_compare(all, stdout);
+    return ret ? CLI_FAILED : CLI_OK;
 }
 
 static int print_json(const json_t *all, struct outfile *out, bool part) {

@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/trace_args.h"
 #include "load/option.h"
+#include "report/share.h"
 
 static int64_t wall_clock(void) {
     struct timespec t;
@@ -114,8 +115,9 @@ static int measure(struct session *s, const struct session_setup *setup, struct 
 
 static int watch_start(struct session *s, const struct session_setup *setup, struct err *e) {
     struct watch_config config = {.timeline = setup->args->window, .detail = setup->args->detail || setup->args->html};
+    config.processes = block_of(s->drive) != NULL;
     config.timeline.out = setup->timeline;
-    if (!config.timeline.out && !config.detail)
+    if (!config.timeline.out && !config.detail && !config.processes)
         return 0;
     s->watch = watch_begin(&config, s->drive, e);
     return s->watch ? 0 : e->code;
@@ -177,6 +179,7 @@ bool session_interrupted(const struct session *s) {
 
 void session_release(struct session *s) {
     json_decref(s->watched.detail);
+    share_free(s->watched.share);
     watch_end(s->watch, &s->watched);
     run_result_release(&s->result);
     json_decref(s->preconditioned);
@@ -255,6 +258,8 @@ static int show(struct session *s, const struct session_setup *setup, struct rep
     report->wall_ns = s->wall_ns;
     report->reproducible = setup->args->reproducible;
     report->drive_stats = drive_stats(s->drive);
+    if (s->watched.share)
+        share_add(s->watched.share, report->drive_stats);
     report->config = opt_to_json(&s->config.set);
     report->detail = s->watched.detail;
     report->flash = mark_json(&s->mark, s->drive);

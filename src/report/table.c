@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
-
-enum { CELL = 64 };
+#include "report/table_int.h"
 
 enum unit { UNIT_COUNT, UNIT_RATE, UNIT_TIME, UNIT_RATIO };
 
@@ -79,7 +78,7 @@ static bool used_once(const json_t *points, const struct figure *f) {
     return false;
 }
 
-static bool drives_differ(const json_t *points) {
+bool table_drives_differ(const json_t *points) {
     const json_t *first = json_object_get(json_array_get(points, 0), "drive");
     for (size_t i = 1; i < json_array_size(points); i++)
         if (!json_equal(json_object_get(json_array_get(points, i), "drive"), first))
@@ -89,14 +88,7 @@ static bool drives_differ(const json_t *points) {
 
 /* --- a grid of text, columns as wide as they need to be --- */
 
-struct grid {
-    FILE *out;
-    size_t width[32];
-    unsigned columns, at;
-    bool measuring; /* first pass */
-};
-
-static void put(struct grid *g, const char *text) {
+void grid_put(struct grid *g, const char *text) {
     size_t length = strlen(text);
     unsigned column = g->at++;
     if (column >= sizeof(g->width) / sizeof(*g->width))
@@ -108,7 +100,7 @@ static void put(struct grid *g, const char *text) {
     fprintf(g->out, column ? "  %*s" : "%-*s", (int)g->width[column], text);
 }
 
-static void end_line(struct grid *g) {
+void grid_end_line(struct grid *g) {
     if (!g->measuring)
         fputc('\n', g->out);
     g->at = 0;
@@ -129,22 +121,22 @@ static void put_header(struct grid *g, const struct layout *l) {
     const json_t *value;
     json_t *options = json_object_get(json_array_get(l->points, 0), "options");
     if (l->drive)
-        put(g, "drive");
-    json_object_foreach(options, name, value) put(g, name);
+        grid_put(g, "drive");
+    json_object_foreach(options, name, value) grid_put(g, name);
     if (l->names)
-        put(g, "");
+        grid_put(g, "");
     for (unsigned f = 0; f < FIGURES; f++)
         if (!figures[f].once || l->waf)
-            put(g, figures[f].name);
-    end_line(g);
+            grid_put(g, figures[f].name);
+    grid_end_line(g);
 }
 
 static void put_point_name(struct grid *g, const struct layout *l, const json_t *point) {
     const char *name;
     json_t *value, *options = json_object_get(point, "options");
     if (l->drive)
-        put(g, json_string_value(json_object_get(point, "drive")));
-    json_object_foreach(options, name, value) put(g, json_string_value(value));
+        grid_put(g, json_string_value(json_object_get(point, "drive")));
+    json_object_foreach(options, name, value) grid_put(g, json_string_value(value));
 }
 
 static void put_direction(struct grid *g, const struct layout *l, const json_t *point, unsigned d) {
@@ -152,7 +144,7 @@ static void put_direction(struct grid *g, const struct layout *l, const json_t *
     double value;
     put_point_name(g, l, point);
     if (l->names)
-        put(g, directions[d]);
+        grid_put(g, directions[d]);
     for (unsigned f = 0; f < FIGURES; f++) {
         if (figures[f].once && !l->waf)
             continue;
@@ -160,11 +152,11 @@ static void put_direction(struct grid *g, const struct layout *l, const json_t *
             format(cell, figures[f].unit, value);
         else
             snprintf(cell, sizeof(cell), "-");
-        put(g, cell);
+        grid_put(g, cell);
     }
     if (!g->measuring && json_is_true(json_object_get(point, "interrupted")))
         fputs("  (interrupted)", g->out);
-    end_line(g);
+    grid_end_line(g);
 }
 
 static void put_point(struct grid *g, const struct layout *l, const json_t *point) {
@@ -180,12 +172,12 @@ static void put_point(struct grid *g, const struct layout *l, const json_t *poin
     put_point_name(g, l, point);
     if (!g->measuring)
         fprintf(g->out, "  %s", error ? error : "nothing was transferred");
-    end_line(g);
+    grid_end_line(g);
 }
 
 int table_print(const json_t *points, FILE *out) {
     struct layout l = {
-        .points = points, .drive = drives_differ(points), .waf = used_once(points, &figures[FIGURES - 1])};
+        .points = points, .drive = table_drives_differ(points), .waf = used_once(points, &figures[FIGURES - 1])};
     unsigned in_use = 0;
     for (unsigned d = 0; d < DIRECTIONS; d++)
         in_use += l.direction[d] = used(points, d);
@@ -207,35 +199,35 @@ static void put_ratio(struct grid *g, const json_t *points, size_t i, const stru
     char cell[CELL], text[CELL + 16];
     double value, first;
     if (!value_of(json_array_get(points, i), f, d, &value)) {
-        put(g, "-");
-        put(g, "");
+        grid_put(g, "-");
+        grid_put(g, "");
         return;
     }
     format(cell, f->unit, value);
-    put(g, cell);
+    grid_put(g, cell);
     text[0] = 0;
     if (i && value_of(json_array_get(points, 0), f, d, &first) && first > 0)
         snprintf(text, sizeof(text), "x%.3g", value / first);
-    put(g, text);
+    grid_put(g, text);
 }
 
 static void put_figure(struct grid *g, const json_t *points, const struct figure *f, unsigned d) {
     char name[CELL];
     snprintf(name, sizeof(name), "%s%s%s", f->once ? "" : directions[d], f->once ? "" : " ", f->name);
-    put(g, name);
+    grid_put(g, name);
     for (size_t i = 0; i < json_array_size(points); i++)
         put_ratio(g, points, i, f, d);
-    end_line(g);
+    grid_end_line(g);
 }
 
 static void put_figures(struct grid *g, const json_t *points) {
-    put(g, "");
+    grid_put(g, "");
     for (size_t i = 0; i < json_array_size(points); i++) {
         const json_t *point = json_array_get(points, i);
-        put(g, json_string_value(json_object_get(point, "drive")));
-        put(g, json_is_true(json_object_get(point, "interrupted")) ? "(part)" : "");
+        grid_put(g, json_string_value(json_object_get(point, "drive")));
+        grid_put(g, json_is_true(json_object_get(point, "interrupted")) ? "(part)" : "");
     }
-    end_line(g);
+    grid_end_line(g);
     for (unsigned d = 0; d < DIRECTIONS; d++)
         for (unsigned f = 0; f < FIGURES && used(points, d); f++)
             if (!figures[f].once)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "report/processes.h"
 #include "report/report.h"
 
 /* Bandwidth and IOPS with three significant places and a unit. */
@@ -260,6 +261,13 @@ static void print_drive(FILE *out, const struct report *r) {
     }
 }
 
+static void print_processes(FILE *out, const struct report *r) {
+    if (!processes_any(r->drive_stats))
+        return;
+    fprintf(out, "\nProcesses:\n");
+    processes_print(r->drive_stats, out);
+}
+
 static int text_write(const struct report *r, FILE *out) {
     char rate[32];
     for (unsigned i = 0; i < r->count; i++)
@@ -267,6 +275,7 @@ static int text_write(const struct report *r, FILE *out) {
     print_groups(out, r);
     print_total(out, r);
     print_stages(out, r);
+    print_processes(out, r);
     fputc('\n', out);
     if (r->precondition)
         print_entry(out, "", "Preconditioning", r->precondition);

@@ -49,6 +49,7 @@ void timeline_served(struct timeline *t, const struct request *rq, int64_t at_ns
 /* For struct disk_observer. */
 void timeline_access(struct timeline *t, const struct disk_op *op, struct disk_head from, struct disk_head to,
                      int64_t from_ns, int64_t to_ns);
+void timeline_read_on(struct timeline *t, const struct disk_read_on *what);
 
 /* Write the end. What was left out as there were too many events, or too many requests at once. Frees it. */
 struct timeline_end {

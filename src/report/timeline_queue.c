@@ -4,7 +4,6 @@
  *
  * Simplified: of requests of a process that the drive holds at the same time
  * each is drawn from where the one before it ends, so that a lane has no overlaps.
- * Reading ahead does not show; the next access tells where it led the arm.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -134,6 +133,18 @@ void timeline_access(struct timeline *t, const struct disk_op *op, struct disk_h
     t->arm_seen = true;
     timeline_count(t, PROCESS_ARM, "cylinder", from_ns, from.cylinder);
     timeline_count(t, PROCESS_ARM, "cylinder", from_ns + p->seek, to.cylinder);
+}
+
+void timeline_read_on(struct timeline *t, const struct disk_read_on *what) {
+    if (!timeline_begin(t, PROCESS_ARM, LANE_ARM, what->from_ns, what->to_ns))
+        return;
+    fprintf(t->config.out,
+            ",\"name\":\"read ahead\",\"cat\":\"arm\",\"args\":{\"lba\":%" PRIu64 ",\"sectors\":%" PRIu64
+            ",\"from\":%u,\"to\":%u,\"owner\":%u}}",
+            what->lba, what->count, what->from.cylinder, what->to.cylinder, what->owner);
+    t->arm_seen = true;
+    timeline_count(t, PROCESS_ARM, "cylinder", what->from_ns, what->from.cylinder);
+    timeline_count(t, PROCESS_ARM, "cylinder", what->to_ns, what->to.cylinder);
 }
 
 /* --- the end --- */

@@ -8,7 +8,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "report/course.h"
 #include "report/series.h"
+#include "report/share.h"
 #include "report/stages.h"
 #include "report/usage.h"
 
@@ -58,6 +60,8 @@ struct watch {
     struct series *series;
     struct stages *stages[WATCH_KINDS]; /* NULL: none seen */
     struct usage *usage;                /* NULL: no flash */
+    struct share *share;                /* NULL: not asked for, or no I/O scheduler */
+    struct course *course;              /* NULL: not asked for, or no arm */
     struct span *free;
     struct span_slab *slabs;
 };
@@ -144,6 +148,9 @@ static void account(struct watch *w, const struct io *io, const struct io_stages
 static void completed(struct drive_tap *tap, struct io *io) {
     struct watch *w = (struct watch *)tap;
     struct span *span = (struct span *)io->stages; /* first member */
+    enum run_dir dir;
+    if (w->share && io->status == IO_OK && direction(io, &dir))
+        share_answered(w->share, io, dir);
     if (!span)
         return; /* submitted before the watch began */
     if (w->timeline)
@@ -172,7 +179,7 @@ static void used(struct nand_observer *observer, enum nand_resource resource, ui
         series_programmed(w->series, op->cause, op->kind == NAND_PROGRAM ? op->bytes : 0, to_ns);
 }
 
-/* --- an I/O scheduler and an arm, for the timeline --- */
+/* --- an I/O scheduler and an arm --- */
 
 static struct watch *of_queue(struct block_watch *queue) {
     return (struct watch *)((char *)queue - offsetof(struct watch, queue));
@@ -180,31 +187,59 @@ static struct watch *of_queue(struct block_watch *queue) {
 
 static void scheduled(struct block_watch *queue, enum elevator_event what, const struct block_context *who) {
     struct watch *w = of_queue(queue);
-    timeline_scheduler(w->timeline, what, who, sim_now(w->drive->sim));
+    if (w->timeline)
+        timeline_scheduler(w->timeline, what, who, sim_now(w->drive->sim));
+    if (w->share)
+        share_scheduler(w->share, what, who, sim_now(w->drive->sim));
 }
 
 static void served(struct block_watch *queue, const struct request *rq) {
     struct watch *w = of_queue(queue);
-    timeline_served(w->timeline, rq, sim_now(w->drive->sim));
+    if (w->timeline)
+        timeline_served(w->timeline, rq, sim_now(w->drive->sim));
+    if (w->share)
+        share_served(w->share, rq, sim_now(w->drive->sim));
+}
+
+static struct watch *of_arm(struct disk_observer *arm) {
+    return (struct watch *)((char *)arm - offsetof(struct watch, arm));
 }
 
 static void accessed(struct disk_observer *arm, const struct disk_op *op, struct disk_head from, struct disk_head to,
                      int64_t from_ns, int64_t to_ns) {
-    struct watch *w = (struct watch *)((char *)arm - offsetof(struct watch, arm));
-    timeline_access(w->timeline, op, from, to, from_ns, to_ns);
+    struct watch *w = of_arm(arm);
+    if (w->timeline)
+        timeline_access(w->timeline, op, from, to, from_ns, to_ns);
+    if (w->share)
+        share_access(w->share, op, from_ns, to_ns);
+    if (w->course)
+        course_add(w->course, op->owner, op->write ? COURSE_WRITE : COURSE_READ, to_ns - op->parts.transfer, to_ns,
+                   to.cylinder, to.cylinder);
+}
+
+static void read_on(struct disk_observer *arm, const struct disk_read_on *what) {
+    struct watch *w = of_arm(arm);
+    if (w->timeline)
+        timeline_read_on(w->timeline, what);
+    if (w->share)
+        share_read_on(w->share, what);
+    if (w->course)
+        course_add(w->course, what->owner, COURSE_AHEAD, what->from_ns, what->to_ns, what->from.cylinder,
+                   what->to.cylinder);
 }
 
 static void observe_queue(struct watch *w, bool on) {
     struct block *b = block_of(w->drive);
     struct disk_arm *arm = drive_arm(w->drive);
-    if (b && w->timeline && !on) { /* what is under way ends here */
-        scheduled(&w->queue, ELEVATOR_IDLE_END, NULL);
-        scheduled(&w->queue, ELEVATOR_SLICE_END, NULL);
-    }
-    if (b && w->timeline)
+    if (b && (w->timeline || w->share)) {
+        if (!on) { /* what is under way ends here */
+            scheduled(&w->queue, ELEVATOR_IDLE_END, NULL);
+            scheduled(&w->queue, ELEVATOR_SLICE_END, NULL);
+        }
         block_watch(b, on ? &w->queue : NULL);
-    if (arm && w->timeline)
-        arm->observer = on ? &w->arm : NULL;
+    }
+    if (arm && (w->timeline || w->share || w->course))
+        disk_observe(arm, on ? &w->arm : NULL);
 }
 
 /* --- life --- */
@@ -212,15 +247,31 @@ static void observe_queue(struct watch *w, bool on) {
 static void free_detail(struct watch *w) {
     series_free(w->series);
     usage_free(w->usage);
+    share_free(w->share);
+    course_free(w->course);
     for (int k = 0; k < WATCH_KINDS; k++)
         free(w->stages[k]);
 }
 
+/* Resources of the series: dies, channels, processes. */
+static uint32_t flash_resources(const struct watch *w) {
+    const struct nand_config *n = &w->drive->config.nand;
+    return drive_nand(w->drive) ? nand_die_count(n) + n->channels : 0;
+}
+
 static bool new_detail(struct watch *w, const struct nand_config *nand) {
-    bool good = (w->series = series_new(w->start_ns, nand ? nand_die_count(nand) + nand->channels : 0)) != NULL;
+    uint32_t processes = block_of(w->drive) ? SHARE_LANES + 1 : 0;
+    bool good = (w->series = series_new(w->start_ns, flash_resources(w) + processes)) != NULL;
     if (nand)
         good = (w->usage = usage_new(nand)) != NULL && good;
+    if (drive_arm(w->drive))
+        good = (w->course = course_new(w->start_ns)) != NULL && good;
     return good;
+}
+
+static bool new_share(struct watch *w) {
+    return !block_of(w->drive) ||
+           (w->share = share_new(drive_arm(w->drive) != NULL, w->series, flash_resources(w))) != NULL;
 }
 
 struct watch *watch_begin(const struct watch_config *config, struct drive *drive, struct err *e) {
@@ -229,14 +280,18 @@ struct watch *watch_begin(const struct watch_config *config, struct drive *drive
     struct watch *w = calloc(1, sizeof(*w));
     if (!w)
         goto out;
-    w->tap = (struct drive_tap){submitted, completed};
+    if (config->detail || config->timeline.out) /* processes alone need no stages of requests */
+        w->tap.submitted = submitted;
+    w->tap.completed = completed;
     w->observer.use = used;
     w->queue = (struct block_watch){scheduled, NULL, served};
-    w->arm.access = accessed;
+    w->arm = (struct disk_observer){accessed, read_on};
     w->drive = drive;
     w->start_ns = sim_now(drive->sim);
     w->detail = config->detail;
     if (config->detail && !new_detail(w, geometry))
+        goto out;
+    if (config->processes && !new_share(w))
         goto out;
     if (config->timeline.out && !(w->timeline = timeline_new(&config->timeline, geometry, w->start_ns)))
         goto out;
@@ -272,6 +327,10 @@ static json_t *detail_json(struct watch *w) {
     json_object_set_new(o, "elapsed_ns", json_integer(end - w->start_ns));
     json_object_set_new(o, "latency_by_stage", stages);
     json_object_set_new(o, "series", series_json(w->series, end));
+    if (w->share)
+        json_object_set_new(o, "processes", share_series_json(w->share, end));
+    if (w->course)
+        json_object_set_new(o, "head", course_json(w->course, drive_arm(w->drive)->g->cylinders));
     if (!w->usage)
         return o;
     json_object_set_new(o, "dies", usage_dies_json(w->usage, w->start_ns, end));
@@ -295,6 +354,8 @@ void watch_end(struct watch *w, struct watch_result *result) {
         result->timeline = timeline_end(w->timeline);
     if (w->detail)
         result->detail = detail_json(w);
+    result->share = w->share;
+    w->share = NULL;
     free_detail(w);
     while (w->slabs) {
         struct span_slab *next = w->slabs->next;

@@ -19,6 +19,8 @@ BLOCK = "[a]\nrw=randrw\nbs=4k\niodepth=8\nsize=64m\nnumber_ios=600\nfsync=20\n[
 ZONES = ("[a]\nrw=write\nbs=128k\niodepth=4\nzonemode=zbd\nsize=1z\nfsync=100\nloops=2\n"
          "[b]\nstonewall\nrw=randread\nbs=4k\niodepth=4\nzonemode=zbd\nsize=2z\nnumber_ios=600\n")
 
+READERS = ("[global]\nrw=read\nbs=64k\nruntime=300ms\ntime_based\nsize=16m\n[near]\noffset=0\n[far]\noffset=32m\n[thinks]\nrw=randrw\nbs=4k\nthinktime=500us\n")
+
 
 def test_time_is_accounted_for_on_every_kind_of_drive(folder):
     """Each stage is of a request's time, together they are all of it; text shows the same as JSON."""
@@ -224,6 +226,50 @@ def test_each_of_several_runs_has_its_timeline(folder):
     check(not path.exists() and len(list(pathlib.Path(folder).glob("t*"))) == 2)
 
 
+# ---- processes behind an I/O scheduler ----
+
+def scheduled(folder, scheduler, *args, drive="hdd-7200"):
+    return run("run", drive, "--scheduler", scheduler, "--job", write_job(folder, READERS), "--reproducible", *args, code=0).stdout
+
+
+def test_processes_share_the_drive(folder):
+    """What is told of processes agrees with the jobs, the drive and the whole."""
+    for scheduler in ("cfq", "deadline"):
+        result = json.loads(scheduled(folder, scheduler, "--json", "-"))
+        lab, jobs = result["drivelab"], result["jobs"]
+        processes, total = lab["scheduler"]["processes"], lab["scheduler"]["total"]
+        check([p["name"] for p in processes] == [j["jobname"] for j in jobs] == ["near", "far", "thinks"], processes)
+        for p, j in zip(processes, jobs):
+            check(p["read"]["ios"] == j["read"]["total_ios"] and p["write"]["ios"] == j["write"]["total_ios"], p)
+            check(abs(p["bw_bytes"]["read"] / j["read"]["bw_bytes"] - 1) < .05, p, j["read"]["bw_bytes"])
+            check(0 < p["lat_ns"]["p50"] <= p["lat_ns"]["p99"] <= p["lat_ns"]["max"] <= total["lat_ns"]["max"], p["lat_ns"])
+        check(abs(sum(p["share"] for p in processes) - 1) < 1e-5 and total["share"] == 1, processes)
+        arm = lab["arm"]
+        busy = sum(arm[k] for k in ("seek_ns", "settle_ns", "rotational_wait_ns", "transfer_ns", "data_wait_ns", "read_ahead_ns"))
+        check(abs(total["drive_ns"] / busy - 1) < .02, total["drive_ns"], busy)
+        for key in ("seeks", "accesses"):
+            check(sum(p["arm"][key] for p in processes) == total["arm"][key], key)
+        check(abs(total["arm"]["seeks"] - arm["seeks"]) <= 2 and total["arm"]["head_travel_cylinders"] >= arm["head_travel_cylinders"] * .98, total, arm)
+        check(("slices" in total) == (scheduler == "cfq"), total)
+    lab = json.loads(scheduled(folder, "cfq", "--json", "-"))["drivelab"]
+    slices = [p["slices"] for p in lab["scheduler"]["processes"]]
+    check(slices[2]["idle_ns"] > 0 and all(s["count"] > 1 and s["ns"] > 0 for s in slices), slices)
+
+
+def test_processes_of_all_schedulers_are_in_one_table(folder):
+    table = scheduled(folder, "all")
+    lines = [line.split() for line in table.splitlines()]
+    check(lines[0][:5] == ["scheduler", "process", "read", "write", "share"] and lines[0][-3:] == ["seeks", "head", "travel"], lines[0])
+    names = [line[0] for line in lines[1::4]]
+    check({"noop", "deadline", "as", "cfq", "mq-deadline", "kyber", "none"} <= set(names), names)
+    check([line[:2] for line in lines[1:]] == [[n, p] for n in names for p in ("near", "far", "thinks", "all")], table)
+    text = scheduled(folder, "cfq")
+    check(re.search(r"^Processes:\nprocess +read .* head travel\nnear +[\d.]+ [kM]B/s +- +[\d.]+ % .*\nfar .*\nthinks .*\nall ", text, re.M), text)
+    nossd = scheduled(folder, "noop;deadline", *FAST, drive="nossd")
+    check("seeks" not in nossd and nossd.count("all") == 2, nossd)
+    check("Processes:" not in run("run", "nossd", *FAST, "--job", write_job(folder, READERS), code=0).stdout)
+
+
 # ---- timelines ----
 
 EVENT = {"ph": str, "pid": int, "tid": int, "ts": (int, float), "cat": str, "name": str, "args": dict}
@@ -232,19 +278,25 @@ METADATA = {"process_name": ("name", str), "process_sort_index": ("sort_index", 
 
 
 def test_timelines_follow_the_trace_event_format(folder):
-    """Trace Event Format, Google, 2016: "JSON Object Format", "Complete Events", "Metadata Events"."""
-    cases = {"tlc": (MIXED, SMALL, {"host requests", "channels", "dies"}), "zns-small": (ZONES, [], {"host requests", "channels", "dies"}),
-             "hdd-7200": (BLOCK, [], {"host requests"}), "nossd": (BLOCK, FAST, {"host requests"})}
+    """Trace Event Format, Google, 2016: "JSON Object Format", "Complete", "Counter" and "Metadata Events"."""
+    flash, disk = {"host requests", "channels", "dies"}, {"host requests", "arm"}
+    cases = [("tlc", MIXED, SMALL, flash), ("zns-small", ZONES, [], flash), ("hdd-7200", BLOCK, [], disk), ("nossd", BLOCK, FAST, {"host requests"}),
+             ("smr-hm", ZONES, [], disk), ("hdd-7200", READERS, ["--scheduler", "cfq"], disk | {"scheduler", "served by the drive"}),
+             ("nossd", READERS, [*FAST, "--scheduler", "deadline"], {"host requests", "served by the drive"})]
     path = pathlib.Path(folder, "t.json")
-    for drive, (job, options, wanted) in cases.items():
+    for drive, job, options, wanted in cases:
         run("run", drive, *options, "--job", write_job(folder, job), "--timeline", path, code=0)
         trace = json.loads(path.read_text())
         check(set(trace) == {"displayTimeUnit", "traceEvents", "otherData"} and trace["displayTimeUnit"] == "ns", trace.keys())
-        names, lanes, processes = {}, {}, {}
+        names, lanes, processes, counts = {}, {}, {}, []
         for event in trace["traceEvents"]:
             for key, kind in EVENT.items():
                 check(isinstance(event.get(key), kind), drive, "no", key, event)
-            check(0 < event["pid"] and 0 <= event["tid"] < 1 << 31 and event["ph"] in "XM", event)
+            check(0 < event["pid"] and 0 <= event["tid"] < 1 << 31 and event["ph"] in "XMC", event)
+            if event["ph"] == "C":
+                counts.append((event["pid"], event["ts"]))
+                check(event["name"] == "cylinder" and set(event["args"]) == {"cylinder"} and event["args"]["cylinder"] >= 0, event)
+                continue
             if event["ph"] == "X":
                 check(set(event) == {*EVENT, "dur"} and event["dur"] >= 0, event)
                 check(event["ts"] == round(event["ts"], 3) and event["dur"] == round(event["dur"], 3), "not whole nanoseconds", event)
@@ -259,6 +311,7 @@ def test_timelines_follow_the_trace_event_format(folder):
         for what in ("thread_name", "thread_sort_index"):
             check({key[:2] for key in names if key[2] == what} == set(lanes), drive, "lanes without", what)
         found = {value for key, value in processes.items() if key[2] == "process_name"}
+        check(bool(counts) == ("arm" in wanted) and counts == sorted(counts), drive, "the head goes back in time")
         check(found == wanted and {key[0] for key in lanes} <= {key[0] for key in processes}, drive, found)
         shown = [value for key, value in names.items() if key[2] == "thread_name"]
         check(len(set(shown)) == len(shown), "two lanes of one name")

@@ -386,6 +386,60 @@ static void test_disk_stream_ends_with_the_sector_in_hand(void **state) {
     bed_close();
 }
 
+/* Hears where the arm is, and how far it read on. */
+struct hearer {
+    struct disk_observer observer; /* first */
+    unsigned accesses, streams;
+    uint64_t sectors;
+    uint32_t owner;
+    int64_t ended_ns;
+};
+
+static void hear_access(struct disk_observer *observer, const struct disk_op *op, struct disk_head from,
+                        struct disk_head to, int64_t from_ns, int64_t to_ns) {
+    struct hearer *h = (struct hearer *)observer;
+    assert_true(from_ns >= h->ended_ns && to_ns > from_ns);
+    h->ended_ns = to_ns;
+    h->accesses++;
+}
+
+static void hear_read_on(struct disk_observer *observer, const struct disk_read_on *what) {
+    struct hearer *h = (struct hearer *)observer;
+    assert_true(what->from_ns >= h->ended_ns && what->to_ns > what->from_ns);
+    h->ended_ns = what->to_ns;
+    h->streams++;
+    h->sectors += what->count;
+    h->owner = what->owner;
+}
+
+static void test_disk_observer_hears_accesses_and_reading_on_once(void **state) {
+    struct hearer h = {.observer = {hear_access, hear_read_on}};
+    bed_open(DISK_FCFS, 0);
+    disk_stream_start(&bed.arm, 0, 1000);
+    sim_run(bed.sim, REV / 10 + REV / 300);
+    disk_observe(&bed.arm, &h.observer); /* what came before is not its business */
+    sim_run(bed.sim, REV / 5 + REV / 300);
+    bed.op[0].owner = 7;
+    submit(0, 300, true);
+    assert_int_equal(h.streams, 1);
+    assert_int_equal(h.sectors, bed.arm.stream.next - 10);
+    assert_int_equal(h.owner, 0);
+    sim_run(bed.sim, SIM_NEVER);
+    assert_int_equal(h.accesses, 1);
+    disk_stream_start(&bed.arm, 301, 400);
+    sim_run(bed.sim, SIM_NEVER);
+    assert_int_equal(h.owner, bed.op[0].owner);
+    assert_int_equal(h.streams, 2);
+    disk_stream_start(&bed.arm, 400, 500);
+    sim_run(bed.sim, sim_now(bed.sim) + REV);
+    disk_observe(&bed.arm, NULL); /* is told of the part */
+    assert_int_equal(h.streams, 3);
+    assert_true(h.sectors >= bed.arm.stream.next - 301);
+    sim_run(bed.sim, SIM_NEVER);
+    assert_int_equal(h.streams, 3);
+    bed_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disk_bad_tables_are_named),
@@ -401,6 +455,7 @@ int main(void) {
         cmocka_unit_test(test_disk_ageing_ends_starvation),
         cmocka_unit_test(test_disk_urgent_goes_first_and_blocked_waits),
         cmocka_unit_test(test_disk_stream_ends_with_the_sector_in_hand),
+        cmocka_unit_test(test_disk_observer_hears_accesses_and_reading_on_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,10 @@
 #include <jansson.h>
 
 #include "report/coarse.h"
+#include "report/course.h"
+#include "report/processes.h"
 #include "report/series.h"
+#include "report/share.h"
 #include "report/stages.h"
 #include "report/table.h"
 #include "report/timeline.h"
@@ -189,6 +192,38 @@ static void test_report_tables_show_points_that_failed(void **state) {
     json_decref(points);
 }
 
+/* A line for each process that did something, and for each run. */
+static void test_report_processes_are_compared(void **state) {
+    static const char one[] =
+        "{'owner':1,'name':'a','bw_bytes':{'read':1e6,'write':0},'lat_ns':{'mean':1500.4,'p50':1000,"
+        "'p99':2000,'max':3000},'drive_ns':75,'share':0.75,'merged':2,"
+        "'arm':{'accesses':3,'seeks':4,'head_travel_cylinders':5000}}";
+    static const char two[] = "{'owner':2,'name':'b','drive_ns':25,'share':0.25,'merged':0}";
+    static const char none[] = "{'owner':3,'name':'c','merged':0}";
+    char source[4096], *text = NULL;
+    size_t size = 0;
+    snprintf(source, sizeof source,
+             "[{'drive':'d','options':{'queue.scheduler':'noop'},'result':{'drivelab':{'scheduler':{"
+             "'processes':[%s,%s,%s],'total':%s}}}},"
+             "{'drive':'d','options':{'queue.scheduler':'cfq'},'error':'no luck'}]",
+             one, two, none, one);
+    for (char *c = source; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    json_t *points = json_loads(source, 0, NULL);
+    assert_non_null(points);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(processes_compare(points, out), 0);
+    fclose(out);
+    assert_string_equal(
+        text, "scheduler  process    read  write   share     mean   p50   p99   max  merged  seeks  head travel\n"
+              "noop             a  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4          5 k\n"
+              "noop             b       -      -  25.0 %        -     -     -     -       0      -            -\n"
+              "noop           all  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4          5 k\n"
+              "cfq        no luck\n");
+    free(text);
+    json_decref(points);
+}
+
 /* Slices, idling and service of two processes; what takes no time isn't drawn, what overlaps is cut. */
 static void test_report_timeline_draws_the_scheduler(void **state) {
     char *text = NULL;
@@ -249,6 +284,112 @@ static void test_report_timeline_draws_the_scheduler(void **state) {
     free(text);
 }
 
+static void answer(struct share *s, uint32_t owner, uint64_t bytes, int64_t from_ns, int64_t to_ns) {
+    const struct io io = {.owner = owner, .bytes = bytes, .submitted_ns = from_ns, .completed_ns = to_ns};
+    share_answered(s, &io, RUN_READ);
+}
+
+/* Drive time of a drive without an arm goes to whom it completes; slices and idling to whom they are for. */
+static void test_report_share_divides_the_drives_time(void **state) {
+    struct share *s = share_new(false, NULL, 0);
+    struct block_context a = {.id = 1, .name = (char *)"a"}, b = {.id = 40, .name = (char *)"b"};
+    struct request rq = {.op = IO_READ, .context = &a, .io_start_ns = 1000};
+    answer(s, 1, 4096, 500, 3000);
+    share_served(s, &rq, 3000);
+    rq.context = &b;
+    share_served(s, &rq, 3500); /* meanwhile in the drive: only what is its own */
+    rq.io_start_ns = 4000;
+    share_served(s, &rq, 5500);
+    answer(s, 40, 512, 2500, 5500);
+    share_scheduler(s, ELEVATOR_SLICE_BEGIN, &a, 0);
+    share_scheduler(s, ELEVATOR_IDLE_BEGIN, &a, 100);
+    share_scheduler(s, ELEVATOR_IDLE_END, &a, 150);
+    share_scheduler(s, ELEVATOR_SLICE_BEGIN, &b, 1000); /* ends the first */
+    share_scheduler(s, ELEVATOR_SLICE_END, NULL, 3000);
+    share_scheduler(s, ELEVATOR_SLICE_END, NULL, 4000);
+    share_scheduler(s, ELEVATOR_SLICE_BEGIN, NULL, 4000); /* asynchronous ones: nobody's */
+    share_scheduler(s, ELEVATOR_SLICE_END, NULL, 5000);
+    json_t *stats = json_pack("{s:{s:[{s:i,s:i},{s:i,s:i},{s:i,s:i}]}}", "scheduler", "processes", "owner", 1, "merged",
+                              3, "owner", 40, "merged", 4, "owner", 2, "merged", 0);
+    share_add(s, stats);
+    json_t *processes = json_object_get(json_object_get(stats, "scheduler"), "processes");
+    json_t *one = json_array_get(processes, 0), *two = json_array_get(processes, 1);
+    json_t *total = json_object_get(json_object_get(stats, "scheduler"), "total");
+    assert_true(number(one, "drive_ns") == 2000 && number(two, "drive_ns") == 2000);
+    assert_true(number(one, "share") == .5 && number(two, "share") == .5 && number(total, "share") == 1);
+    assert_true(number(json_object_get(one, "slices"), "ns") == 1000);
+    assert_true(number(json_object_get(one, "slices"), "idle_ns") == 50);
+    assert_true(number(json_object_get(two, "slices"), "ns") == 2000);
+    assert_true(number(json_object_get(total, "slices"), "count") == 3);
+    assert_true(number(json_object_get(one, "lat_ns"), "max") == 2500);
+    assert_true(number(json_object_get(one, "bw_bytes"), "read") == 4096 * 1e9 / 2500);
+    assert_true(number(json_object_get(total, "bw_bytes"), "read") == 4608 * 1e9 / 5000);
+    assert_true(number(total, "merged") == 7);
+    assert_null(json_object_get(one, "arm"));
+    assert_int_equal(json_object_size(json_array_get(processes, 2)), 2); /* never seen */
+    json_decref(stats);
+    share_free(s);
+}
+
+/* An arm's time, reading on included, and where it went. */
+static void test_report_share_follows_the_arm(void **state) {
+    struct series *series = series_new(0, SHARE_LANES + 1);
+    struct share *s = share_new(true, series, 0);
+    struct disk_op op = {.owner = 3, .parts = {.seeks = 2, .distance = 10}};
+    const struct disk_read_on ahead = {
+        .owner = 3, .from = {.cylinder = 10}, .to = {.cylinder = 12}, .from_ns = 400, .to_ns = 600};
+    share_access(s, &op, 0, 400);
+    share_read_on(s, &ahead);
+    for (uint32_t owner = 4; owner < 4 + SHARE_LANES; owner++) { /* one more than is followed over time */
+        op.owner = owner;
+        share_access(s, &op, owner * 1000, owner * 1000 + 100);
+    }
+    op.owner = SHARE_OWNERS;
+    share_access(s, &op, 0, 100); /* nobody we know */
+    json_t *stats = json_pack("{s:{s:[{s:i}]}}", "scheduler", "processes", "owner", 3);
+    share_add(s, stats);
+    json_t *one = json_array_get(json_object_get(json_object_get(stats, "scheduler"), "processes"), 0);
+    assert_true(number(one, "drive_ns") == 600);
+    assert_true(number(json_object_get(one, "arm"), "head_travel_cylinders") == 12);
+    assert_true(number(json_object_get(one, "arm"), "seeks") == 2);
+    json_t *over = share_series_json(s, 20000), *share = json_object_get(over, "share");
+    assert_int_equal(json_array_size(json_object_get(over, "owners")), SHARE_LANES);
+    assert_int_equal(json_array_size(share), SHARE_LANES + 1);
+    double others = 0;
+    size_t i;
+    json_t *v;
+    json_array_foreach(json_array_get(share, SHARE_LANES), i, v) others += json_number_value(v);
+    assert_true(others > 0);
+    json_decref(over);
+    json_decref(stats);
+    share_free(s);
+    series_free(series);
+}
+
+/* Of many places a part is kept that no pattern in them biases. */
+static void test_report_course_keeps_an_even_part(void **state) {
+    enum { PLACES = 50 * COURSE_PLACES };
+    struct course *c = course_new(1000);
+    for (unsigned i = 0; i < PLACES; i++)
+        course_add(c, i % 2, COURSE_READ, 1000 + i, 1000 + i + 1, i % 2 * 100, i % 2 * 100);
+    json_t *o = course_json(c, 200), *places = json_object_get(o, "places"), *p;
+    double last = -1;
+    unsigned odd = 0, early = 0;
+    size_t i;
+    assert_true(number(o, "count") == PLACES && json_array_size(places) <= COURSE_PLACES);
+    assert_true(json_array_size(places) > COURSE_PLACES / 3);
+    json_array_foreach(places, i, p) {
+        assert_true(json_number_value(json_array_get(p, 0)) > last);
+        last = json_number_value(json_array_get(p, 0));
+        odd += json_integer_value(json_array_get(p, 4)) == 1;
+        early += last < PLACES / 2;
+    }
+    assert_true(odd > i * 2 / 5 && odd < i * 3 / 5);
+    assert_true(early > i * 2 / 5 && early < i * 3 / 5);
+    json_decref(o);
+    course_free(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report_coarse_buckets_are_narrow_and_in_order),
@@ -257,6 +398,10 @@ int main(void) {
         cmocka_unit_test(test_report_usage_counts_each_operation_once),
         cmocka_unit_test(test_report_timeline_joins_planes_and_reuses_lanes),
         cmocka_unit_test(test_report_timeline_draws_the_scheduler),
+        cmocka_unit_test(test_report_processes_are_compared),
+        cmocka_unit_test(test_report_share_divides_the_drives_time),
+        cmocka_unit_test(test_report_share_follows_the_arm),
+        cmocka_unit_test(test_report_course_keeps_an_even_part),
         cmocka_unit_test(test_report_tables_show_points_that_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,7 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     } else if (c->read_ahead_on_hit && !h->arm.running && !h->arm.first && !h->arm.stream.active &&
                ahead_of(h, r.end) > s->end) {
         want_ahead(h, s, r.end);
+        h->arm.reader = slot->io->owner;
         hdd_idle(&h->arm);
     }
     h->count.read_hits++;
@@ -182,7 +183,11 @@ static void miss(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     if (s)
         s->pins++;
     h->ahead = NULL;
-    slot->op = (struct disk_op){.lba = r.start, .count = (uint32_t)(r.end - r.start), .urgent = true, .done = fetched};
+    slot->op = (struct disk_op){.lba = r.start,
+                                .count = (uint32_t)(r.end - r.start),
+                                .owner = slot->io->owner,
+                                .urgent = true,
+                                .done = fetched};
     disk_submit(&h->arm, &slot->op);
 }
 

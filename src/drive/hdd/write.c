@@ -164,10 +164,12 @@ static struct hdd_extent *extent_for(struct hdd_slot *slot, uint64_t offset, uin
     if (waits)
         set_waiter(x, slot);
     hdd_pressure(h);
-    if (queued)
+    if (queued) {
         disk_kick(&h->arm);
-    else
+    } else {
+        x->op.owner = slot->io->owner; /* of what joins it later, too */
         disk_submit(&h->arm, &x->op);
+    }
     return x;
 }
 

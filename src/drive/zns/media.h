@@ -54,6 +54,7 @@ struct zns_media_ops {
 
     /* The flash itself, for faults, or NULL; runtime options in `config` have changed. */
     struct nand *(*nand)(struct zns_media *media);
+    struct disk_arm *(*arm)(struct zns_media *media); /* for watching; NULL: has none */
     void (*reconfigured)(struct zns_media *media, const struct drive_config *config);
 
     /*

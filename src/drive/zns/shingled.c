@@ -188,6 +188,7 @@ static struct access *to_disk(struct shingled *s, struct io *host, uint8_t op, u
     a->io.flags = IO_NO_DATA;
     a->io.offset = offset;
     a->io.bytes = bytes;
+    a->io.owner = host->owner;
     a->io.done = disk_answered;
     drive_submit(s->disk, &a->io);
     return a;
@@ -411,6 +412,10 @@ static struct nand *shingled_nand(struct zns_media *media) {
     return NULL;
 }
 
+static struct disk_arm *shingled_arm(struct zns_media *media) {
+    return drive_arm(shingled_of(media)->disk);
+}
+
 static void shingled_health(const struct zns_media *media, struct drive_health *health) {
     drive_health(shingled_seen(media)->disk, health);
 }
@@ -436,6 +441,7 @@ const struct zns_media_ops zns_shingled_ops = {
     .capacity = shingled_capacity,
     .limits = shingled_limits,
     .nand = shingled_nand,
+    .arm = shingled_arm,
     .reconfigured = shingled_reconfigured,
     .fill = shingled_fill,
     .nothing = shingled_nothing,

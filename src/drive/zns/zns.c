@@ -176,6 +176,11 @@ static struct nand *zns_nand(struct drive *drive) {
     return zns_of(drive)->media->ops->nand(zns_of(drive)->media);
 }
 
+static struct disk_arm *zns_arm(struct drive *drive) {
+    struct zns_media *media = zns_of(drive)->media;
+    return media->ops->arm ? media->ops->arm(media) : NULL;
+}
+
 /* What shapes a disk's image; its mechanics do not. */
 static void smr_identity(const struct drive_config *c, char *text, unsigned size) {
     snprintf(text, size, "capacity=%" PRIu64 " zone_size=%" PRIu64 " zone_capacity=%" PRIu64 " extension=%u",
@@ -188,8 +193,8 @@ static const char *const smr_sections[] = {"hdd", "zns", NULL};
 /* What both kinds have in common: the zones. */
 #define ZONED_METHODS                                                                                                  \
     .create = zns_create, .destroy = zns_destroy, .submit = zns_submit, .reconfigured = zns_reconfigured,              \
-    .nand = zns_nand, .limits = zns_limits, .health = zns_health, .power_cut = zns_power_cut, .mapped = zns_mapped,    \
-    .stats = zns_stats, .check_state = zns_check_state, .zoned = &zns_zoned_ops
+    .nand = zns_nand, .arm = zns_arm, .limits = zns_limits, .health = zns_health, .power_cut = zns_power_cut,          \
+    .mapped = zns_mapped, .stats = zns_stats, .check_state = zns_check_state, .zoned = &zns_zoned_ops
 
 const struct drive_ops zns_ops = {
     .name = "zns",

@@ -99,7 +99,39 @@ static int64_t stream_due(const struct disk_arm *arm, uint64_t lba) {
     return lba <= s->next ? s->t : disk_access(arm->g, &head, s->t, s->next, lba - s->next, false, 0, NULL);
 }
 
+/* The observer knows of the stream from here on. */
+static void stream_mark(struct disk_arm *arm) {
+    struct disk_stream *s = &arm->stream;
+    s->told = s->next;
+    s->told_ns = s->t;
+    s->told_head = arm->head;
+}
+
+static void stream_tell(struct disk_arm *arm) {
+    const struct disk_stream *s = &arm->stream;
+    if (__builtin_expect(arm->observer == NULL, 1) || s->next == s->told)
+        return;
+    const struct disk_read_on what = {.owner = s->owner,
+                                      .lba = s->told,
+                                      .count = s->next - s->told,
+                                      .from = s->told_head,
+                                      .to = arm->head,
+                                      .from_ns = s->told_ns,
+                                      .to_ns = s->t};
+    arm->observer->read_on(arm->observer, &what);
+}
+
+void disk_observe(struct disk_arm *arm, struct disk_observer *observer) {
+    if (arm->stream.active) {
+        disk_stream_update(arm);
+        stream_tell(arm);
+        stream_mark(arm);
+    }
+    arm->observer = observer;
+}
+
 static void stream_over(struct disk_arm *arm) {
+    stream_tell(arm);
     arm->count.stream_ns += arm->stream.t - arm->stream.started_ns;
     arm->stream.active = false;
     sim_cancel(arm->sim, &arm->event);
@@ -135,8 +167,14 @@ void disk_stream_start(struct disk_arm *arm, uint64_t lba, uint64_t limit) {
     if (arm->running || arm->stream.active || lba >= limit)
         return;
     int64_t now = sim_now(arm->sim), from = now > arm->free_ns ? now : arm->free_ns;
-    arm->stream = (struct disk_stream){
-        .active = true, .next = lba, .limit = limit, .committed = lba, .t = from, .started_ns = from};
+    arm->stream = (struct disk_stream){.active = true,
+                                       .next = lba,
+                                       .limit = limit,
+                                       .committed = lba,
+                                       .t = from,
+                                       .started_ns = from,
+                                       .owner = arm->reader};
+    stream_mark(arm);
     sim_cancel(arm->sim, &arm->event);
     sim_schedule(arm->sim, &arm->event, stream_due(arm, limit));
 }
@@ -182,6 +220,7 @@ static void run(struct disk_arm *arm, struct disk_op *op) {
         t = disk_access(arm->g, &arm->head, t, op->lba, op->count, false, 0, &op->parts);
     t = disk_access(arm->g, &arm->head, t, op->lba, op->count, op->write, op->data_ns, &op->parts);
     arm->running = op;
+    arm->reader = op->write ? arm->reader : op->owner;
     arm->free_ns = t;
     sim_schedule(arm->sim, &arm->event, t);
     if (__builtin_expect(arm->observer != NULL, 0))

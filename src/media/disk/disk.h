@@ -139,6 +139,7 @@ struct disk_op {
     uint64_t lba;
     uint32_t count;
     bool write, rewrite; /* rewrite: read the sectors first, a turn before (parts of physical sectors) */
+    uint32_t owner;      /* who asked for it, for an observer */
     bool urgent;         /* somebody waits; others only run when nothing urgent does, or once they are old */
     uint32_t blockers;   /* may not start before this is 0 */
     int64_t data_ns;     /* write: data is not there before */
@@ -161,12 +162,28 @@ struct disk_stream {
     uint64_t next, limit;  /* sector after the last one read; where to stop */
     uint64_t committed;    /* up to here it can't be interrupted: somebody waits */
     int64_t t, started_ns; /* when the last one had passed */
+    uint64_t told;         /* sector, moment and place up to which an observer knows of it */
+    int64_t told_ns;
+    struct disk_head told_head;
+    uint32_t owner; /* whose read it follows */
 };
 
-/* Hears of every access as it begins: where the head was, where it will be, when it ends; op->parts are known. */
+/* Sectors that were read on, `count` of them in this time. */
+struct disk_read_on {
+    uint32_t owner;
+    uint64_t lba, count;
+    struct disk_head from, to;
+    int64_t from_ns, to_ns;
+};
+
+/*
+ * Hears of every access as it begins: where the head was, where it will be, when
+ * it ends; op->parts are known. And of reading on when it ends.
+ */
 struct disk_observer {
     void (*access)(struct disk_observer *, const struct disk_op *op, struct disk_head from, struct disk_head to,
                    int64_t from_ns, int64_t to_ns);
+    void (*read_on)(struct disk_observer *, const struct disk_read_on *);
 };
 
 struct disk_arm {
@@ -185,11 +202,15 @@ struct disk_arm {
     int64_t free_ns;                 /* not before: spinning up, or the sector in hand */
     void (*idle)(struct disk_arm *); /* nothing urgent left: start a stream, or leave it */
     void *owner;
-    struct disk_observer *observer; /* NULL: none */
+    struct disk_observer *observer; /* NULL: none; disk_observe() */
+    uint32_t reader;                /* whose data reading on would fetch */
     struct disk_counters count;
 };
 
 void disk_arm_init(struct disk_arm *arm, const struct disk_geometry *g, struct sim *sim, const struct disk_config *c);
+
+/* From now on this one watches, NULL: nobody. The one before is told of a stream as far as it is. */
+void disk_observe(struct disk_arm *arm, struct disk_observer *observer);
 
 /* Queue an operation; embedded in its owner, who keeps it until done(). Stops a stream. */
 void disk_submit(struct disk_arm *arm, struct disk_op *op);
