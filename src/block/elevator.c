@@ -14,8 +14,8 @@
 #include "block/elevator/elevators.h"
 
 const struct elevator_ops *const elevators[] = {
-    &elevator_noop,        &elevator_deadline, &elevator_cfq,  &elevator_as,
-    &elevator_mq_deadline, &elevator_kyber,    &elevator_none, NULL,
+    &elevator_noop,  &elevator_deadline, &elevator_cfq,  &elevator_as, &elevator_mq_deadline,
+    &elevator_kyber, &elevator_bfq,      &elevator_none, NULL,
 };
 
 void elevator_names(const struct elevator_ops *chosen, char *text, size_t size) {
@@ -72,6 +72,10 @@ uint32_t elevator_zones(const struct elevator *e) {
 
 struct block_group *elevator_root_group(const struct elevator *e) {
     return &e->block->root;
+}
+
+bool elevator_cgroup_v2(const struct elevator *e) {
+    return e->block->cgroup_version == 2;
 }
 
 void elevator_note(struct elevator *e, enum elevator_event what, const struct block_context *c) {

@@ -220,6 +220,7 @@ uint64_t
 elevator_zone_sectors(const struct elevator *e); /* 0: not zoned; else every zone is to be written sequentially */
 uint32_t elevator_zones(const struct elevator *e);
 struct block_group *elevator_root_group(const struct elevator *e);
+bool elevator_cgroup_v2(const struct elevator *e); /* which weights block_group has */
 
 /* Whether `io` lies right behind or before `rq`; nothing else is checked. */
 enum elevator_merge elevator_fits(const struct request *rq, const struct io *io);

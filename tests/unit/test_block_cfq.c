@@ -1,6 +1,6 @@
 /*
- * CFQ behind the real block layer: processes of all classes in nested cgroups
- * that change under way, merges, switches from and to it; nobody is forgotten.
+ * CFQ and BFQ behind the real block layer: processes of all classes in nested cgroups
+ * that change under way, merges, switches from and to them; nobody is forgotten.
  * Then very many processes and groups.
  */
 #include <setjmp.h>
@@ -155,7 +155,7 @@ static void describe(unsigned process, bool classes) {
 }
 
 static void shake(bool switches) {
-    static const char *const names[] = {"noop", "deadline", "cfq", "none"};
+    static const char *const names[] = {"noop", "deadline", "cfq", "bfq"};
     static const char *const idles[] = {"0", "8", "2"};
     struct err e = {0};
     describe(pick(PROCESSES), true);
@@ -178,18 +178,32 @@ static void shake(bool switches) {
         snprintf(name, sizeof name, "iosched/%s", files[pick(8)]);
         block_attr_set(crowd.b, name, extremes[pick(4)], NULL, 0, &e); /* refused or not */
     }
-    if (strstr(now, "[cfq]")) {
+    bool cfq = strstr(now, "[cfq]"), bfq = strstr(now, "[bfq]");
+    if (bfq && !pick(6)) {
+        static const char *const extremes[] = {"0", "1", "4294967295", "99999999999"};
+        static const char *const files[] = {"timeout_sync", "max_budget", "fifo_expire_sync", "back_seek_max",
+                                            "back_seek_penalty"};
+        char name[64];
+        snprintf(name, sizeof name, "iosched/%s", files[pick(5)]);
+        block_attr_set(crowd.b, name, extremes[pick(4)], NULL, 0, &e);
+    }
+    if (cfq || bfq) {
         set("iosched/slice_idle", idles[pick(3)]);
-        set("iosched/group_idle", idles[pick(3)]);
         set("iosched/low_latency", pick(2) ? "1" : "0");
+    }
+    if (cfq)
+        set("iosched/group_idle", idles[pick(3)]);
+    if (bfq) {
+        set("iosched/strict_guarantees", pick(4) ? "0" : "1");
+        set("iosched/max_budget", idles[pick(3)]);
     }
     memset(&e, 0, sizeof e);
     if (block_check(crowd.b, &e))
         fail_msg("%s", e.text);
 }
 
-static void play(unsigned seed, bool switches) {
-    begin("cfq", seed, seed & 1 ? "nossd.read_latency=90us" : "nossd.read_latency=4ms");
+static void play(const char *scheduler, unsigned seed, bool switches) {
+    begin(scheduler, seed, seed & 1 ? "nossd.read_latency=90us" : "nossd.read_latency=4ms");
     set("rotational", seed & 2 ? "1" : "0");
     for (unsigned i = 0; i < PROCESSES; i++)
         describe(i, true);
@@ -206,12 +220,40 @@ static void play(unsigned seed, bool switches) {
 
 static void test_cfq_serves_each_request_once(void **state) {
     for (unsigned seed = 0; seed < 6; seed++)
-        play(seed, false);
+        play("cfq", seed, false);
 }
 
 static void test_cfq_serves_each_request_once_through_switches(void **state) {
     for (unsigned seed = 10; seed < 18; seed++)
-        play(seed, true);
+        play("cfq", seed, true);
+}
+
+static void test_bfq_serves_each_request_once(void **state) {
+    for (unsigned seed = 0; seed < 8; seed++)
+        play("bfq", seed, false);
+}
+
+static void test_bfq_serves_each_request_once_through_switches(void **state) {
+    for (unsigned seed = 10; seed < 18; seed++)
+        play("bfq", seed, true);
+}
+
+/*
+ * Without RT and IDLE nobody waits for ever. Weights are 10 to 80, a service takes a
+ * timeout of 125 ms at most and a wait: between two of the least weight are 8 of each of the others.
+ */
+static void test_bfq_lets_nobody_starve(void **state) {
+    begin("bfq,low_latency=0", 4, "nossd.read_latency=1ms");
+    set("rotational", "1");
+    for (unsigned i = 0; i < PROCESSES; i++)
+        describe(i, false);
+    crowd.sync_only = true;
+    crowd.left = 20000;
+    for (unsigned i = 0; i < SLOTS; i++)
+        submit(&crowd.slot[i]);
+    sim_run(crowd.sim, SIM_NEVER);
+    assert_true(crowd.worst_ns < 2LL * PROCESSES * 8 * 133 * MS);
+    end();
 }
 
 /*
@@ -234,11 +276,11 @@ static void test_cfq_lets_nobody_starve(void **state) {
     end();
 }
 
-static void test_cfq_ten_thousand_processes_in_a_thousand_groups(void **state) {
+static void ten_thousand_processes_in_a_thousand_groups(const char *scheduler, const char *nr_requests) {
     enum { MANY = 10000, GROUPS = 1000 };
-    begin("cfq", 1, "nossd.read_latency=20us");
+    begin(scheduler, 1, "nossd.read_latency=20us");
     set("rotational", "1");
-    set("nr_requests", "10000");
+    set("nr_requests", nr_requests);
     set("iosched/slice_idle", "0");
     struct slot *many = calloc(MANY, sizeof *many);
     assert_non_null(many);
@@ -267,12 +309,24 @@ static void test_cfq_ten_thousand_processes_in_a_thousand_groups(void **state) {
     free(many);
 }
 
+static void test_cfq_ten_thousand_processes_in_a_thousand_groups(void **state) {
+    ten_thousand_processes_in_a_thousand_groups("cfq", "10000");
+}
+
+static void test_bfq_ten_thousand_processes_in_a_thousand_groups(void **state) {
+    ten_thousand_processes_in_a_thousand_groups("bfq", "2048");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cfq_serves_each_request_once),
         cmocka_unit_test(test_cfq_serves_each_request_once_through_switches),
         cmocka_unit_test(test_cfq_lets_nobody_starve),
         cmocka_unit_test(test_cfq_ten_thousand_processes_in_a_thousand_groups),
+        cmocka_unit_test(test_bfq_serves_each_request_once),
+        cmocka_unit_test(test_bfq_serves_each_request_once_through_switches),
+        cmocka_unit_test(test_bfq_lets_nobody_starve),
+        cmocka_unit_test(test_bfq_ten_thousand_processes_in_a_thousand_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

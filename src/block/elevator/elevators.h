@@ -8,6 +8,6 @@
 #include "block/elevator.h"
 
 extern const struct elevator_ops elevator_noop, elevator_deadline, elevator_as, elevator_cfq;
-extern const struct elevator_ops elevator_mq_deadline, elevator_kyber, elevator_none;
+extern const struct elevator_ops elevator_mq_deadline, elevator_kyber, elevator_bfq, elevator_none;
 
 #endif
