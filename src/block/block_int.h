@@ -133,6 +133,8 @@ void block_plug(struct block *b, struct block_context *c);
 void block_unplug(struct block *b, struct block_context *c);
 void block_flush_plug(struct block *b, struct block_context *c);
 void block_flush_plugs(struct block *b);
+/* What the drive said of the first of a list goes for the rest, which waited for it more or less long. */
+void block_say_stages(struct io *first);
 void block_io_end(struct block *b, struct io *io, int64_t when_ns); /* completes an io; its status is set */
 void block_io_failed(struct block *b, struct io *io, const char *why);
 

@@ -183,6 +183,7 @@ static void start(struct block *b, struct request *rq) {
         b->watch->dispatched(b->watch, rq);
     PROBE3(block_dispatch, rq->op, rq->sector, rq->sectors);
     if (load(rq)) {
+        io_spent(&rq->io, IO_STAGE_QUEUE_WAIT, rq->io_start_ns);
         drive_forward(b->drive, &rq->io);
         return;
     }
@@ -246,14 +247,12 @@ static void answer(struct block *b, const struct request *rq, struct io *io) {
     io->result = c->result;
 }
 
-/* All parts say what the first did, and each how long it was with the scheduler. */
-static void say_stages(const struct request *rq) {
-    for (struct io *io = rq->head->next; io; io = io->next)
-        if (io->stages && rq->io.stages)
-            *io->stages = *rq->io.stages;
-    for (struct io *io = rq->head; io; io = io->next)
-        if (io->stages)
-            io->stages->ns[IO_STAGE_QUEUE_WAIT] += rq->io_start_ns - io->submitted_ns;
+void block_say_stages(struct io *first) {
+    for (struct io *io = first->next; io && first->stages; io = io->next)
+        if (io->stages) {
+            *io->stages = *first->stages;
+            io->stages->ns[IO_STAGE_QUEUE_WAIT] += first->submitted_ns - io->submitted_ns;
+        }
 }
 
 static void fail_as(struct io *io, const struct io *c) {
@@ -307,7 +306,7 @@ static void take_apart(struct block *b, struct request *rq) {
 static void parts_done(struct block *b, struct request *rq) {
     struct io *next;
     if (__builtin_expect(rq->io.stages != NULL, 0))
-        say_stages(rq);
+        block_say_stages(rq->head);
     for (struct io *io = rq->head; io; io = next) {
         next = io->next;
         answer(b, rq, io);

@@ -38,6 +38,7 @@ static void flush_done(struct io *carrier) {
     flush_kick(b);
     b->want_run = true;
     block_settle(b);
+    block_say_stages(answered.head);
     while ((io = io_fifo_pop(&answered)) != NULL) {
         if (answer.status != IO_OK)
             io_fail(io, answer.status, "%s", answer.reason ? answer.reason : "the drive failed a flush");
@@ -60,5 +61,6 @@ void block_flush_start(struct block *b) {
     f->io.stages = f->running.head->stages;
     f->io.done = flush_done;
     b->in_drive++;
+    io_spent(&f->io, IO_STAGE_QUEUE_WAIT, sim_now(b->sim));
     drive_forward(b->drive, &f->io);
 }
