@@ -23,6 +23,7 @@ static json_t *point_data(const json_t *point) {
     take(o, "interrupted", point, "interrupted");
     take(o, "total", own, "total");
     take(o, "measured", own, "measured");
+    take(o, "processes", json_object_get(own, "scheduler"), "processes");
     take(o, "elapsed_ns", detail, "elapsed_ns");
     take(o, "series", detail, "series");
     take(o, "stages", detail, "latency_by_stage");

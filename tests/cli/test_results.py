@@ -19,6 +19,7 @@ BLOCK = "[a]\nrw=randrw\nbs=4k\niodepth=8\nsize=64m\nnumber_ios=600\nfsync=20\n[
 ZONES = ("[a]\nrw=write\nbs=128k\niodepth=4\nzonemode=zbd\nsize=1z\nfsync=100\nloops=2\n"
          "[b]\nstonewall\nrw=randread\nbs=4k\niodepth=4\nzonemode=zbd\nsize=2z\nnumber_ios=600\n")
 
+FLUSHES = "[a]\nrw=randrw\nbs=4k\niodepth=4\nsize=64m\nnumber_ios=300\nfsync=20\nnumjobs=3\n[b]\nrw=rw\nbs=4k\niodepth=16\nsize=64m\nnumber_ios=300\nfsync=50\n"
 READERS = ("[global]\nrw=read\nbs=64k\nruntime=300ms\ntime_based\nsize=16m\n[near]\noffset=0\n[far]\noffset=32m\n[thinks]\nrw=randrw\nbs=4k\nthinktime=500us\n")
 
 
@@ -29,6 +30,7 @@ def test_time_is_accounted_for_on_every_kind_of_drive(folder):
         "hdd-7200": (BLOCK, [], {"read": {"seek", "rotation", "transfer", "arm_wait"}, "write": {"link"},
                                  "flush": {"write_back"}, "trim": {"firmware"}}),
         "tlc": (BLOCK, [], {"read": {"link"}, "write": {"link"}, "flush": {"write_back"}, "trim": {"firmware"}}),
+        "ide-2004": (FLUSHES, ["--scheduler", "cfq"], {"read": {"seek", "queue_wait"}, "write": {"queue_wait"}, "flush": {"write_back"}}),
         "zns-small": (ZONES, [], {"read": {"array", "die_wait"}, "write": {"buffer_wait", "link"}, "flush": {"firmware"},
                                   "zone_reset": {"firmware"}}),
     }
@@ -192,6 +194,31 @@ def test_pages_fit_phones_and_desktops_by_day_and_night(folder):
                 check(seen["background"] == ("rgb(13, 13, 13)" if dark else "rgb(249, 249, 247)"), seen["background"])
                 check("NaN" not in seen["text"] and "undefined" not in seen["text"], page.name)
                 check("Where the time went" in seen["headings"], seen["headings"])
+
+
+def test_pages_show_the_head_and_who_had_the_drive(folder):
+    page, job = pathlib.Path(folder, "disk.html"), write_job(folder, READERS)
+    views = ((390, False), (1280, True))
+
+    def see(charts, heading, *texts):
+        for width, dark in views:
+            seen = look(folder, page, width, dark)
+            check(not seen["scrolls"] and not seen["beyond"], width, seen["beyond"][:3])
+            check(seen["charts"] >= charts and (heading is None or heading in seen["headings"]), seen["charts"], seen["headings"])
+            check("NaN" not in seen["text"] and "undefined" not in seen["text"])
+            for text in texts:
+                check(text in seen["text"], text)
+        return seen
+
+    run("run", "hdd-7200", "--scheduler", "cfq", "--job", job, "--html", page, code=0)
+    see(10, "Processes", "Where the head was", "Whom the drive worked for", "head travel", "mean slice", "thinks")
+    run("run", "hdd-7200", "--scheduler", "noop;cfq", "--job", job, "--html", page, code=0)
+    see(10, "Processes", "Share of the drive's time", "head travel", "slices")
+    run("run", "nossd", *FAST, "--scheduler", "deadline", "--job", job, "--html", page, code=0)
+    text = see(7, "Processes", "Whom the drive worked for")["text"]
+    check("Where the head was" not in text and "head travel" not in text.split("Configuration")[0])
+    run("run", "hdd-7200", "--job", job, "--html", page, code=0)
+    check("Whom the drive" not in see(8, "The disk", "Where the head was")["text"])
 
 
 def test_page_of_several_runs_compares_them(folder):

@@ -318,6 +318,57 @@ function lyingBars(into, title, note, rows, format) {
   });
 }
 
+// ---- processes behind an I/O scheduler ----
+
+const hues = ["blue", "orange", "green", "violet", "red", "aqua", "magenta", "yellow", "brown", "grey"];
+
+/* Those of a list that did something, with a name that is only theirs and a color. */
+function processesOf(list) {
+  const some = (Array.isArray(list) ? list : []).filter(p => p.lat_ns || p.drive_ns);
+  return some.map((p, i) => Object.assign({ color: i < hues.length ? `var(--${hues[i]})` : "var(--light)",
+    title: some.filter(q => q.name === p.name).length > 1 ? `${p.name} (${p.owner})` : p.name }, p));
+}
+
+/* Bars lying one below the other, each of parts; rows: {name, values, text}; parts: {name, color}; each bar is its own whole. */
+function stackedRows(into, title, note, parts, rows, format) {
+  const c = card(title, note, parts.map(p => [p.name, p.color]), true);
+  into.append(c);
+  chart(c.lastChild, (el, width) => {
+    const h = 40, height = rows.length * h;
+    let svg = "";
+    rows.forEach((r, i) => {
+      const sum = r.values.reduce((a, b) => a + b, 0) || 1;
+      let x = 0;
+      svg += `<text class="lab" x="0" y="${i * h + 12}">${esc(clip(r.name, width - (r.text || "").length * 7.5))}</text><text class="lab" x="${width}" y="${i * h + 12}" text-anchor="end">${esc(r.text || "")}</text>`;
+      r.values.forEach((v, k) => {
+        const w = width * v / sum;
+        if (w > 0) svg += `<rect data-i="${i}" x="${x.toFixed(1)}" y="${i * h + 18}" width="${Math.max(.5, w - (w > 3 ? 1 : 0)).toFixed(1)}" height="14" rx="1" fill="${parts[k].color}"/>`;
+        x += w;
+      });
+    });
+    el.innerHTML = `<svg height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${esc(title)}">${svg}</svg>`;
+    hover(el.firstChild, i => [rows[i].name, parts.map((p, k) => [p.name, format(rows[i].values[k]), p.color]).filter((_, k) => rows[i].values[k])]);
+  });
+}
+
+const processFigures = [["read", p => (p.bw_bytes || {}).read || undefined, rate], ["write", p => (p.bw_bytes || {}).write || undefined, rate], ["share", p => p.share, percent],
+  ["mean", p => p.lat_ns && p.lat_ns.mean, time], ["p50", p => p.lat_ns && p.lat_ns.p50, time], ["p99", p => p.lat_ns && p.lat_ns.p99, time], ["slowest", p => p.lat_ns && p.lat_ns.max, time],
+  ["merged", p => p.merged, count], ["seeks", p => p.arm && p.arm.seeks, count], ["head travel", p => p.arm && p.arm.head_travel_cylinders, count],
+  ["slices", p => p.slices && p.slices.count, count], ["mean slice", p => p.slices && p.slices.count ? p.slices.ns / p.slices.count : undefined, time],
+  ["idle for it", p => p.slices && p.slices.idle_ns, time], ["idles", p => p.slices && p.slices.idles, count]];
+
+/* Lines of processes: [[cells that name it...], process, color]. */
+function processTable(into, header, lines) {
+  const shown = processFigures.filter(f => lines.some(l => f[1](l[1]) !== undefined)), table = document.createElement("section");
+  table.className = "card wide scroll";
+  table.innerHTML = `<table><tr>${header.map(h => `<th class="who">${esc(h)}</th>`).join("")}${shown.map(f => `<th>${f[0]}</th>`).join("")}</tr>${lines.map(l =>
+    `<tr>${l[0].map((n, i) => `<td class="who">${i === l[0].length - 1 && l[2] ? `<span class="key">${dot(l[2])}${esc(n)}</span>` : esc(n)}</td>`).join("")}${shown.map(f => {
+      const v = f[1](l[1]);
+      return `<td>${v === undefined || v === null ? "-" : f[2](v)}</td>`;
+    }).join("")}</tr>`).join("")}</table>`;
+  into.append(table);
+}
+
 /* Text cut to about so many pixels. */
 function clip(text, pixels) {
   const most = Math.max(4, Math.floor(pixels / 6.6));

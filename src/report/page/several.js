@@ -1,7 +1,7 @@
 
 /* The page of several runs: what each brought, and the same charts for all of them. */
 function several() {
-const points = data.points, hues = ["blue", "orange", "green", "violet", "red", "aqua", "magenta", "yellow", "brown", "grey"];
+const points = data.points;
 const SHOWN_FIRST = 8, SHOWN_MOST = 24, dashes = ["", "6 4", "2 3"];
 const directions = ["read", "write", "trim"].filter(d => points.some(p => p.total && p.total[d]));
 const options = Object.keys(points[0].options), drives = new Set(points.map(p => p.drive)).size > 1;
@@ -127,6 +127,21 @@ function writing(shown) {
   timeChart(g, "Write amplification over time", "From the beginning until then.", some, amplificationOver, plain);
 }
 
+/* What each process had, run by run. */
+function processes(shown) {
+  const runs = shown.map(p => ({ p, list: processesOf(p.processes) })).filter(r => r.list.length);
+  if (!runs.length) return;
+  const names = [...new Set(runs.flatMap(r => r.list.map(q => q.title)))], hue = i => i < hues.length ? `var(--${hues[i]})` : "var(--light)";
+  const of = (r, name, pick) => { const q = r.list.find(x => x.title === name); return (q && pick(q)) || 0; };
+  const parts = names.map((name, i) => ({ name, color: hue(i) })), bandwidth = q => q.bw_bytes ? q.bw_bytes.read + q.bw_bytes.write : 0;
+  heading("Processes");
+  const g = group();
+  stackedRows(g, "Share of the drive's time", "", parts, runs.map(r => ({ name: r.p.name, values: names.map(n => of(r, n, q => q.share)) })), percent);
+  stackedRows(g, "Bandwidth by process", "To the right, of all together.", parts, runs.map(r => ({ name: r.p.name, values: names.map(n => of(r, n, bandwidth)),
+    text: rate(r.list.reduce((a, q) => a + bandwidth(q), 0)) })), rate);
+  processTable(g, ["", "process"], runs.flatMap(r => r.list.slice(0, 16).map((q, i) => [[i ? "" : r.p.name, q.title], q, hue(names.indexOf(q.title))])));
+}
+
 function breakdowns(shown) {
   const kinds = Object.keys(kindNames).filter(k => shown.some(p => p.stages && p.stages[k]));
   if (!kinds.length) return;
@@ -151,6 +166,7 @@ function draw() {
   page.append(body);
   target = body;
   directions.forEach(d => direction(d, shown));
+  processes(shown);
   writing(shown);
   breakdowns(shown);
   redraw();

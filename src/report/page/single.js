@@ -124,8 +124,94 @@ function overTime() {
   timeChart(g, "Requests in flight", "", [{ name: "in flight", color: "var(--blue)", points: joined(series.queue_depth, null, POINTS) }], plain);
 }
 
+// ---- a disk's head, and who had the drive ----
+
+const processes = processesOf((lab.scheduler || {}).processes);
+const kinds = [["read", "var(--read)"], ["write", "var(--write)"], ["read ahead", "var(--pale)"]];
+
+/* Accesses as dots, stretches of reading ahead as lines. */
+function headChart(into) {
+  const head = detail.head, by = Object.fromEntries(processes.map(p => [p.owner, p]));
+  const colorOf = p => processes.length > 1 ? (by[p[4]] || { color: "var(--light)" }).color : kinds[p[5]][1];
+  const used = kinds.filter((_, i) => head.places.some(p => p[5] === i));
+  const legend = processes.length > 1 ? processes.filter(p => head.places.some(q => q[4] === p.owner)).slice(0, 24).map(p => [p.title, p.color]) : used;
+  const note = "Dots are accesses, lines what was read ahead." + (head.kept > 1 ? ` One in ${count(head.kept)} is shown, of ${count(head.count)}.` : "");
+  const c = card("Where the head was", note, legend, true);
+  into.append(c);
+  const tops = head.places.map(p => Math.max(p[2], p[3])), lows = head.places.map(p => Math.min(p[2], p[3]));
+  const low = Math.min(...lows), high = Math.max(...tops), whole = high - low > head.cylinders / 2;
+  const y = linear(whole ? 0 : low, whole ? head.cylinders : Math.max(high, low + 10), 4);
+  chart(c.lastChild, (el, width) => {
+    const height = 300, f = frame(width, height, timeScale(width), y, time, count);
+    let svg = f.svg;
+    for (const p of head.places) {
+      const x1 = f.px(Math.max(0, p[0])), x2 = f.px(Math.min(elapsed, p[1])), y1 = f.py(p[2]), y2 = f.py(p[3]);
+      svg += p[5] === 2 ? `<line x1="${x1.toFixed(1)}" y1="${y1.toFixed(1)}" x2="${Math.max(x2, x1 + .6).toFixed(1)}" y2="${y2.toFixed(1)}" stroke="${colorOf(p)}" stroke-width="2"/>`
+        : `<circle cx="${x2.toFixed(1)}" cy="${y2.toFixed(1)}" r="1.8" fill="${colorOf(p)}"/>`;
+    }
+    el.innerHTML = `<svg height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Where the head was">${svg}<g class="hover"></g></svg>`;
+    const root = el.firstChild, mark = root.querySelector(".hover"), leave = () => { mark.innerHTML = ""; hideTip(); };
+    const move = event => {
+      const box = root.getBoundingClientRect(), x = (event.clientX - box.left) * width / box.width, v = (event.clientY - box.top) * height / box.height;
+      let best = null, least = 40 * 40;
+      for (const p of head.places) {
+        const x1 = f.px(p[0]), x2 = f.px(p[1]), dx = x < x1 && p[5] === 2 ? x1 - x : x > x2 || p[5] !== 2 ? x - x2 : 0, dy = v - f.py(p[3]), d = dx * dx + dy * dy;
+        if (d < least) { least = d; best = p; }
+      }
+      if (!best) return leave();
+      mark.innerHTML = `<circle cx="${f.px(best[1])}" cy="${f.py(best[3])}" r="4" fill="none" stroke="var(--ink)"/>`;
+      const who = by[best[4]];
+      showTip(event, kinds[best[5]][0], [...(who ? [["process", esc(who.title), who.color]] : []), ["at", time(best[0])], ["until", time(best[1])],
+        ["cylinder", best[2] === best[3] ? best[3] : `${best[2]} to ${best[3]}`]]);
+    };
+    root.addEventListener("pointermove", move);
+    root.addEventListener("pointerdown", move);
+    root.addEventListener("pointerleave", leave);
+  });
+}
+
+/* The drive's time of each process, stacked, over time. */
+function shareChart(into) {
+  const own = detail.processes, by = Object.fromEntries(processes.map(p => [p.owner, p]));
+  const parts = own.share.map((list, i) => ({ list, name: (by[own.owners[i]] || { title: "others" }).title, color: (by[own.owners[i]] || { color: "var(--light)" }).color }));
+  const c = card("Whom the drive worked for", "Share of the time; above, it was idle or on its way for nobody.", parts.map(p => [p.name, p.color]), true);
+  into.append(c);
+  chart(c.lastChild, (el, width) => {
+    const height = 200, n = parts[0].list.length, most = Math.max(16, Math.floor((width - 74) / 6)), per = Math.max(1, Math.ceil(n / most)), columns = Math.ceil(n / per);
+    const f = frame(width, height, timeScale(width), linear(0, 1, 4), time, percent);
+    const mean = (list, i) => { const part = list.slice(i * per, (i + 1) * per); return part.reduce((a, b) => a + b, 0) / part.length; };
+    let svg = f.svg;
+    for (let i = 0; i < columns; i++) {
+      const x1 = f.px(i * per * windowNs), x2 = f.px(Math.min(elapsed, (i + 1) * per * windowNs));
+      let base = 0;
+      for (const p of parts) {
+        const v = Math.min(mean(p.list, i), 1 - base), h = f.h * v;
+        if (h > 0) svg += `<rect data-i="${i}" x="${x1.toFixed(2)}" y="${(f.top + f.h * (1 - base) - h).toFixed(2)}" width="${Math.max(.4, x2 - x1 - (x2 - x1 > 4 ? .7 : 0)).toFixed(2)}" height="${h.toFixed(2)}" fill="${p.color}"/>`;
+        base += v;
+      }
+    }
+    el.innerHTML = `<svg height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Whom the drive worked for">${svg}</svg>`;
+    hover(el.firstChild, i => [`${time(i * per * windowNs)} to ${time(Math.min(elapsed, (i + 1) * per * windowNs))}`, parts.map(p => [p.name, percent(mean(p.list, i)), p.color]).filter((_, k) => mean(parts[k].list, i) > 0)]);
+  });
+}
+
+function disk() {
+  const places = detail.head && detail.head.places.length;
+  if (!places && !processes.length) return;
+  heading(processes.length ? "Processes" : "The disk");
+  const g = group();
+  if (processes.length) {
+    const total = lab.scheduler.total || {};
+    stackedRows(g, "The drive's time", `Behind the I/O scheduler ${esc(lab.scheduler.name)}.`, processes.map(p => ({ name: p.title, color: p.color })),
+      [{ name: "share of each process", values: processes.map(p => p.share || 0) }], percent);
+    processTable(g, ["process"], [...processes.map(p => [[p.title], p, p.color]), ...(processes.length > 1 ? [[["all"], total]] : [])]);
+    if (detail.processes && detail.processes.share.length) shareChart(g);
+  }
+  if (places) headChart(g);
+}
+
 function writing() {
-  if (!series.write_amplification) return;
+  if (!series.write_amplification || !detail.dies) return;
   heading("Writing to flash");
   const g = group(), written = series.write.bw_bytes, sums = {};
   let programmed = written.map(() => 0);
@@ -236,6 +322,7 @@ tiles();
 latency();
 breakdown();
 overTime();
+disk();
 writing();
 flash();
 configuration();
