@@ -283,6 +283,10 @@ bool block_congested(const struct block *b, uint32_t owner, bool sync) {
     return g->pool.congested[sync];
 }
 
+uint32_t block_cgroup_version(const struct block *b) {
+    return b->cgroup_version;
+}
+
 uint32_t block_default_requests(const struct block *b) {
     if (b->ops->dispatch)
         return BLOCK_DEFAULT_REQUESTS;

@@ -68,6 +68,9 @@ const struct block_stat *block_stat(const struct block *b);
 /* The scheduler in charge; while one is being exchanged, the one to come. */
 struct elevator *block_elevator(const struct block *b);
 
+/* 1 or 2. */
+uint32_t block_cgroup_version(const struct block *b);
+
 /* Struct ios handed in and not yet completed. */
 uint64_t block_ios_inside(const struct block *b);
 

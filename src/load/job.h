@@ -4,7 +4,7 @@
  * [global] sets defaults for the sections after it; every other section is a
  * job. An option that is not supported is an error with its file and line,
  * never ignored; options without a meaning for an emulated drive (ioengine,
- * direct, ...) are accepted with a note. The options are rows of job_options[]
+ * invalidate, ...) are accepted with a note. The options are rows of job_options[]
  * (load/option.h), from which messages and documentation come.
  */
 #ifndef DRIVELAB_LOAD_JOB_H
@@ -132,7 +132,11 @@ struct job {
     /* durability and payload */
     uint64_t fsync, fdatasync; /* writes; 0: never */
     bool end_fsync, fsync_on_close;
-    bool sync; /* each write forced to the medium */
+    bool sync;             /* each write forced to the medium */
+    bool buffered;         /* writes go to a page cache; the rest is about it */
+    uint64_t dirty_memory; /* bytes, of which the next two are % */
+    unsigned dirty_ratio, dirty_background_ratio;
+    int64_t dirty_expire_ns, dirty_writeback_ns;
     enum job_verify verify;
     char verify_name[16];
     bool do_verify, verify_fatal, verify_only;

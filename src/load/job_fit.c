@@ -126,6 +126,40 @@ static int check_verify(const struct job *job, struct err *e) {
     return 0;
 }
 
+/* The line that said so; the last one holds. */
+static int refuse_buffered(const struct job *job, struct err *e, const char *why) {
+    const struct job_given *line = NULL;
+    for (unsigned i = 0; i < job->givens; i++)
+        if (!strcmp(job->given[i].name, "buffered") || !strcmp(job->given[i].name, "direct"))
+            line = &job->given[i];
+    err_set(e, EINVAL, "job \"%s\": %s=%s: %s", job->name, line ? line->name : "buffered", line ? line->value : "1",
+            why);
+    return line && line->line ? err_prefix(e, "line %u: ", line->line) : -EINVAL;
+}
+
+/* All buffered jobs share one cache. */
+static bool same_cache(const struct job *a, const struct job *b) {
+    return a->dirty_memory == b->dirty_memory && a->dirty_ratio == b->dirty_ratio &&
+           a->dirty_background_ratio == b->dirty_background_ratio && a->dirty_expire_ns == b->dirty_expire_ns &&
+           a->dirty_writeback_ns == b->dirty_writeback_ns;
+}
+
+static int check_buffered(const struct job_file *jobs, const struct job *job, struct err *e) {
+    if (!job->buffered)
+        return 0;
+    if (job->verify == JOB_VERIFY_HEADER || job->verify == JOB_VERIFY_PATTERN)
+        return refuse_buffered(job, e, "the page cache keeps no payload for verify; allowed with it: buffered=0");
+    if (job->write_mode != JOB_WRITE || job->zonemode == JOB_ZONE_ZBD)
+        return refuse_buffered(job, e, "goes with write_mode=write and without zonemode=zbd only");
+    for (const struct job *at = jobs->job; at < job; at++)
+        if (at->buffered && !same_cache(at, job))
+            REFUSE(
+                "dirty_memory, dirty_ratio, dirty_background_ratio, dirty_expire and dirty_writeback differ from those "
+                "of job \"%s\", but there is one page cache: give them in [global]",
+                job->name, at->name);
+    return 0;
+}
+
 static int check_randomness(struct job *job, struct err *e) {
     if (job->random_distribution != JOB_UNIFORM || job->blockalign[RUN_READ] || job->blockalign[RUN_WRITE] ||
         job->blockalign[RUN_TRIM] || job->zonemode == JOB_ZONE_ZBD)
@@ -153,7 +187,7 @@ int job_finish(const struct job_file *jobs, struct job *job, struct err *e) {
     if (!job->zonerange)
         job->zonerange = job->zonesize;
     if (check_order(jobs, job, e) || check_replay(job, e) || check_times(job, e) || check_zones(job, e) ||
-        check_verify(job, e) || check_randomness(job, e))
+        check_verify(job, e) || check_buffered(jobs, job, e) || check_randomness(job, e))
         return err_prefix(e, "%s: ", jobs->file[0]);
     return 0;
 }

@@ -76,6 +76,7 @@ JOB_SETTER(job_set_steadystate);
 JOB_SETTER(job_set_verify);
 JOB_SETTER(job_set_verify_pattern);
 JOB_SETTER(job_set_sync);
+JOB_SETTER(job_set_direct);
 JOB_SETTER(job_set_replay_skip);
 JOB_SETTER(job_set_continue_on_error);
 JOB_SETTER(job_set_kb_base);

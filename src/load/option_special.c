@@ -419,6 +419,15 @@ int job_set_sync(struct job *job, const struct job_option *o, const char *value,
     return 0;
 }
 
+/* direct and buffered are each other's opposite; of both the last one holds. */
+int job_set_direct(struct job *job, const struct job_option *o, const char *value, struct err *e) {
+    bool on = !*value || !strcmp(value, "1");
+    if (!on && strcmp(value, "0"))
+        return job_option_bad(o, value, e);
+    job->buffered = strcmp(o->name, "direct") ? on : !on;
+    return 0;
+}
+
 int job_set_replay_skip(struct job *job, const struct job_option *o, const char *value, struct err *e) {
     static const char *const names[] = {"read", "write", "trim", "sync"};
     memset(job->replay_skip, 0, sizeof(job->replay_skip));

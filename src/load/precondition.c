@@ -69,6 +69,7 @@ static void make_round(struct job *round, const struct job *job) {
     round->time_based = round->stonewall = round->exitall = false;
     round->runtime_ns = round->ramp_ns = round->startdelay_ns = round->startdelay_max_ns = 0;
     round->number_ios = 0;
+    round->buffered = false;
     round->steadystate = JOB_STEADY_NONE;
     round->latency_target_ns = 0;
     round->verify = JOB_VERIFY_NONE;

@@ -65,14 +65,28 @@ static void end_others(struct worker *w) {
     }
 }
 
+static void quiet(void *arg) {
+    struct run *run = arg;
+    if (run->looping)
+        sim_stop(run->sim);
+}
+
+/* All jobs are done; what is being written back is waited for. */
+static void end_run(struct run *run) {
+    if (run->cache)
+        writeback_close(run->cache, quiet, run);
+    else
+        quiet(run);
+}
+
 void run_worker_done(struct worker *w) {
     struct run *run = w->run;
     run->active--;
     if (w->job->exitall || (w->job->exitall_on_error && w->stat->first_error))
         end_others(w);
     start_ready(run);
-    if (!run->active && run->looping)
-        sim_stop(run->sim);
+    if (!run->active)
+        end_run(run);
 }
 
 static void halt_fired(struct sim_event *event) {
@@ -80,7 +94,7 @@ static void halt_fired(struct sim_event *event) {
     for (unsigned i = 0; i < run->count; i++)
         end_early(&run->workers[i]);
     if (!run->active)
-        sim_stop(run->sim);
+        end_run(run);
 }
 
 /* Not from inside a worker's own business: by an event. */
@@ -240,6 +254,7 @@ int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, 
         worker_release(&run.workers[i]);
     free(run.workers);
     zbd_free(run.zbd);
+    writeback_free(run.cache);
     if (ret)
         run_result_release(result);
     return ret;

@@ -19,6 +19,7 @@
 #include "load/runner.h"
 #include "load/trace/trace.h"
 #include "load/verify.h"
+#include "load/writeback.h"
 #include "load/zbd.h"
 
 enum worker_state { WORKER_WAITING, WORKER_RUNNING, WORKER_DONE };
@@ -79,6 +80,7 @@ struct worker {
     bool over;    /* nothing left in this phase */
     bool backlog; /* verifying in between, verify_backlog */
     struct drive *drive;
+    struct writeback_file *file; /* writes are buffered; NULL: to the drive */
     struct sim *sim;
     struct run_stat *stat;
     struct generator gen;
@@ -146,6 +148,7 @@ struct run {
     struct worker *workers;
     unsigned count, active, ready; /* instances; not yet done; initialised */
     struct zbd *zbd;
+    struct writeback *cache; /* NULL: no job is buffered */
     struct iolog *logs;
     struct steady *steady; /* as many as workers; unused ones have no room */
     struct err *e;

@@ -66,7 +66,10 @@ static void slot_free(struct worker *w, struct slot *slot) {
 
 static void submit(struct worker *w, struct slot *slot) {
     w->inflight++;
-    drive_submit(w->drive, &slot->io);
+    if (w->file)
+        writeback_submit(w->file, &slot->io);
+    else
+        drive_submit(w->drive, &slot->io);
 }
 
 static uint8_t operation(const struct worker *w, enum run_dir dir) {
@@ -85,7 +88,8 @@ static void issue_plain(struct worker *w, struct slot *slot, const struct reques
     io->bytes = r->bytes;
     run_stat_submit(w->stat, w->inflight + 1);
     drive_expect(w->drive, w->gen.soon);
-    submit(w, slot);
+    w->inflight++;
+    drive_submit(w->drive, io);
 }
 
 static uint64_t zone_start(const struct worker *w, uint64_t offset) {
@@ -468,7 +472,7 @@ static bool is_simple(const struct worker *w) {
     const struct job *job = w->job;
     return !w->paced && job->verify == JOB_VERIFY_NONE && job->zonemode != JOB_ZONE_ZBD && !w->trace && !w->log &&
            !job->fsync && !job->fdatasync && !job->serialize_overlap && w->resume_at + 1 == w->depth &&
-           !job->verify_only;
+           !job->verify_only && !w->file;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b) {
@@ -539,6 +543,26 @@ static int init_zbd(struct worker *w, struct err *e) {
     return zbd_cursor_init(&w->zbd, run->zbd, w->job, w->region, w->region_bytes, e);
 }
 
+/* The run's page cache, and a file in it. */
+static int init_buffered(struct worker *w, struct err *e) {
+    struct run *run = w->run;
+    const struct job *job = w->job;
+    const struct writeback_settings set = {.limit_bytes = job->dirty_memory / 100 * job->dirty_ratio,
+                                           .background_bytes = job->dirty_memory / 100 * job->dirty_background_ratio,
+                                           .expire_ns = job->dirty_expire_ns,
+                                           .period_ns = job->dirty_writeback_ns};
+    if (w->drive->ops->zoned)
+        return err_set(e, EINVAL, "job \"%s\": buffered=1: a drive with zones is written directly only, as with Linux",
+                       job->name);
+    if (!run->cache)
+        run->cache = writeback_new(run->drive, &set, run->count + 1);
+    if (!run->cache)
+        return err_set(e, ENOMEM, "job \"%s\": no memory for buffered writes", job->name);
+    const struct writeback_file_settings file = {.owner = w->index + 1, .cgroup = job->cgroup, .sync = job->sync};
+    w->file = writeback_open(run->cache, &file, e);
+    return w->file ? 0 : err_prefix(e, "job \"%s\": ", job->name);
+}
+
 int worker_init(struct worker *w, struct run *run, unsigned section, unsigned instance, struct err *e) {
     const struct job *job = &run->jobs->job[section];
     *w = (struct worker){.run = run, .job = job, .section = section, .drive = run->drive, .sim = run->sim};
@@ -566,7 +590,8 @@ int worker_init(struct worker *w, struct run *run, unsigned section, unsigned in
     if (w->remembers && history_init(&w->history, w->region, w->region_bytes, common_unit(job)))
         return err_set(e, ENOMEM, "job \"%s\": no memory to remember what it writes", job->name);
     if ((job->read_iolog[0] && open_trace(w, e)) || (job->zonemode == JOB_ZONE_ZBD && init_zbd(w, e)) ||
-        (job->write_iolog[0] && iolog_use(run, w, e)))
+        (job->write_iolog[0] && iolog_use(run, w, e)) ||
+        (job->buffered && (writes(job) || job->read_iolog[0]) && init_buffered(w, e)))
         return e && e->code ? e->code : -EINVAL;
     source_begin_loop(w, true);
     w->simple = is_simple(w);

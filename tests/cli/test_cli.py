@@ -360,7 +360,7 @@ def test_run_takes_what_fio_users_write(folder):
     job = write_job(folder, "; fio\n[global]\nioengine=libaio\ndirect=1\nfilename=/dev/nvme0n1\nsize=1m\n"
                             "[a]\nrw=randread\n[b]\nrw=trim\nbs=64k\n")
     done = run("run", "nossd", *FAST, "--job", job, "--json", "-", code=0)
-    check(re.fullmatch(r"drivelab: note: .*ioengine direct filename ?\n", done.stderr), done.stderr)
+    check(re.fullmatch(r"drivelab: note: .*ioengine filename ?\n", done.stderr), done.stderr)
     jobs = json.loads(done.stdout)["jobs"]
     check([j["jobname"] for j in jobs] == ["a", "b"] and jobs[1]["trim"]["total_ios"] == 16)
 
@@ -447,6 +447,42 @@ def test_run_notes_what_only_a_scheduler_sees(folder):
     done = run("run", "nossd", *FAST, "--job", job, code=0)
     check(re.fullmatch(r"drivelab: note: .*without an I/O scheduler of no effect: prio cgroup_weight ?\n", done.stderr),
           done.stderr)
+
+
+def beside_buffered_writes(job, scheduler):
+    """Bytes a direct reader got, and the statistics of the queue."""
+    done = json.loads(run("run", "ide-2004", "--job", job, *(["--scheduler", scheduler] if scheduler else []), "--json", "-",
+                          code=0).stdout)
+    return done["jobs"][0]["read"]["io_bytes"], done["drivelab"].get("scheduler")
+
+
+def test_run_buffered_writes_are_async(folder):
+    reader = "[global]\ntime_based\nruntime=6\nsize=1g\n[reader]\nrw=read\nbs=128k\n"
+    writer = "[writer]\nrw=write\nbs=64k\noffset=20g\nbuffered=1\ndirty_memory=256m\ncgroup=w\n"
+    alone, _ = beside_buffered_writes(write_job(folder, reader, "alone.fio"), "cfq")
+    job = write_job(folder, reader + writer)
+    cfq, queue = beside_buffered_writes(job, "cfq")
+    root = queue["statistics"]["groups"]["/"]["io_serviced"]
+    check(root["Async"] > 20 and root["Async"] == root["Write"] and root["Sync"] == root["Read"], root)
+    process = {p["name"]: p for p in queue["processes"]}
+    check(process["writer"]["write"]["ios"] == 0 and process["writeback"]["write"]["ios"] == root["Write"], process)
+    check(process["writeback"]["cgroup"] == "", process)  # version 1 doesn't know whose data it is
+    check(cfq > 0.5 * alone, cfq, alone)
+    anticipatory, _ = beside_buffered_writes(job, "as")
+    check(anticipatory > 0.5 * alone, anticipatory, alone)
+    deadline, _ = beside_buffered_writes(job, "deadline")
+    check(deadline < 0.2 * alone, deadline, alone)
+    # Without buffered=1 they are the writer's own, and sync; without a scheduler they go to the drive in the background.
+    _, queue = beside_buffered_writes(write_job(folder, reader + writer.replace("buffered=1", "direct=1"), "direct.fio"),
+                                      "cfq")
+    check(queue["statistics"]["groups"]["/w"]["io_serviced"]["Async"] == 0, queue["statistics"]["groups"])
+    beside_buffered_writes(job, None)
+
+
+def test_run_buffered_refuses_payload(folder):
+    job = write_job(folder, "[a]\nrw=write\nbuffered=1\nverify=crc32c\n")
+    refused(r'line 3: job "a": buffered=1: the page cache keeps no payload for verify; allowed with it: buffered=0',
+            "run", "nossd", "--job", job)
 
 
 def test_run_verifies_payload(folder):

@@ -33,7 +33,7 @@ static void test_job_reads_globals_and_sections(void **state) {
     assert_int_equal(jobs.job[1].bs[RUN_TRIM], 131072);
     assert_int_equal(jobs.job[1].size.bytes, 1 << 30);
     assert_int_equal(jobs.job[1].read_percent, 0);
-    assert_string_equal(jobs.notes, "ioengine direct ");
+    assert_string_equal(jobs.notes, "ioengine ");
     job_file_release(&jobs);
 }
 
