@@ -49,6 +49,25 @@ def test_time_is_accounted_for_on_every_kind_of_drive(folder):
             check(re.search(rf"^  {kind} +[\d.]+ \w+ +[\d.]+ \w+$", text, re.M), kind, text)
 
 
+MERGED = ("[global]\nsize=64m\n[a]\nrw=write\nbs=4k\niodepth=16\niodepth_batch=8\nnumber_ios=400\nfsync=40\n"
+          "[b]\nrw=read\nbs=4k\niodepth=16\niodepth_batch=8\nnumber_ios=400\n[c]\nrw=randrw\nbs=3m\nnumber_ios=8\n")
+
+
+def test_time_with_a_scheduler_is_accounted_for_once(folder):
+    """Also of requests that were merged, taken to pieces, or answered by another's flush."""
+    cases = [(drive, MERGED, name) for drive in ("nossd", "hdd-7200", "tlc") for name in ("noop", "cfq", "kyber", "none")]
+    for drive, job, name in [*cases, ("zns-small", ZONES, "deadline"), ("zns-small", ZONES, "mq-deadline")]:
+        args = ["run", drive, *(FAST if drive == "nossd" else []), "--job", write_job(folder, job), "--scheduler", name]
+        result = json.loads(run(*args, "--detail", "--json", "-", code=0).stdout)["drivelab"]
+        for kind, parts in result["detail"]["latency_by_stage"].items():
+            for part in parts.values():
+                told = part["stages_ns"]
+                check("other" not in told and min(told.values(), default=0) >= 0, drive, name, kind, part)
+                check(abs(sum(told.values()) - part["latency_ns"]) < 1, drive, name, kind, part)
+        if job is MERGED:
+            check(sum(p["merged"] for p in result["scheduler"]["processes"]) > 100, drive, name)
+
+
 # ---- text ----
 
 def test_text_ends_with_groups_and_a_total(folder):
