@@ -68,6 +68,21 @@ def test_time_with_a_scheduler_is_accounted_for_once(folder):
             check(sum(p["merged"] for p in result["scheduler"]["processes"]) > 100, drive, name)
 
 
+# ---- schedulers ----
+
+APART = "[global]\nrw=read\nbs=64k\nsize=1g\nruntime=2\ntime_based\n[near]\n[far]\noffset=500g\n"
+
+
+def test_who_is_waited_for_reads_on(folder):
+    """Two readers far apart: who lets each read on for a while has most of the disk's throughput, the others little."""
+    job = write_job(folder, APART)
+    for name, waits in {"noop": False, "deadline": False, "cfq": True, "as": True, "bfq,low_latency=0": True,
+                        "cfq,slice_idle=0,group_idle=0": False, "bfq,low_latency=0,slice_idle=0": False}.items():
+        result = run("run", "hdd-7200", "--job", job, "--scheduler", name, "--json", "-", code=0).stdout
+        total = json.loads(result)["drivelab"]["total"]["read"]["bw_bytes"]
+        check(total > 120e6 if waits else total < 10e6, name, total)
+
+
 # ---- text ----
 
 def test_text_ends_with_groups_and_a_total(folder):

@@ -47,7 +47,7 @@ static struct bfq_queue *queue_new(struct bfq *b, struct bfq_group *g, bool sync
     q->group = g;
     g->refs++;
     q->sync = q->short_think = sync;
-    q->new = true;
+    q->new = q->io_bound = true;
     q->seeks = 1; /* its first request most likely is one */
     q->raised = (struct bfq_raised){.factor = 1, .start = now, .interactive_start = BFQ_NEVER};
     q->max_budget = 2 * bfq_most_budget(b) / 3;
