@@ -153,7 +153,11 @@ static bool load(struct request *rq) {
     c->flags = (first->flags & ~(uint32_t)IO_HINTS) | IO_CARRIER;
     c->owner = first->owner;
     c->view = first->view;
-    c->stages = first->stages;
+    c->stages = NULL;
+    if (__builtin_expect(first->stages != NULL, 0)) {
+        rq->stages = (struct io_stages){.told_ns = first->submitted_ns};
+        c->stages = &rq->stages;
+    }
     c->reason = NULL;
     c->done = carrier_done;
     c->vec = first->vec;
@@ -268,6 +272,8 @@ static void piece_done(struct block *b, struct request *rq) {
     io->unmapped |= c->unmapped;
     if (--io->pending)
         return;
+    if (__builtin_expect(c->stages != NULL, 0))
+        *io->stages = *c->stages;
     if (io->op == IO_READ)
         payload_read(b->drive, io, false);
     block_io_end(b, io, c->completed_ns);
@@ -305,8 +311,10 @@ static void take_apart(struct block *b, struct request *rq) {
 
 static void parts_done(struct block *b, struct request *rq) {
     struct io *next;
-    if (__builtin_expect(rq->io.stages != NULL, 0))
+    if (__builtin_expect(rq->io.stages != NULL, 0)) {
+        *rq->head->stages = *rq->io.stages;
         block_say_stages(rq->head);
+    }
     for (struct io *io = rq->head; io; io = next) {
         next = io->next;
         answer(b, rq, io);

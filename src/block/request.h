@@ -79,8 +79,9 @@ struct request {
     uint32_t vec_room;
     uint8_t pool_class; /* which half of the pool it came from */
     struct block_pool *pool;
-    uint64_t piece; /* RQ_SPLIT: bytes of the io before this piece */
-    struct io io;   /* what the drive gets */
+    uint64_t piece;          /* RQ_SPLIT: bytes of the io before this piece */
+    struct io io;            /* what the drive gets */
+    struct io_stages stages; /* of this request, as a large io has several under way; only if anybody asks */
 };
 
 /* End of its range, exclusive. */
