@@ -50,7 +50,8 @@ void run_result_release(struct run_result *result);
 
 /*
  * Who a request's `owner` is: instances are numbered from 1 in the order of
- * the sections and of numjobs. For I/O schedulers. NULL: no such number.
+ * the sections and of numjobs. For I/O schedulers. NULL: no such number, or
+ * one after all of them, which writes back what buffered jobs wrote.
  */
 const struct job *load_owner(const struct job_file *jobs, uint32_t owner);
 
