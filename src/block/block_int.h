@@ -142,7 +142,8 @@ void block_io_failed(struct block *b, struct io *io, const char *why);
 struct request *block_request_new(struct block *b); /* zeroed; not counted; NULL: no memory */
 void block_request_free(struct block *b, struct request *rq);
 struct request *block_get_request(struct block *b, struct block_context *c, const struct io *io, bool *failed);
-void block_uncount_request(struct block *b, struct request *rq); /* its place in the pool is free */
+void block_own_request(struct request *rq, struct block_context *c, struct block_group *g);
+void block_uncount_request(struct block *b, struct request *rq); /* its place in the pool, if any, is free */
 void block_pool_init(struct block_pool *pool);
 void block_pool_sleep(struct block *b, struct block_context *c, bool sync);
 void block_pool_wake_all(struct block *b); /* limits have grown */

@@ -2,8 +2,9 @@
  * From the scheduler to the drive and back.
  *
  * Single-queue schedulers fill the dispatch list, whose head the drive takes;
- * requests that pass the scheduler by (FUA writes, what comes while a scheduler
- * is exchanged, parts sent again) are on it for every kind and go first.
+ * requests that pass the scheduler by (FUA writes, but not by a multi-queue one;
+ * what comes while a scheduler is exchanged, parts sent again) are on it for
+ * every kind and go first.
  *
  * A merged request is one to the drive. If it fails, it is taken apart and each
  * part tried by itself, so that only those fail that would have without merging.
@@ -290,8 +291,7 @@ static void take_apart(struct block *b, struct request *rq) {
             block_io_end(b, io, rq->io.completed_ns);
             continue;
         }
-        part->context = rq->context;
-        part->group = rq->group;
+        block_own_request(part, rq->context, rq->group);
         part->op = rq->op;
         part->write = rq->write;
         part->ioprio = rq->ioprio;
@@ -339,15 +339,16 @@ static void carrier_done(struct io *carrier) {
     struct request *rq = (struct request *)((char *)carrier - offsetof(struct request, io));
     struct block *b = rq->block;
     block_enter(b);
+    bool apart = carrier->status != IO_OK && rq->ios > 1;
     finish(b, rq);
+    if (apart) /* first, as it goes before what follows in its zone */
+        take_apart(b, rq);
     block_retire_request(b, rq);
     b->want_run = true;
     block_settle(b);
     if (rq->flags & RQ_SPLIT)
         piece_done(b, rq);
-    else if (carrier->status != IO_OK && rq->ios > 1)
-        take_apart(b, rq);
-    else
+    else if (!apart)
         parts_done(b, rq);
     io_release(carrier);
     block_request_free(b, rq);

@@ -122,6 +122,13 @@ static bool tags_allow(struct block *b, struct block_context *c, const struct bl
     return pool->count[0] + pool->count[1] < limit;
 }
 
+void block_own_request(struct request *rq, struct block_context *c, struct block_group *g) {
+    rq->context = c;
+    rq->group = g;
+    c->requests++;
+    g->requests++;
+}
+
 /* Tags are the queue's, not a cgroup's. */
 static struct block_pool *pool_of(struct block *b, struct block_context *c) {
     return block_multi_queue(b) ? &b->root.pool : &c->group->pool;
@@ -142,10 +149,7 @@ struct request *block_get_request(struct block *b, struct block_context *c, cons
         c->batch--;
     rq->pool = pool;
     rq->pool_class = sync;
-    rq->context = c;
-    rq->group = c->group;
-    c->requests++;
-    rq->group->requests++;
+    block_own_request(rq, c, c->group);
     return rq;
 }
 
@@ -158,12 +162,12 @@ static void may_wake(struct block *b, struct block_pool *pool) {
 
 void block_uncount_request(struct block *b, struct request *rq) {
     struct block_pool *pool = rq->pool;
+    rq->context->requests--;
+    rq->group->requests--;
     if (!pool)
         return;
     bool sync = rq->pool_class;
     uint32_t count = --pool->count[sync];
-    rq->context->requests--;
-    rq->group->requests--;
     if (count < block_congestion_off(b))
         pool->congested[sync] = false;
     if (count + 1 <= b->nr_requests)
@@ -189,7 +193,8 @@ static bool room(const struct block *b, const struct block_pool *pool, bool sync
 /*
  * The first sleeper goes on while there is room. Who doesn't get all it wants
  * is at the end again; a few of those (limit_depth) are enough for one time, as
- * the next request to come free brings the next.
+ * the next request to come free brings the next. Who has left for another pool
+ * (another cgroup, another kind of scheduler) is not: nothing may come free here again.
  */
 static void wake(struct block *b, struct block_pool *pool, bool sync) {
     unsigned vain = 0;
@@ -199,7 +204,7 @@ static void wake(struct block *b, struct block_pool *pool, bool sync) {
         c->asleep = false;
         start_batch(b, c);
         block_resume(b, c);
-        vain += c->asleep;
+        vain += c->asleep && c->asleep_pool == pool;
     }
 }
 
