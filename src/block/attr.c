@@ -48,7 +48,7 @@ static int flag(const char *name, const char *value, bool *kept, char *note, siz
 /* --- get and set --- */
 
 static void get_scheduler(const struct block *b, char *text, size_t size) {
-    elevator_names(block_elevator(b)->ops, text, size);
+    elevator_names(block_elevator(b)->ops, b->zones, text, size);
 }
 
 static int set_scheduler(struct block *b, const char *value, char *note, size_t size, struct err *e) {

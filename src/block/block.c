@@ -287,10 +287,10 @@ uint32_t block_cgroup_version(const struct block *b) {
     return b->cgroup_version;
 }
 
-uint32_t block_default_requests(const struct block *b) {
-    if (b->ops->dispatch)
+uint32_t block_default_requests(const struct block *b, const struct elevator_ops *ops) {
+    if (ops->dispatch)
         return BLOCK_DEFAULT_REQUESTS;
-    if (b->ops == &elevator_none)
+    if (ops == &elevator_none)
         return b->depth;
     return 2 * (b->depth < BLOCK_DEFAULT_REQUESTS ? b->depth : BLOCK_DEFAULT_REQUESTS);
 }

@@ -185,12 +185,14 @@ void elevator_free(struct elevator *e);
 struct elevator *elevator_from_spec(struct block *b, const char *spec, char *note, size_t size, struct err *e);
 void elevator_copy_tunables(struct elevator *to, const struct elevator *from);
 void block_take_over(struct block *b, struct elevator *e); /* the queue has nothing scheduled */
-uint32_t block_default_requests(const struct block *b);
+uint32_t block_requests_under(const struct block *b, const struct elevator_ops *ops); /* when it takes over */
+uint32_t block_default_requests(const struct block *b, const struct elevator_ops *ops);
 void block_switch_finish(struct block *b);
 int elevator_tunable_set(struct elevator *e, const char *name, const char *value, char *note, size_t size,
                          struct err *err);
 int elevator_tunable_get(const struct elevator *e, const char *name, char *text, size_t size, struct err *err);
-void elevator_names(const struct elevator_ops *chosen, char *text, size_t size); /* "noop [deadline] cfq" */
+/* "noop [deadline] cfq"; `zoned`: those for zoned drives only. */
+void elevator_names(const struct elevator_ops *chosen, bool zoned, char *text, size_t size);
 
 /* A decimal number as Linux's files take it, blanks around it allowed. 0 or -EINVAL. */
 int block_parse_number(const char *text, int64_t *value);

@@ -18,13 +18,15 @@ const struct elevator_ops *const elevators[] = {
     &elevator_kyber, &elevator_bfq,      &elevator_none, NULL,
 };
 
-void elevator_names(const struct elevator_ops *chosen, char *text, size_t size) {
+void elevator_names(const struct elevator_ops *chosen, bool zoned, char *text, size_t size) {
     size_t used = 0;
     text[0] = '\0';
     for (unsigned i = 0; elevators[i] && used < size; i++) {
         bool in = elevators[i] == chosen;
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? " " : "", in ? "[" : "", elevators[i]->name,
-                                 in ? "]" : "");
+        if (zoned && !elevators[i]->zones)
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", used ? " " : "", in ? "[" : "",
+                                 elevators[i]->name, in ? "]" : "");
     }
 }
 
@@ -35,7 +37,7 @@ const struct elevator_ops *elevator_find(const char *name, struct err *e) {
     for (unsigned i = 0; elevators[i]; i++)
         if (!strcmp(elevators[i]->name, name))
             return elevators[i];
-    elevator_names(NULL, names, sizeof names);
+    elevator_names(NULL, false, names, sizeof names);
     err_set(e, EINVAL, "unknown scheduler \"%s\"; there are: %s", name, names);
     return NULL;
 }
@@ -55,7 +57,7 @@ uint32_t elevator_in_drive(const struct elevator *e) {
 }
 
 uint32_t elevator_nr_requests(const struct elevator *e) {
-    return e->block->nr_requests;
+    return e == e->block->elevator ? e->block->nr_requests : block_requests_under(e->block, e->ops);
 }
 
 uint32_t elevator_cpus(const struct elevator *e) {
@@ -254,12 +256,22 @@ static const struct elevator_ops *spec_split(const char *spec, char **words, str
     return ops;
 }
 
+/* As Linux: not what reorders the writes of a zone. */
+static int check_zones(const struct block *b, const struct elevator_ops *ops, struct err *e) {
+    char names[256];
+    if (!b->zones || ops->zones)
+        return 0;
+    elevator_names(NULL, true, names, sizeof names);
+    return err_set(e, EINVAL, "scheduler %s may reorder the writes of a zone; for zoned drives there are: %s",
+                   ops->name, names);
+}
+
 struct elevator *elevator_from_spec(struct block *b, const char *spec, char *note, size_t size, struct err *e) {
     char *words;
     const struct elevator_ops *ops = spec_split(spec, &words, e);
     if (!ops)
         return NULL;
-    struct elevator *elevator = elevator_new(b, ops, e);
+    struct elevator *elevator = check_zones(b, ops, e) ? NULL : elevator_new(b, ops, e);
     if (elevator && spec_tunables(elevator, words, note, size, e)) {
         elevator_free(elevator);
         elevator = NULL;
@@ -270,13 +282,17 @@ struct elevator *elevator_from_spec(struct block *b, const char *spec, char *not
 
 /* --- switching; the queue's side --- */
 
+uint32_t block_requests_under(const struct block *b, const struct elevator_ops *ops) {
+    if (ops->dispatch && b->ops && b->ops->dispatch)
+        return b->nr_requests;
+    return block_default_requests(b, ops);
+}
+
 void block_take_over(struct block *b, struct elevator *e) {
-    bool mq = !e->ops->dispatch, was_mq = b->ops && !b->ops->dispatch, first = !b->ops;
+    b->nr_requests = block_requests_under(b, e->ops);
     b->elevator = e;
     b->ops = e->ops;
     b->last_merge = NULL;
-    if (first || mq != was_mq || mq)
-        b->nr_requests = block_default_requests(b);
 }
 
 void block_switch_finish(struct block *b) {

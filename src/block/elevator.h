@@ -71,6 +71,7 @@ struct elevator_ops {
     size_t size;                             /* of the scheduler's struct, whose first member is struct elevator */
     const struct elevator_tunable *tunables; /* NULL: none */
     bool own_merges; /* find_merge is all there is: no hint of the last merge, no hash (kyber, none) */
+    bool zones;      /* may be used with a zoned drive, whose zones are to be written in order */
 
     /* Its struct is zeroed, base and tunables are set. 0, or -ENOMEM... with `e`; release() isn't called then.
      * Required. */
@@ -133,8 +134,8 @@ struct elevator_ops {
     void (*activate)(struct elevator *, struct request *);  /* the drive takes it; io_start_ns is set */
     void (*completed)(struct elevator *, struct request *); /* the drive has done it; before put_request */
 
-    /* The request was allocated for `io` of rq->context. 0, or -ENOMEM: the io fails. Not called for flushes and FUA
-     * writes. */
+    /* The request was allocated for `io` of rq->context. 0, or -ENOMEM: the io fails. Not called for flushes, and for
+     * FUA writes of a multi-queue scheduler only. */
     int (*set_request)(struct elevator *, struct request *, const struct io *io);
     void (*put_request)(struct elevator *, struct request *);
 
@@ -211,11 +212,11 @@ void elevator_kick(struct elevator *e);
 
 /* --- what a scheduler may want to know --- */
 
-bool elevator_rotational(const struct elevator *e);   /* queue attribute */
-uint32_t elevator_depth(const struct elevator *e);    /* how many requests the drive takes at once */
-uint32_t elevator_in_drive(const struct elevator *e); /* how many it has */
-uint32_t elevator_nr_requests(const struct elevator *e);
-uint32_t elevator_cpus(const struct elevator *e); /* software queues; block_context.cpu is below it */
+bool elevator_rotational(const struct elevator *e);      /* queue attribute */
+uint32_t elevator_depth(const struct elevator *e);       /* how many requests the drive takes at once */
+uint32_t elevator_in_drive(const struct elevator *e);    /* how many it has */
+uint32_t elevator_nr_requests(const struct elevator *e); /* in init(): what there will be */
+uint32_t elevator_cpus(const struct elevator *e);        /* software queues; block_context.cpu is below it */
 uint64_t
 elevator_zone_sectors(const struct elevator *e); /* 0: not zoned; else every zone is to be written sequentially */
 uint32_t elevator_zones(const struct elevator *e);

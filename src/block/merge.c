@@ -61,6 +61,11 @@ static bool alike(const struct io *a, const struct io *b) {
     return a->op == b->op && !((a->flags ^ b->flags) & ~(uint32_t)IO_HINTS) && !a->vec == !b->vec && a->view == b->view;
 }
 
+/* A zone's end is one of requests, too (chunk_sectors). */
+static bool in_one_zone(const struct block *b, uint64_t sector, uint64_t sectors) {
+    return !b->zone_sectors || sector / b->zone_sectors == (sector + sectors - 1) / b->zone_sectors;
+}
+
 static bool within_limits(const struct block *b, const struct request *rq, uint64_t bytes, uint32_t segments) {
     if (rq->op == IO_TRIM)
         return true;
@@ -86,8 +91,10 @@ static bool room_for_vector(const struct block *b, struct request *rq) {
 }
 
 static bool may_join(const struct block *b, struct request *rq, const struct io *io, enum elevator_merge where) {
+    uint64_t start = where == ELEVATOR_FRONT_MERGE ? elevator_io_sector(io) : rq->sector;
     return where != ELEVATOR_NO_MERGE && mergeable(rq) && alike(rq->head, io) && elevator_fits(rq, io) == where &&
-           within_limits(b, rq, io->bytes, block_io_segments(b, io)) && room_for_vector(b, rq);
+           within_limits(b, rq, io->bytes, block_io_segments(b, io)) &&
+           in_one_zone(b, start, rq->sectors + (io->bytes >> SECTOR_SHIFT)) && room_for_vector(b, rq);
 }
 
 static bool allowed(const struct block *b, const struct request *rq, const struct io *io, struct block_context *c) {
@@ -184,7 +191,7 @@ static void absorb(struct block *b, struct request *rq, struct request *next) {
 static bool join_requests(struct block *b, struct request *rq, struct request *next) {
     if (rq == next || rq->io.offset + rq->io.bytes != next->io.offset || !mergeable(rq) || !mergeable(next) ||
         !alike(rq->head, next->head) || !within_limits(b, rq, next->io.bytes, next->segments) ||
-        !room_for_vector(b, rq))
+        !in_one_zone(b, rq->sector, rq->sectors + next->sectors) || !room_for_vector(b, rq))
         return false;
     if (b->ops->allow_requests_merge && !b->ops->allow_requests_merge(b->elevator, rq, next))
         return false;

@@ -135,9 +135,14 @@ static void fill(struct block *b, struct request *rq, struct io *io) {
     set_range(rq, io->offset, io->bytes);
 }
 
+/* FUA writes did until Linux 6.5; from then on a multi-queue scheduler gets them, in order with a zone's others. */
+static bool passes_by(const struct block *b, const struct request *rq) {
+    return rq->flags & RQ_FUA && !block_multi_queue(b);
+}
+
 /* False: no memory, and the request is gone. */
 static bool give_to_scheduler(struct block *b, struct request *rq, const struct io *io) {
-    if (b->coming || rq->flags & RQ_FUA)
+    if (b->coming || passes_by(b, rq))
         return true;
     if (b->ops->set_request && b->ops->set_request(b->elevator, rq, io))
         return false;
@@ -176,7 +181,7 @@ static enum step make_request(struct block *b, struct block_context *c, struct i
         return STEP_FAILED;
     }
     block_account_start(b, rq);
-    if (c->plug.depth && !(rq->flags & RQ_FUA)) {
+    if (c->plug.depth && !passes_by(b, rq)) {
         plug_add(b, c, rq);
     } else {
         block_insert(b, rq, false);

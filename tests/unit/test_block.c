@@ -1,4 +1,5 @@
 /* The block layer: merging, plugs, pool, flushes, accounting, switching, attributes, processes and cgroups. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "block_bed.h"
@@ -222,23 +223,111 @@ static void test_block_fua_passes_the_scheduler_by(void **state) {
 
 /* --- failures --- */
 
-static void test_block_takes_a_failed_request_apart(void **state) {
-    static const char *const zones[] = {
-        "zns.zone_size=64KiB", "zns.zone_capacity=64KiB", "zns.read_across=no", "nand.channels=2",
-        "nand.luns=2",         "nand.planes=1",           "nand.blocks=400",    "nand.pages=4",
-        "zns.dies_per_zone=1", "zns.max_active=0",        "zns.max_open=0",     NULL};
-    struct bed *b = bed_new("deadline", 0, 1, zones);
+static const char *const zones[] = {"zns.zone_size=64KiB", "zns.zone_capacity=32KiB", "nand.channels=2",
+                                    "nand.luns=2",         "nand.planes=1",           "nand.blocks=400",
+                                    "nand.pages=4",        "zns.max_active=0",        "zns.max_open=0",
+                                    "zns.dies_per_zone=1", "zns.part_blocks=yes",     NULL};
+
+/* A zone takes 64 sectors, so that what goes beyond fails. */
+static void fill_a_zone(struct bed *b, struct bed_io **ok, struct bed_io **bad) {
+    bed_set(b, "nr_requests", "64");
     occupy(b);
-    struct bed_io *last = bed_send(b, 1, IO_READ, 120, 8, 0);
-    struct bed_io *first = bed_send(b, 1, IO_READ, 128, 8, 0);
-    struct bed_io *bad = bed_send(b, 2, IO_READ, 1020, 8, 0);
+    for (unsigned i = 0; i < 8; i++)
+        ok[i] = bed_send(b, 1, IO_WRITE, 8 * i, 8, 0);
+    *bad = bed_send(b, 2, IO_WRITE, 64, 8, 0);
+}
+
+static void test_block_takes_a_failed_request_apart(void **state) {
+    struct bed *b = bed_new("mq-deadline", 0, 1, zones);
+    struct bed_io *ok[8], *bad;
+    fill_a_zone(b, ok, &bad);
+    bed_send(b, 3, IO_WRITE, 256, 8, 0);
     bed_finish(b);
-    saw(b, 1, 120, 16, 2);
-    assert_int_equal(last->io.status, IO_OK);
-    assert_int_equal(first->io.status, IO_OK);
-    assert_int_equal(bad->io.status, IO_ZONE_BOUNDARY);
+    assert_int_equal(b->seen_count, 12);
+    saw(b, 1, 0, 72, 9);
+    for (unsigned i = 0; i < 8; i++) {
+        saw(b, 2 + i, 8 * i, 8, 1); /* before whatever else is queued */
+        assert_int_equal(ok[i]->io.status, IO_OK);
+    }
+    assert_int_equal(bad->io.status, IO_ZONE_IS_FULL);
     assert_non_null(bad->io.reason);
     bed_free(b);
+}
+
+static void remove_group(struct bed *b, const struct request *rq) {
+    struct err e = {0};
+    struct block_group *g = block_group_find(b->block, "a");
+    if (rq->context->id == 1)
+        assert_int_equal(block_group_remove(b->block, g, &e), -EBUSY);
+}
+
+static void test_block_keeps_the_group_of_a_request_taken_apart(void **state) {
+    const struct block_context_settings who = {.prioclass = -1, .prio = -1, .cgroup = "a"};
+    struct bed *b = bed_new("mq-deadline", 0, 1, zones);
+    struct bed_io *ok[8], *bad;
+    struct err e = {0};
+    assert_int_equal(block_context_describe(b->block, 1, &who, &e), 0);
+    b->on_dispatch = remove_group;
+    fill_a_zone(b, ok, &bad);
+    bed_finish(b);
+    assert_int_equal(b->seen_count, 11);
+    assert_int_equal(block_group_remove(b->block, block_group_find(b->block, "a"), &e), 0);
+    bed_free(b);
+}
+
+/* --- zones --- */
+
+static void test_block_merges_within_zones(void **state) {
+    struct bed *b = bed_new("mq-deadline", 0, 1, zones);
+    bed_set(b, "nr_requests", "64");
+    occupy(b);
+    for (unsigned i = 0; i < 4; i++)
+        bed_send(b, 1, IO_READ, 112 + 8 * i, 8, 0);
+    bed_send(b, 1, IO_READ, 264, 8, 0);
+    bed_send(b, 1, IO_READ, 248, 8, 0);
+    bed_send(b, 1, IO_READ, 256, 8, 0);
+    bed_finish(b);
+    assert_int_equal(b->seen_count, 5);
+    saw(b, 1, 112, 16, 2);
+    saw(b, 2, 128, 16, 2);
+    saw(b, 3, 248, 8, 1);
+    saw(b, 4, 256, 16, 2);
+    bed_free(b);
+}
+
+static void test_block_zones_want_a_scheduler_that_keeps_order(void **state) {
+    struct bed *b = bed_new("mq-deadline", 0, 1, zones);
+    struct err e = {0};
+    assert_string_equal(bed_get(b, "scheduler"), "[mq-deadline] none");
+    for (unsigned i = 0; elevators[i]; i++)
+        if (!elevators[i]->zones)
+            bed_refused(b, "scheduler", elevators[i]->name, "there are: mq-deadline none");
+    assert_string_equal(bed_get(b, "scheduler"), "[mq-deadline] none");
+    bed_set(b, "scheduler", "none");
+    block_free(b->block);
+    assert_null(block_new(b->drive, &(struct block_settings){.scheduler = "cfq"}, &e));
+    assert_non_null(strstr(e.text, "zone"));
+    b->block = NULL;
+    bed_free(b);
+}
+
+/* A write with FUA follows the others of its zone, plugged or not. */
+static void test_block_fua_keeps_the_order_of_a_zone(void **state) {
+    for (unsigned plugged = 0; plugged < 2; plugged++) {
+        struct bed *b = bed_new("mq-deadline", 0, 1, zones);
+        bed_set(b, "nr_requests", "64");
+        occupy(b);
+        if (plugged)
+            drive_plug(b->drive, 1);
+        for (unsigned i = 0; i < 8; i++)
+            bed_send(b, 1, IO_WRITE, 8 * i, 8, i % 2 ? IO_FUA : 0);
+        if (plugged)
+            drive_unplug(b->drive, 1);
+        bed_finish(b);
+        for (unsigned i = 0; i < b->ios; i++)
+            assert_int_equal(b->io[i].io.status, IO_OK);
+        bed_free(b);
+    }
 }
 
 /* --- accounting --- */
@@ -284,6 +373,34 @@ static void test_block_drains_in_elevator_order(void **state) {
         assert_int_equal(b->seen[i].sector, expected[i]);
     saw(b, 6, 50, 8, 1);
     assert_false(block_switching(b->block));
+    bed_free(b);
+}
+
+/* Processes that slept for one pool, and then each for its own. */
+static void test_block_switch_forgets_no_sleeper(void **state) {
+    struct bed *b = bed_new("none", MS, 4, NULL);
+    struct err e = {0};
+    char path[16];
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(path, sizeof path, "g%u", i);
+        const struct block_context_settings who = {.prioclass = -1, .prio = -1, .cgroup = path};
+        assert_int_equal(block_context_describe(b->block, i, &who, &e), 0);
+        for (unsigned k = 0; k < 200; k++)
+            bed_send(b, i, IO_READ, (200 * i + k) * 16, 8, 0);
+    }
+    bed_set(b, "scheduler", "deadline");
+    bed_finish(b);
+    bed_free(b);
+}
+
+static void test_block_async_depth_is_of_its_own_pool(void **state) {
+    struct bed *b = bed_new("mq-deadline", MS, 16, NULL);
+    assert_string_equal(bed_get(b, "nr_requests"), "32");
+    assert_string_equal(bed_get(b, "iosched/async_depth"), "24");
+    bed_set(b, "scheduler", "deadline");
+    bed_set(b, "nr_requests", "1000");
+    bed_set(b, "scheduler", "mq-deadline");
+    assert_string_equal(bed_get(b, "iosched/async_depth"), "24");
     bed_free(b);
 }
 
@@ -429,8 +546,14 @@ int main(void) {
         cmocka_unit_test(test_block_flushes_share_the_drives),
         cmocka_unit_test(test_block_fua_passes_the_scheduler_by),
         cmocka_unit_test(test_block_takes_a_failed_request_apart),
+        cmocka_unit_test(test_block_keeps_the_group_of_a_request_taken_apart),
+        cmocka_unit_test(test_block_merges_within_zones),
+        cmocka_unit_test(test_block_zones_want_a_scheduler_that_keeps_order),
+        cmocka_unit_test(test_block_fua_keeps_the_order_of_a_zone),
         cmocka_unit_test(test_block_counts_as_the_stat_file),
         cmocka_unit_test(test_block_drains_in_elevator_order),
+        cmocka_unit_test(test_block_switch_forgets_no_sleeper),
+        cmocka_unit_test(test_block_async_depth_is_of_its_own_pool),
         cmocka_unit_test(test_block_switch_resets_tunables_and_keeps_them_when_same),
         cmocka_unit_test(test_block_says_what_is_allowed),
         cmocka_unit_test(test_block_refuses_settings_by_name),

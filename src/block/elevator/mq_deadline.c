@@ -419,6 +419,7 @@ const struct elevator_ops elevator_mq_deadline = {
     .name = "mq-deadline",
     .summary = "deadline for many queues: levels of priority that age, one write at a time to a zone",
     .size = sizeof(struct dd),
+    .zones = true,
     .tunables = dd_tunables,
     .init = dd_init,
     .release = dd_release,

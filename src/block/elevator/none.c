@@ -92,6 +92,7 @@ const struct elevator_ops elevator_none = {
     .name = "none",
     .summary = "no scheduler: a FIFO for each CPU",
     .size = sizeof(struct none),
+    .zones = true,
     .own_merges = true,
     .init = none_init,
     .release = none_release,
