@@ -22,7 +22,7 @@
 #include "fuzz.h"
 #include "store/image.h"
 
-enum { MIB = 1 << 20, CHANGE = 9, CHANGES_MAX = 64, PIECE = 16384, IOS = 12, IMAGES = 5 };
+enum { MIB = 1 << 20, CHANGE = 9, CHANGES_MAX = 64, PIECE = 16384, IOS = 12, IMAGES = 6 };
 
 /* What an image keeps of a drive that was used: the parts of its file that are not holes. */
 struct image {
@@ -53,6 +53,8 @@ static struct image images[IMAGES] = {
       "zns.max_open=4", "zns.variable_capacity=yes", "zns.excursions=yes", "zns.volatile_cache=yes",
       "zns.dies_per_zone=1", "nand.pages=192", "nand.blocks=20", FLASH}},
     {{"drive.kind=hdd", "drive.capacity=8MiB"}},
+    {{"drive.kind=smr", "drive.capacity=64MiB", "zns.zone_size=4MiB", "zns.zone_capacity=4MiB", "zns.max_active=6",
+      "zns.max_open=4", "zns.extension_bytes=64"}},
 };
 
 static char path[64];

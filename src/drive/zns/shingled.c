@@ -153,6 +153,7 @@ static void disk_stages(struct drive_tap *tap, struct io *io) {
 static void refused(struct sim_event *event) {
     struct io *io = (struct io *)((char *)event - offsetof(struct io, event));
     struct shingled *s = io->priv;
+    io->priv = NULL; /* the struct may come again */
     if (--io->pending == 0)
         s->owner->done(s->owner, io);
 }
