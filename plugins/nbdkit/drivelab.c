@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,7 @@
 #define MAXIMUM_BYTES (32u << 20) /* of a request, as nbdkit's server itself limits them */
 
 struct settings {
-    const char *profile;
-    char *image;
+    char *profile, *image;
     const char *store;
     char *option[OPTIONS_MAX + 1]; /* section.key=value; NULL-terminated */
     unsigned options;
@@ -85,14 +85,23 @@ static int set_option(const char *key, const char *value) {
     return 0;
 }
 
+/* A built-in drive's name, or the path of an INI file: nbdkit changes its directory when it forks. */
+static int set_profile(const char *value) {
+    size_t len = strlen(value);
+    bool path = strchr(value, '/') || (len > 4 && !strcmp(value + len - 4, ".ini"));
+    free(settings.profile);
+    settings.profile = path ? nbdkit_absolute_path(value) : strdup(value);
+    if (!settings.profile && !path)
+        nbdkit_error("no memory for drive=%s", value);
+    return settings.profile ? 0 : -1;
+}
+
 static int plugin_config(const char *key, const char *value) {
-    if (!strcmp(key, "drive")) {
-        settings.profile = value;
-        return 0;
-    }
+    if (!strcmp(key, "drive"))
+        return set_profile(value);
     if (!strcmp(key, "image")) {
         free(settings.image);
-        settings.image = nbdkit_absolute_path(value); /* nbdkit changes its directory when it forks */
+        settings.image = nbdkit_absolute_path(value); /* as above */
         return settings.image ? 0 : -1;
     }
     if (!strcmp(key, "store"))
@@ -125,6 +134,7 @@ static void plugin_unload(void) {
     for (unsigned i = 0; i < settings.options; i++)
         free(settings.option[i]);
     free(settings.image);
+    free(settings.profile);
 }
 
 /* ---- The drive ---- */

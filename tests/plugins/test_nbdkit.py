@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,6 +116,24 @@ def connections_share_the_drive(tmp):
         assert two.pread(6, MIB) == b"shared"
 
 
+def an_ini_file_is_found_from_the_background(tmp):
+    pathlib.Path(tmp, "mine.ini").write_text("[drive]\nkind = nossd\ncapacity = 3MiB\n", encoding="ascii")
+    socket, pid = pathlib.Path(tmp, "socket"), pathlib.Path(tmp, "pid")
+    subprocess.run(["nbdkit", "-U", socket, "-P", pid, os.path.abspath(plugin), "drive=mine.ini"], cwd=tmp, check=True,
+                   timeout=60)
+    deadline = time.monotonic() + 30
+    while not (pid.exists() and pid.read_text(encoding="ascii").endswith("\n")):
+        assert time.monotonic() < deadline, "nbdkit is gone"
+        time.sleep(0.01)
+    try:
+        h = nbd.NBD()
+        h.connect_unix(str(socket))
+        assert h.get_size() == 3 * MIB
+        h.shutdown()
+    finally:
+        os.kill(int(pid.read_text(encoding="ascii")), signal.SIGTERM)
+
+
 def schedulers_may_stand_before_it(tmp):
     for scheduler in ("deadline", "cfq", "mq-deadline"):
         many_requests_at_once(tmp, "queue.scheduler=" + scheduler)
@@ -196,7 +215,7 @@ def fio_verifies(tmp):
 
 
 TESTS = [reads_what_was_written, zeroes_and_trims, connections_share_the_drive, many_requests_at_once,
-         schedulers_may_stand_before_it,
+         schedulers_may_stand_before_it, an_ini_file_is_found_from_the_background,
          image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies]
 
 print(f"1..{len(TESTS)}", flush=True)
