@@ -98,6 +98,8 @@ static void forget_requests(struct block *b) {
 void block_forget(struct block *b) {
     struct block_context *c;
     struct block_group *g;
+    block_enter(b); /* nothing goes to the drive meanwhile */
+    block_drain(b); /* what belongs to a queued request can't be let go of */
     forget_requests(b);
     for (c = b->contexts; c; c = c->hh.next)
         forget_context(c);
@@ -111,8 +113,9 @@ void block_forget(struct block *b) {
     io_release(&b->flush.io);
     io_line_clear(&b->late);
     b->inside = 0;
-    b->want_finish = false;
     block_contexts_detach(b, b->elevator);
+    b->want_run = b->want_finish = false;
+    block_leave(b);
 }
 
 /* The drive lost power, and with it everything that was asked of it; the scheduler starts anew, with its tunables. */

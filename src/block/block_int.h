@@ -188,6 +188,7 @@ void block_take_over(struct block *b, struct elevator *e); /* the queue has noth
 uint32_t block_requests_under(const struct block *b, const struct elevator_ops *ops); /* when it takes over */
 uint32_t block_default_requests(const struct block *b, const struct elevator_ops *ops);
 void block_switch_finish(struct block *b);
+void block_drain(struct block *b); /* a single-queue scheduler's requests, to the dispatch list */
 int elevator_tunable_set(struct elevator *e, const char *name, const char *value, char *note, size_t size,
                          struct err *err);
 int elevator_tunable_get(const struct elevator *e, const char *name, char *text, size_t size, struct err *err);

@@ -333,7 +333,7 @@ static int retune(struct block *b, const char *spec, char *note, size_t size, st
 }
 
 /* Everything a single-queue scheduler has goes onto the dispatch list, before what comes from now on. */
-static void drain(struct block *b) {
+void block_drain(struct block *b) {
     while (b->queued && b->ops->dispatch && b->ops->dispatch(b->elevator, true))
         ;
 }
@@ -344,7 +344,7 @@ static void begin_switch(struct block *b, struct elevator *to) {
         block_flush_plugs(b);
     elevator_free(b->coming);
     b->coming = to;
-    drain(b);
+    block_drain(b);
     b->want_finish = !b->scheduled;
     b->want_run = true;
     block_leave(b);

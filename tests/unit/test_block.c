@@ -376,6 +376,29 @@ static void test_block_drains_in_elevator_order(void **state) {
     bed_free(b);
 }
 
+static void test_block_forgets_requests_of_the_gone_at_a_power_cut(void **state) {
+    for (unsigned s = 0; elevators[s]; s++) {
+        struct bed *b = bed_new(elevators[s]->name, MS, 2, NULL);
+        for (unsigned round = 0; round < 3; round++) {
+            occupy(b);
+            for (unsigned i = 0; i < 40; i++)
+                bed_send(b, i % 8, i % 3 ? IO_READ : IO_WRITE, 500 * i, 8, 0);
+            sim_run(b->sim, sim_now(b->sim) + (int64_t)round * 3 * MS);
+            for (unsigned i = 0; i < 8; i += 2)
+                drive_owner_gone(b->drive, i);
+            drive_power_cut(b->drive);
+            assert_int_equal(block_ios_inside(b->block), 0);
+            memset(b->io, 0, sizeof b->io);
+            b->ios = 0;
+            bed_send(b, 1, IO_READ, 100, 8, 0);
+            bed_finish(b);
+            memset(b->io, 0, sizeof b->io);
+            b->ios = 0;
+        }
+        bed_free(b);
+    }
+}
+
 /* Processes that slept for one pool, and then each for its own. */
 static void test_block_switch_forgets_no_sleeper(void **state) {
     struct bed *b = bed_new("none", MS, 4, NULL);
@@ -552,6 +575,7 @@ int main(void) {
         cmocka_unit_test(test_block_fua_keeps_the_order_of_a_zone),
         cmocka_unit_test(test_block_counts_as_the_stat_file),
         cmocka_unit_test(test_block_drains_in_elevator_order),
+        cmocka_unit_test(test_block_forgets_requests_of_the_gone_at_a_power_cut),
         cmocka_unit_test(test_block_switch_forgets_no_sleeper),
         cmocka_unit_test(test_block_async_depth_is_of_its_own_pool),
         cmocka_unit_test(test_block_switch_resets_tunables_and_keeps_them_when_same),
