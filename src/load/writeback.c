@@ -519,6 +519,7 @@ void writeback_submit(struct writeback_file *f, struct io *io) {
             dirty_cut(&f->dirty, io->offset, io->offset + io->bytes);
         changed(f, before);
         drive_submit(wb->drive, io);
+        wake_writers(wb);
     }
 }
 

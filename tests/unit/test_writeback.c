@@ -272,6 +272,31 @@ static void test_writeback_limit_makes_writers_wait_in_order(void **state) {
     bench_free(b);
 }
 
+static void test_writeback_trimmed_data_makes_room(void **state) {
+    struct bench *b = bench_new(NULL, 1);
+    struct writeback_file *f;
+    struct writeback *wb = cache_new(b, 7 * MIB, 8 * MIB, false, &f);
+    struct io *io[9], *trim = write_io(0, 64 * MIB);
+    order_count = 0;
+    for (unsigned i = 0; i < 9; i++) {
+        io[i] = write_io(i * MIB, MIB);
+        io[i]->done = note_order;
+        writeback_submit(f, io[i]);
+    }
+    assert_int_equal(writeback_stat(wb).throttled, 1);
+    trim->op = IO_TRIM;
+    writeback_submit(f, trim);
+    assert_int_equal(writeback_stat(wb).dirty_bytes, MIB); /* what had waited */
+    sim_run(b->sim, ms(5));                                /* copied, and nothing written yet */
+    assert_int_equal(order_count, 9);
+    sim_run(b->sim, ms(1000));
+    writeback_free(wb);
+    for (unsigned i = 0; i < 9; i++)
+        free(io[i]);
+    free(trim);
+    bench_free(b);
+}
+
 static void test_writeback_fsync_writes_waits_and_flushes(void **state) {
     struct bench *b = bench_new(NULL, 1);
     struct writeback_file *f;
@@ -531,6 +556,7 @@ int main(void) {
         cmocka_unit_test(test_writeback_begins_at_the_background_limit_in_order),
         cmocka_unit_test(test_writeback_joins_up_to_a_mebibyte),
         cmocka_unit_test(test_writeback_limit_makes_writers_wait_in_order),
+        cmocka_unit_test(test_writeback_trimmed_data_makes_room),
         cmocka_unit_test(test_writeback_fsync_writes_waits_and_flushes),
         cmocka_unit_test(test_writeback_fsync_reports_what_failed),
         cmocka_unit_test(test_writeback_sync_writes_go_through),
