@@ -279,6 +279,19 @@ static void test_bfq_waits_for_who_reads_on(void **state) {
     }
 }
 
+/* Readers that begin together, each with a request in the drive already, come to have it for budgets all the same. */
+static void test_bfq_serves_equal_readers_one_after_the_other(void **state) {
+    open_bed("bfq,low_latency=0", BED_MS, 32);
+    for (uint32_t i = 1; i <= 8; i++)
+        reader(i, 64, 1, 0);
+    bed_run(&bed, 5000 * BED_MS);
+    unsigned same = 0;
+    for (unsigned n = 1; n < bed.logged; n++)
+        same += bed.log[n].owner == bed.log[n - 1].owner;
+    assert_true(same > bed.logged * 9 / 10);
+    close_bed();
+}
+
 /* One request in the drive at a time, whatever it takes. */
 static void test_bfq_strict_is_one_at_a_time(void **state) {
     open_bed("bfq,strict_guarantees=1", BED_MS, 16);
@@ -418,6 +431,7 @@ int main(void) {
         cmocka_unit_test(test_bfq_learns_the_rate),
         cmocka_unit_test(test_bfq_waits_slice_idle),
         cmocka_unit_test(test_bfq_waits_for_who_reads_on),
+        cmocka_unit_test(test_bfq_serves_equal_readers_one_after_the_other),
         cmocka_unit_test(test_bfq_strict_is_one_at_a_time),
         cmocka_unit_test(test_bfq_prefers_what_starts),
         cmocka_unit_test(test_bfq_prefers_nobody_in_large_bursts),

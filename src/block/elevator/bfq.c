@@ -13,10 +13,9 @@
  * preemption; choice of the next request and FIFO once a service; limits
  * of tags; merging of close queues and their parting; the tunables.
  * Simplified: times are in ns, where Linux counts most in jiffies; shares of tags are of all
- * requests, not of each word of a bitmap, and who has none may always have one; see
- * also bfq_wf2q.c, bfq_busy.c, bfq_queue.c, bfq_inject.c.
- * Not modelled: stable merges; several actuators; a drive that asks for
- * requests again (requeues); weights of a cgroup for one drive only.
+ * requests, not of each word of a bitmap, and who has none may always have one; a queue that is back in time preempts
+ * only one that would finish later; see also bfq_wf2q.c, bfq_busy.c, bfq_queue.c, bfq_inject.c. Not modelled: stable
+ * merges; several actuators; a drive that asks for requests again (requeues); weights of a cgroup for one drive only.
  *
  * Units: see bfq_int.h. Invariants: bfq_check().
  */

@@ -104,12 +104,17 @@ static bool set_budget(struct bfq *b, struct bfq_queue *q, bool in_time) {
     return false;
 }
 
+/*
+ * One that is back in time recovers the service it missed, if by its finish it
+ * would have been chosen before the one in service. (Linux looks at less of this; but
+ * then readers of equal weight take the drive from each other with each request.)
+ */
 static bool preempts(const struct bfq *b, const struct bfq_queue *q, bool goes_on) {
     const struct bfq_queue *serving = b->serving;
     if (!serving)
         return false;
-    if (!(goes_on && q->raised.factor >= serving->raised.factor) && !outranks(q, serving) &&
-        bfq_better_to_idle(b, serving))
+    bool recovers = goes_on && q->raised.factor >= serving->raised.factor && bfq_ends_before_serving(&q->entity);
+    if (!recovers && !outranks(q, serving) && bfq_better_to_idle(b, serving))
         return false;
     return bfq_peek(&b->root->sched) == &q->entity;
 }

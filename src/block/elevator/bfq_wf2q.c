@@ -235,6 +235,12 @@ struct bfq_entity *bfq_peek(const struct bfq_sched *root) {
     return e;
 }
 
+bool bfq_ends_before_serving(const struct bfq_entity *e) {
+    while (e && !e->sched->serving)
+        e = bfq_above(e);
+    return e && e->place != BFQ_SERVING && bfq_before(e->finish, e->sched->serving->finish);
+}
+
 static bool wanted(const struct bfq_tree *t) {
     return rb_first(&t->eligible) || rb_first(&t->waiting);
 }
