@@ -263,10 +263,6 @@ struct block *block_of(const struct drive *drive) {
     return drive->front ? block_of_front(drive->front) : NULL;
 }
 
-struct drive *block_drive(const struct block *b) {
-    return b->drive;
-}
-
 const struct block_stat *block_stat(const struct block *b) {
     block_account_round((struct block *)b);
     return &b->stat;

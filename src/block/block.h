@@ -62,7 +62,6 @@ void block_free(struct block *b);
 /* The queue in front of a drive, or NULL. */
 struct block *block_of(const struct drive *drive);
 
-struct drive *block_drive(const struct block *b);
 const struct block_stat *block_stat(const struct block *b);
 
 /* The scheduler in charge; while one is being exchanged, the one to come. */

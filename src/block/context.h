@@ -179,8 +179,6 @@ void block_contexts(struct block *b, void (*each)(void *arg, struct block_contex
 
 /* --- cgroups, by path --- */
 
-struct block_group *block_group_root(struct block *b);
-
 /* Find, or make with all its parents. NULL with `e`: a bad path, too many, no memory. */
 struct block_group *block_group_get(struct block *b, const char *path, struct err *e);
 struct block_group *block_group_find(struct block *b, const char *path);

@@ -48,14 +48,6 @@ bool elevator_rotational(const struct elevator *e) {
     return e->block->rotational;
 }
 
-uint32_t elevator_depth(const struct elevator *e) {
-    return e->block->depth;
-}
-
-uint32_t elevator_in_drive(const struct elevator *e) {
-    return e->block->in_drive;
-}
-
 uint32_t elevator_nr_requests(const struct elevator *e) {
     return e == e->block->elevator ? e->block->nr_requests : block_requests_under(e->block, e->ops);
 }
@@ -70,10 +62,6 @@ uint64_t elevator_zone_sectors(const struct elevator *e) {
 
 uint32_t elevator_zones(const struct elevator *e) {
     return e->block->zones;
-}
-
-struct block_group *elevator_root_group(const struct elevator *e) {
-    return &e->block->root;
 }
 
 bool elevator_cgroup_v2(const struct elevator *e) {

@@ -175,10 +175,6 @@ extern const struct elevator_ops *const elevators[];
 /* By name; NULL with `e` naming all. */
 const struct elevator_ops *elevator_find(const char *name, struct err *e);
 
-static inline bool elevator_single_queue(const struct elevator_ops *ops) {
-    return ops->dispatch != NULL;
-}
-
 /* --- time --- */
 
 static inline int64_t elevator_now(const struct elevator *e) {
@@ -213,14 +209,11 @@ void elevator_kick(struct elevator *e);
 /* --- what a scheduler may want to know --- */
 
 bool elevator_rotational(const struct elevator *e);      /* queue attribute */
-uint32_t elevator_depth(const struct elevator *e);       /* how many requests the drive takes at once */
-uint32_t elevator_in_drive(const struct elevator *e);    /* how many it has */
 uint32_t elevator_nr_requests(const struct elevator *e); /* in init(): what there will be */
 uint32_t elevator_cpus(const struct elevator *e);        /* software queues; block_context.cpu is below it */
 uint64_t
 elevator_zone_sectors(const struct elevator *e); /* 0: not zoned; else every zone is to be written sequentially */
 uint32_t elevator_zones(const struct elevator *e);
-struct block_group *elevator_root_group(const struct elevator *e);
 bool elevator_cgroup_v2(const struct elevator *e); /* which weights block_group has */
 
 /* Whether `io` lies right behind or before `rq`; nothing else is checked. */

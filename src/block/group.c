@@ -52,10 +52,6 @@ int block_groups_init(struct block *b) {
     return group_init(b, &b->root, "", NULL);
 }
 
-struct block_group *block_group_root(struct block *b) {
-    return &b->root;
-}
-
 void block_groups_release(struct block *b) {
     struct block_group *g, *next;
     HASH_ITER(hh, b->groups, g, next) {

@@ -53,7 +53,7 @@ uint32_t block_io_segments(const struct block *b, const struct io *io) {
 /* --- whether --- */
 
 static bool mergeable(const struct request *rq) {
-    return !(rq->flags & (RQ_NOMERGE | RQ_STARTED | RQ_SOFTBARRIER | RQ_FLUSH | RQ_FUA));
+    return !(rq->flags & (RQ_NOMERGE | RQ_STARTED | RQ_SOFTBARRIER | RQ_FUA));
 }
 
 /* What the drive is told must be the same for both, and payload given for both or for neither. */

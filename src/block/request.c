@@ -37,10 +37,6 @@ struct request *request_tree_first(struct request_tree *tree) {
     return request_tree_RB_MINMAX(tree, RB_NEGINF);
 }
 
-struct request *request_tree_last(struct request_tree *tree) {
-    return request_tree_RB_MINMAX(tree, RB_INF);
-}
-
 struct request *request_tree_next(struct request *rq) {
     return request_tree_RB_NEXT(rq);
 }

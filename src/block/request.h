@@ -33,16 +33,15 @@ enum request_flag {
     RQ_META = 1u << 2,        /* metadata */
     RQ_NOIDLE = 1u << 3,      /* the issuer won't send more at once: don't wait for it (fsync, journal) */
     RQ_FUA = 1u << 4,         /* durable before it completes */
-    RQ_FLUSH = 1u << 5,       /* a flush of the drive's cache; schedulers never see one */
-    RQ_NOMERGE = 1u << 6,     /* never merged */
-    RQ_SOFTBARRIER = 1u << 7, /* nothing is sorted across it on the dispatch list */
-    RQ_STARTED = 1u << 8,     /* the drive has looked at it */
-    RQ_SCHEDULED = 1u << 9,   /* set_request() was called; put_request() will be */
-    RQ_QUEUED = 1u << 10,     /* inserted into the scheduler and not yet dispatched by it */
-    RQ_HASHED = 1u << 11,     /* in the hash of ends */
-    RQ_SPLIT = 1u << 12,      /* a piece of an io larger than a request may be */
-    RQ_ACCOUNTED = 1u << 13,  /* counted in the statistics */
-    RQ_IN_DRIVE = 1u << 14,   /* between the drive taking it and completing it */
+    RQ_NOMERGE = 1u << 5,     /* never merged */
+    RQ_SOFTBARRIER = 1u << 6, /* nothing is sorted across it on the dispatch list */
+    RQ_STARTED = 1u << 7,     /* the drive has looked at it */
+    RQ_SCHEDULED = 1u << 8,   /* set_request() was called; put_request() will be */
+    RQ_QUEUED = 1u << 9,      /* inserted into the scheduler and not yet dispatched by it */
+    RQ_HASHED = 1u << 10,     /* in the hash of ends */
+    RQ_SPLIT = 1u << 11,      /* a piece of an io larger than a request may be */
+    RQ_ACCOUNTED = 1u << 12,  /* counted in the statistics */
+    RQ_IN_DRIVE = 1u << 13,   /* between the drive taking it and completing it */
 };
 
 /* Words of a request that are the scheduler's alone; zero when set_request() or insert() first sees it. */
@@ -110,7 +109,6 @@ struct request *request_tree_find(struct request_tree *tree, uint64_t sector);
 struct request *request_tree_ceiling(struct request_tree *tree, uint64_t sector);
 
 struct request *request_tree_first(struct request_tree *tree);
-struct request *request_tree_last(struct request_tree *tree);
 struct request *request_tree_next(struct request *rq); /* NULL at the end */
 struct request *request_tree_prev(struct request *rq);
 static inline bool request_tree_empty(const struct request_tree *tree) {

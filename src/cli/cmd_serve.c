@@ -220,6 +220,7 @@ static int run_serve(const struct cli_command *self, int argc, char **argv) {
 const struct cli_command cmd_serve = {
     .name = "serve",
     .synopsis = "DRIVE [-o section.key=value]... [--listen tcp://ADDR:PORT]... [--image FILE] [--control PATH] "
+                "[--scheduler NAME[,TUNABLE=VALUE]...] "
                 "[--record FILE] [--guest-log FILE] [--time wall|scaled:N]",
     .summary = "serve a drive to real hosts over NVMe/TCP until interrupted",
     .options =

@@ -27,6 +27,18 @@ int config_override(struct config_overrides *overrides, const char *text, struct
     return 0;
 }
 
+/* What would be taken for a tunable, and was meant as another scheduler. */
+static bool lists_by_comma(const char *text) {
+    for (const char *at = strchr(text, ','); at; at = strchr(at + 1, ',')) {
+        char name[64];
+        struct err unused;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 1, ",;"), at + 1);
+        if (elevator_find(name, &unused))
+            return true;
+    }
+    return false;
+}
+
 int config_scheduler(const char *text, char *option, size_t size, struct err *e) {
     size_t used = (size_t)snprintf(option, size, "queue.scheduler=%s", strcmp(text, "all") ? text : "");
     for (unsigned i = 0; !strcmp(text, "all") && elevators[i] && used < size; i++)
@@ -35,8 +47,13 @@ int config_scheduler(const char *text, char *option, size_t size, struct err *e)
         return err_set(e, EINVAL, "--scheduler %.60s...: longer than %zu characters", text, size);
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ",;"), text);
+    if (!strcmp(name, "all") && strcmp(text, name))
+        return err_set(e, EINVAL, "--scheduler %s: all stands alone, as each scheduler has its own tunables", text);
     if (strcmp(text, "all") && !elevator_find(name, e))
         return err_prefix(e, "--scheduler: ");
+    if (lists_by_comma(text))
+        return err_set(e, EINVAL,
+                       "--scheduler %s: after a comma comes a tunable; several schedulers are given as \"A;B\"", text);
     return 0;
 }
 

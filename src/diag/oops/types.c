@@ -117,18 +117,6 @@ struct oops_type oops_type_pointee(const struct oops_type *type) {
     return inner_of(&t);
 }
 
-bool oops_type_is_incomplete(const struct oops_type *type) {
-    struct oops_type t = oops_type_strip(type);
-    if (t.from == OOPS_TYPE_BTF) {
-        const struct btf_type *b = btf_of(&t);
-        return b && btf_is_fwd(b);
-    }
-    Dwarf_Attribute attr;
-    bool declared = false;
-    return t.from == OOPS_TYPE_DWARF && dwarf_attr(&t.die, DW_AT_declaration, &attr) &&
-           dwarf_formflag(&attr, &declared) == 0 && declared;
-}
-
 static uint64_t elements_dwarf(Dwarf_Die *array) {
     Dwarf_Die child;
     Dwarf_Attribute attr;

@@ -25,8 +25,6 @@ struct oops_type oops_type_btf(const struct btf *btf, uint32_t id);
 struct oops_type oops_type_strip(const struct oops_type *type);
 bool oops_type_is_pointer(const struct oops_type *type);
 struct oops_type oops_type_pointee(const struct oops_type *type); /* NONE: no pointer, or void */
-/* A struct or union that is declared only. */
-bool oops_type_is_incomplete(const struct oops_type *type);
 /* Bytes, 0: not known. */
 uint64_t oops_type_size(const struct oops_type *type);
 /* As C writes it: "struct completion *". */

@@ -181,21 +181,6 @@ void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void
     }
 }
 
-bool oops_vars_parameter(struct oops_dwarf *dwarf, uint64_t function, unsigned wanted, struct oops_var *var) {
-    Dwarf_Die die, cu, child;
-    unsigned n = 0, budget = SCOPE_DIES;
-    if (!oops_dwarf_function(dwarf, function, &die, &cu) || dwarf_child(&die, &child) != 0)
-        return false;
-    do {
-        if (dwarf_tag(&child) != DW_TAG_formal_parameter || n++ != wanted)
-            continue;
-        *var = (struct oops_var){
-            .name = name_of(&child), .function = name_of(&die), .parameter = true, .type = oops_type_dwarf(&child)};
-        return *var->name != 0;
-    } while (--budget && dwarf_siblingof(&child, &child) == 0);
-    return false;
-}
-
 static bool is_call_site(int tag) {
     return tag == DW_TAG_call_site || tag == DW_TAG_GNU_call_site;
 }

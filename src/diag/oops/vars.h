@@ -38,9 +38,6 @@ struct oops_where_is oops_where_of(const Dwarf_Op *ops, size_t count, bool is_va
 typedef bool oops_var_fn(void *ctx, const struct oops_var *var);
 void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void *ctx);
 
-/* A parameter of the function itself by its number; its location is not looked at. */
-bool oops_vars_parameter(struct oops_dwarf *dwarf, uint64_t function, unsigned number, struct oops_var *var);
-
 /*
  * The argument that the call returning to `ret` passes in `reg`, as a location
  * in the caller. UNKNOWN: not described.
