@@ -53,6 +53,9 @@ struct block_stat {
  */
 struct block *block_new(struct drive *drive, const struct block_settings *s, struct err *e);
 
+/* Whether the options name a scheduler and its tunables, or none; before anything is opened. */
+int block_config_check(const struct block_config *config, struct err *e);
+
 /* As block_new() by options; with no scheduler named, nothing. 0, or -errno with `e`. */
 int block_open(struct drive *drive, const struct block_config *config, struct err *e);
 

@@ -196,11 +196,15 @@ void elevator_free(struct elevator *e) {
     free(e);
 }
 
+static int not_a_tunable(const char *word, struct err *e) {
+    return err_set(e, EINVAL, "\"%s\": tunables of a scheduler are written NAME=VALUE", word);
+}
+
 /* One "name=value" of a specification. */
 static int spec_tunable(struct elevator *e, char *word, char *note, size_t size, struct err *err) {
     char *equals = strchr(word, '=');
     if (!equals)
-        return err_set(err, EINVAL, "\"%s\": tunables of a scheduler are written NAME=VALUE", word);
+        return not_a_tunable(word, err);
     *equals = '\0';
     int rc = elevator_tunable_set(e, word, equals + 1, note, size, err);
     return rc == -ENOENT ? -EINVAL : rc;
@@ -266,6 +270,24 @@ struct elevator *elevator_from_spec(struct block *b, const char *spec, char *not
     }
     free(words);
     return elevator;
+}
+
+int elevator_check_spec(const char *spec, struct err *e) {
+    char *words, *save;
+    struct elevator named = {.ops = spec_split(spec, &words, e)}; /* enough to find tunables */
+    int rc = named.ops ? 0 : -EINVAL;
+    for (char *word = rc ? NULL : strtok_r(words, ",", &save); !rc && word; word = strtok_r(NULL, ",", &save)) {
+        char *equals = strchr(word, '=');
+        if (equals)
+            *equals = '\0';
+        if (!equals)
+            rc = not_a_tunable(word, e);
+        else if (!tunable_find(&named, word, e))
+            rc = -EINVAL;
+    }
+    if (named.ops)
+        free(words);
+    return rc;
 }
 
 /* --- switching; the queue's side --- */

@@ -175,6 +175,9 @@ extern const struct elevator_ops *const elevators[];
 /* By name; NULL with `e` naming all. */
 const struct elevator_ops *elevator_find(const char *name, struct err *e);
 
+/* Whether "NAME,tunable=value,..." names a scheduler and tunables of it; values are looked at when they are set. */
+int elevator_check_spec(const char *spec, struct err *e);
+
 /* --- time --- */
 
 static inline int64_t elevator_now(const struct elevator *e) {

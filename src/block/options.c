@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block/block.h"
+#include "block/elevator.h"
 
 #define ROW(field, ...)                                                                                                \
     { "queue", #field, .offset = offsetof(struct block_config, field), __VA_ARGS__ }
@@ -35,6 +36,10 @@ static int set_number(struct block *b, const char *attr, uint32_t value, struct 
     char text[16];
     snprintf(text, sizeof text, "%u", value);
     return block_attr_set(b, attr, text, NULL, 0, e);
+}
+
+int block_config_check(const struct block_config *c, struct err *e) {
+    return c->scheduler[0] && elevator_check_spec(c->scheduler, e) ? err_prefix(e, "queue.scheduler: ") : 0;
 }
 
 int block_open(struct drive *drive, const struct block_config *c, struct err *e) {

@@ -77,6 +77,8 @@ int config_load(struct config *config, const char *drive, const struct config_ov
     if (!ret)
         ret = drive_config_check(&config->drive, e);
     if (!ret)
+        ret = block_config_check(&config->queue, e);
+    if (!ret)
         drive_config_resolve(&config->drive); /* for whoever shows it */
     return ret;
 }
