@@ -119,6 +119,7 @@ struct job {
     int64_t latency_target_ns, latency_window_ns, max_latency_ns[RUN_DIRS];
     double latency_percentile;
     bool latency_run;
+    int64_t host_submit_ns, host_complete_ns, host_interrupt_ns;
 
     /* zones */
     int zonemode;

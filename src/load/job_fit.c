@@ -160,6 +160,16 @@ static int check_buffered(const struct job_file *jobs, const struct job *job, st
     return 0;
 }
 
+static int check_host(const struct job *job, struct err *e) {
+    if (!job->host_submit_ns && !job->host_complete_ns && !job->host_interrupt_ns)
+        return 0;
+    if (job->buffered)
+        REFUSE("host_submit, host_complete and host_interrupt do not go with buffered", job->name);
+    if (job->verify != JOB_VERIFY_NONE)
+        REFUSE("host_submit, host_complete and host_interrupt do not go with verify", job->name);
+    return 0;
+}
+
 static int check_randomness(struct job *job, struct err *e) {
     if (job->random_distribution != JOB_UNIFORM || job->blockalign[RUN_READ] || job->blockalign[RUN_WRITE] ||
         job->blockalign[RUN_TRIM] || job->zonemode == JOB_ZONE_ZBD)
@@ -187,7 +197,7 @@ int job_finish(const struct job_file *jobs, struct job *job, struct err *e) {
     if (!job->zonerange)
         job->zonerange = job->zonesize;
     if (check_order(jobs, job, e) || check_replay(job, e) || check_times(job, e) || check_zones(job, e) ||
-        check_verify(job, e) || check_buffered(jobs, job, e) || check_randomness(job, e))
+        check_verify(job, e) || check_buffered(jobs, job, e) || check_host(job, e) || check_randomness(job, e))
         return err_prefix(e, "%s: ", jobs->file[0]);
     return 0;
 }

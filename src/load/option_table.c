@@ -22,7 +22,7 @@ static const char *const think_types[] = {"complete", "issue", NULL};
 static const char *const exits[] = {"group", "stonewall", "all", NULL};
 
 /* Reasons that several options share. */
-#define NO_HOST   "the host's processors, memory and threads are not modelled"
+#define NO_HOST   "of the host nothing is modelled but what host_submit, host_complete and host_interrupt say"
 #define NO_FILES  "there are no files, only the drive"
 #define NO_CACHE  "requests go straight to the drive, past any page cache"
 #define NO_CLOCK  "time is the model's and is read at no cost"
@@ -386,6 +386,26 @@ const struct job_option job_options[] = {
      AT(latency_run),
      .def = "0",
      .help = "go on adjusting the depth; else the job ends when it is found"},
+    {.name = "host_submit",
+     .type = JOB_TIME,
+     AT(host_submit_ns),
+     USECONDS,
+     .def = "0",
+     .help =
+         "time of the instance's processor that submitting a request takes; with the next two not of fio. See above. "
+         "Without buffered, verify"},
+    {.name = "host_complete",
+     .type = JOB_TIME,
+     AT(host_complete_ns),
+     USECONDS,
+     .def = "0",
+     .help = "time of the instance's processor that a completion takes"},
+    {.name = "host_interrupt",
+     .type = JOB_TIME,
+     AT(host_interrupt_ns),
+     USECONDS,
+     .def = "0",
+     .help = "from the drive's completion until the processor hears of it"},
     {.name = "max_latency",
      .type = JOB_TIME,
      .per_dir = true,

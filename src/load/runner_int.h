@@ -33,6 +33,7 @@ enum slot_kind { SLOT_REQUEST, SLOT_SYNC, SLOT_RESET };
 
 struct worker;
 struct run;
+struct processor;
 
 struct slot {
     struct io io;
@@ -81,6 +82,7 @@ struct worker {
     bool backlog; /* verifying in between, verify_backlog */
     struct drive *drive;
     struct writeback_file *file; /* writes are buffered; NULL: to the drive */
+    struct processor *processor; /* NULL: the host takes no time */
     struct sim *sim;
     struct run_stat *stat;
     struct generator gen;
@@ -166,9 +168,10 @@ struct run {
 /* --- worker.c --- */
 int worker_init(struct worker *w, struct run *run, unsigned section, unsigned instance, struct err *e);
 void worker_release(struct worker *w);
-void worker_start(struct worker *w); /* after its stage's and its own delay */
-void worker_stop(struct worker *w);  /* issue nothing more */
-void worker_pump(struct worker *w);  /* issue what may be issued */
+void worker_start(struct worker *w);  /* after its stage's and its own delay */
+void worker_stop(struct worker *w);   /* issue nothing more */
+void worker_pump(struct worker *w);   /* issue what may be issued */
+void worker_slot_done(struct io *io); /* of a slot: the job sees it complete */
 void worker_gate(struct worker *w, enum worker_gate gate, enum worker_then then);
 void worker_wait_until(struct worker *w, int64_t at_ns);
 
@@ -193,6 +196,11 @@ void pace_issued(struct worker *w, enum run_dir dir, uint64_t bytes);
 void pace_completed(struct worker *w, enum run_dir dir, uint64_t bytes, int64_t latency_ns);
 void pace_thought(struct worker *w); /* a thinktime begins */
 void pace_end(struct worker *w);
+
+/* --- processor.c --- */
+int processor_init(struct worker *w); /* once it has slots; 0 or -ENOMEM */
+void processor_release(struct worker *w);
+void processor_submit(struct worker *w, struct slot *slot);
 
 /* --- steady.c --- */
 int steady_init(struct run *run, struct err *e);

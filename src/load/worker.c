@@ -3,7 +3,8 @@
  * gates are drawn in runner_int.h.
  *
  * As in fio, the first failed request ends its job (continue_on_error). Differs
- * from fio: latencies end when the drive completes, not when a thread notices.
+ * from fio: latencies end when the drive completes, not when a thread notices
+ * (unless the host's time counts: processor.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,8 +15,6 @@
 #include "load/runner_int.h"
 
 #define WORKER_OF(event, member) ((struct worker *)((char *)(event)-offsetof(struct worker, member)))
-
-static void slot_done(struct io *io);
 
 void worker_fail(struct worker *w, uint16_t status, const char *text) {
     if (w->stat->first_error)
@@ -66,7 +65,9 @@ static void slot_free(struct worker *w, struct slot *slot) {
 
 static void submit(struct worker *w, struct slot *slot) {
     w->inflight++;
-    if (w->file)
+    if (w->processor)
+        processor_submit(w, slot);
+    else if (w->file)
         writeback_submit(w->file, &slot->io);
     else
         drive_submit(w->drive, &slot->io);
@@ -298,7 +299,7 @@ static void simple_done(struct worker *w, struct slot *slot) {
         worker_pump(w);
 }
 
-static void slot_done(struct io *io) {
+void worker_slot_done(struct io *io) {
     struct slot *slot = (struct slot *)io; /* first member */
     struct worker *w = slot->worker;
     w->inflight--;
@@ -472,7 +473,7 @@ static bool is_simple(const struct worker *w) {
     const struct job *job = w->job;
     return !w->paced && job->verify == JOB_VERIFY_NONE && job->zonemode != JOB_ZONE_ZBD && !w->trace && !w->log &&
            !job->fsync && !job->fdatasync && !job->serialize_overlap && w->resume_at + 1 == w->depth &&
-           !job->verify_only && !w->file;
+           !job->verify_only && !w->file && !w->processor;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b) {
@@ -509,7 +510,7 @@ static int init_slots(struct worker *w) {
         struct slot *slot = &w->slot[i];
         io_init(&slot->io);
         slot->io.owner = w->index + 1;
-        slot->io.done = slot_done;
+        slot->io.done = worker_slot_done;
         slot->worker = w;
         slot->number = -1;
         slot->buffer = payload && job->uses[RUN_WRITE] ? malloc(job_largest(job)) : NULL;
@@ -578,7 +579,8 @@ int worker_init(struct worker *w, struct run *run, unsigned section, unsigned in
     pace_init(w);
     rng_init(&w->pace, seed, ~(stream << 32));
     w->stat = malloc(sizeof(*w->stat));
-    if (!w->stat || init_slots(w) || generator_init(&w->gen, job, w->region, w->region_bytes, seed, stream))
+    if (!w->stat || init_slots(w) || processor_init(w) ||
+        generator_init(&w->gen, job, w->region, w->region_bytes, seed, stream))
         return err_set(e, ENOMEM, "job \"%s\": no memory for its %u requests", job->name, job->iodepth);
     run_stat_init(w->stat, job->name, 0, sim_now(w->sim));
     w->loops_left = job->loops;
@@ -601,6 +603,7 @@ int worker_init(struct worker *w, struct run *run, unsigned section, unsigned in
 void worker_release(struct worker *w) {
     for (unsigned i = 0; w->slot && i < w->job->iodepth; i++)
         free(w->slot[i].buffer);
+    processor_release(w);
     free(w->slot);
     free(w->free_slots);
     free(w->stat);

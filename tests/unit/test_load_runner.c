@@ -117,6 +117,43 @@ static void test_runner_one_at_a_time(void **state) {
     bench_free(b);
 }
 
+/* One at a time: each takes its part of the processor, too. Deep: the processor is all there is. */
+static void test_runner_host_takes_time(void **state) {
+    static const char host[] = "[global]\nrw=randread\nhost_submit=1500ns\nhost_complete=1100ns\nhost_interrupt=3us\n";
+    char text[200];
+    struct bench *b = bench_new(LATENCY, 0);
+    snprintf(text, sizeof(text), "%s[a]\nsize=4m\n", host);
+    const struct run_stat *s = run(b, text);
+    assert_int_equal(b->result.simulated_ns, 1024 * (LATENCY + 5600));
+    assert_latency(&s->dir[RUN_READ].slat, 1024, 1500);
+    assert_latency(&s->dir[RUN_READ].clat, 1024, LATENCY + 4100);
+    assert_latency(&s->dir[RUN_READ].lat, 1024, LATENCY + 5600);
+    bench_free(b);
+
+    b = bench_new(LATENCY, 0);
+    snprintf(text, sizeof(text), "%s[a]\niodepth=64\nnumber_ios=2000\nsize=100%%\n[b]\niodepth=64\nnumber_ios=2000\n",
+             host);
+    run(b, text);
+    assert_int_equal(b->result.ios, 4000);
+    int64_t each = 2000 * 2600; /* both work side by side */
+    assert_in_range(b->result.simulated_ns, each, each + LATENCY + 5600);
+    for (unsigned i = 0; i < 2; i++) /* each waits for the others of its own job */
+        assert_in_range(b->result.stat[i]->dir[RUN_READ].lat.max, 60 * 2600, 64 * 2600);
+    bench_free(b);
+}
+
+static void test_runner_host_goes_with(void **state) {
+    struct bench *b = bench_new(LATENCY, 0);
+    run(b, "[a]\nrw=randwrite\nsize=4m\nfsync=8\nhost_submit=1us\niodepth=4\nrate_iops=20000\n");
+    assert_in_range(b->result.simulated_ns, 1023 * 50000, 1023 * 50000 + 20000);
+    assert_int_equal(b->result.ios, 1024);
+    bench_free(b);
+    b = bench_new(LATENCY, 0);
+    static const char buffered[] = "[a]\nrw=write\nsize=4m\nhost_submit=1us\nbuffered=1\n";
+    assert_int_not_equal(job_file_parse(&b->jobs, "test.fio", buffered, sizeof(buffered) - 1, &b->e), 0);
+    bench_free(b);
+}
+
 static void test_runner_depth_divides_the_time(void **state) {
     static const uint64_t levels[RUN_DEPTH_LEVELS] = {1, 2, 4, 1024 - 7};
     struct bench *b = bench_new(LATENCY, 0);
@@ -364,6 +401,8 @@ static void test_runner_same_seed_same_requests(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runner_one_at_a_time),
+        cmocka_unit_test(test_runner_host_takes_time),
+        cmocka_unit_test(test_runner_host_goes_with),
         cmocka_unit_test(test_runner_depth_divides_the_time),
         cmocka_unit_test(test_runner_bandwidth_sets_the_latency),
         cmocka_unit_test(test_runner_stops_at_number_ios),
