@@ -85,8 +85,10 @@ def check(name, ok, why=""):
         print("".join(f"# {line}\n" for line in str(why).splitlines()), end="")
 
 
-def convert(folder, specs=SPECS, model=MODEL, seek=SEEK):
-    for name, text in (("tiny.diskspecs", specs), ("tiny.model", model), ("tiny.seek", seek)):
+def convert(folder, specs=SPECS, model=MODEL, seek=SEEK, seek_name="tiny.seek", **others):
+    for old in pathlib.Path(folder).glob("[tT]*"):
+        old.unlink()
+    for name, text in (("tiny.diskspecs", specs), ("tiny.model", model), (seek_name, seek), *others.items()):
         pathlib.Path(folder, name).write_text(text)
     return subprocess.run([sys.executable, SCRIPT, str(pathlib.Path(folder, "tiny.diskspecs"))], capture_output=True,
                           text=True)
@@ -111,10 +113,81 @@ with tempfile.TemporaryDirectory() as folder:
     run = subprocess.run([DRIVELAB, "run", str(ini), "--job", str(job)], capture_output=True, text=True)
     check("the profile runs", run.returncode == 0, run.stderr)
 
+    own = "Seek type = extracted,\n      Full seek curve = tiny.seek"
+    hpl = "HPL seek equation values = [\n 30, 1.5, 0.25, 2.4,\n 0.02, {} ]"
+    ten = "First ten seek times = [ 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9 ]"
+    three = "Single cylinder seek time = 1.0, Average seek time = 4.0, Full strobe seek time = 8.0"
+    layout = MODEL[MODEL.index("dm_layout_g1 {"):MODEL.index("   Mechanical Model")]
+    for name, change, wanted in (
+            ("Ruemmler and Wilkes' formula", {"model": MODEL.replace(own, "Seek type = hpl,\n" + hpl.format("-1.0"))},
+             "seek_formula = 1.5, 0.25, 30, 2.4, 0.02"),
+            ("the formula with a single-cylinder time",
+             {"model": MODEL.replace(own, "Seek type = hpl,\n" + hpl.format("0.9"))},
+             "seek_points = 1:0.9ms, 2:1.85355ms,"),
+            ("the formula behind ten seeks",
+             {"model": MODEL.replace(own, "Seek type = hplplus10,\n" + hpl.format("-1") + ",\n" + ten)},
+             "9:1.8ms, 10:1.9ms, 11:2.32916ms"),
+            ("ten seeks that are commented out",
+             {"model": MODEL.replace("Head switch", "# " + ten + ",\n      Head switch")},
+             "seek_points = 1:1ms, 2:1.5ms, 3:1.5ms, 99:9.5ms"),
+            ("Lee's curve",
+             {"model": MODEL.replace(own, "Seek type = curve, " + three)}, "seek_points = 1:1ms, 2:1.37ms,"),
+            ("three times",
+             {"model": MODEL.replace(own, "Seek type = linear, " + three)}, "seek_points = 1:1ms, 33:4ms, 99:8ms"),
+            ("a constant seek", {"model": MODEL.replace(own, "Seek type = constant, Constant seek time = 5.5")},
+             "seek_points = 1:5.5ms"),
+            ("an outlier", {"seek": "1 1.0\n2 2.0\n3 9.0\n4 3.0\n5 3.5\n99 4.0\n"},
+             "seek_points = 1:1ms, 2:2ms, 3:3.5ms, 4:3.5ms, 5:3.5ms, 99:4ms"),
+            ("more columns", {"seek": "Seek distances measured: 2\n1, 0.5257, 0.024, 0.6757\n99,\t7.5, 0.1, 8\n"},
+             "seek_points = 1:0.5257ms, 99:7.5ms"),
+            ("another spelling of the file",
+             {"seek_name": "TINY.Seek"}, "seek_points = 1:1ms, 2:1.5ms, 3:1.5ms, 99:9.5ms"),
+            ("the model in the same file",
+             {"specs": SPECS.replace("Model = source tiny.model,\n", "") + MODEL, "model": "-"},
+             "zones = 0-49:100:10:20:555, 50-99:80:8:16:445"),
+            ("the layout in another file",
+             {"model": MODEL.replace(layout, "source tiny.layout,\n"), "tiny.layout": layout},
+             "zones = 0-49:100:10:20:555, 50-99:80:8:16:445"),
+            ("skews in turns",
+             {"model": MODEL.replace("Zones =", "Skew units = revolutions,\nZones =").replace("= 10.000000", "= 0.25")
+                                .replace("= 20.000000", "= 0.5").replace("= 8,", "= 0.1,").replace("= 16,", "= 0.2,")},
+             "zones = 0-49:100:25:50:555, 50-99:80:8:16:445"),
+            ("zones that are alike",
+             {"model": MODEL.replace("= 80", "= 100").replace("= 8,", "= 10,").replace("= 16,", "= 20,")},
+             "zones = 0-99:100:10:20:3000"),
+            ("a switch that leaves time to settle",
+             {"model": MODEL.replace("= -0.1", "= 0.3")}, "head_switch = 600000"),
+            ("unknown names", {"specs": SPECS.replace("Max queue", "Frobnication [ x = 1,\n Max queue"),
+                               "model": MODEL.replace("Block count", "Warp = 9 = 8,\n Block count")}, "surfaces = 2")):
+        done = convert(folder, **change)
+        check(f"{name}: read", done.returncode == 0 and wanted in done.stdout, done.stdout + done.stderr)
+    done = convert(folder, seek="".join(f"{d}, {1 + (d / 5) ** 0.5:.6f}\n" for d in range(1, 600)))
+    ini.write_text(done.stdout)
+    run = subprocess.run([DRIVELAB, "run", str(ini), "--job", str(job)], capture_output=True, text=True)
+    check("a curve of too many points is thinned out", done.returncode == 0 and run.returncode == 0,
+          done.stderr + run.stderr)
+
     for name, change, word in (
+            ("a missing seek curve", {"model": MODEL.replace("tiny.seek", "nowhere.seek")}, "nowhere.seek"),
+            ("a layout of another type", {"model": MODEL.replace("dm_layout_g1 {", "dm_layout_g4 {")}, "type g4"),
+            ("zones that overlap",
+             {"model": MODEL.replace("First cylinder number = 50", "First cylinder number = 49")}, "overlaps"),
+            ("a zone of nothing",
+             {"model": MODEL.replace("Blocks per track = 80", "Blocks per track = 0")}, "Blocks per track = 0"),
+            ("a platter that stands still", {"model": MODEL.replace("= 6000", "= 0")}, "expected more than 0"),
+            ("no mechanical model", {"model": MODEL[:MODEL.index("   Mechanical Model")]}, "no \"Rotation speed"),
+            ("an unknown kind of seek", {"model": MODEL.replace("extracted", "magic")}, "Seek type = magic"),
+            ("a formula cut short",
+             {"model": MODEL.replace(own, "Seek type = hpl, HPL seek equation values = [ 1, 2 ]")},
+             "expected 6"),
+            ("words in a formula",
+             {"model": MODEL.replace(own, "Seek type = hpl, HPL seek equation values = [ 1, b ]")},
+             "not numbers"),
+            ("an empty description", {"specs": "", "model": ""}, "Model = source"),
             ("a missing model", {"specs": SPECS.replace("tiny.model", "nowhere.model")}, "nowhere.model"),
             ("no zones", {"model": MODEL.replace("dm_layout_g1_zone", "other")}, "no zones"),
-            ("a number that is none", {"model": MODEL.replace("= 6000", "= fast")}, "Rotation speed (in rpms) = fast"),
+            ("a number that is none",
+             {"model": MODEL.replace("= 6000", "= fast")}, "Rotation speed (in rpms) = fast"),
             ("an empty seek curve", {"seek": "nothing\n"}, "no points")):
         done = convert(folder, **change)
         check(f"{name} is refused by name", done.returncode == 2 and word in done.stderr, done.stderr)
