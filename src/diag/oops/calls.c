@@ -172,13 +172,15 @@ static void explain_pair(struct oops_session *session, struct oops_spot *inner, 
         struct oops_object *object = outer->object;
         const struct oops_sym *to =
             c.addr ? oops_symtab_at(&object->symtab, c.addr) : outside(session, c.name, &object);
-        if (to && tail_chain(&s, object, to))
+        inner->strayed = to && !tail_chain(&s, object, to);
+        if (to && !inner->strayed)
             say_missing(session, inner, &s);
-        else if (to && !inner->exact)
+        else if (inner->strayed && !inner->exact)
             oops_note(session->pool, &session->v->misfits,
                       "%s() calls %s() there, which leads to no %s(): one of the two entries may be an old one",
                       outer->sym->name, c.name, inner->sym->name);
     } else if (c.kind == OOPS_CALLEE_NONE && code.count && outer->sym->type == STT_FUNC && outer->object->dwarf) {
+        inner->strayed = true;
         oops_note(session->pool, &session->v->misfits, "no call ends at %s+0x%llx: that entry is not a return address",
                   outer->sym->name, (unsigned long long)(outer->addr - outer->sym->addr));
     }

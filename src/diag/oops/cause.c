@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "diag/oops/calls.h"
-#include "diag/oops/sym_int.h"
+#include "diag/oops/suspects.h"
 
 #define LINKS_MAX  12u
 #define BEYOND_MAX 4u
@@ -22,6 +22,7 @@ struct link {
     unsigned frame;
     bool exact; /* the value is bad as it stands */
     bool doubtful;
+    const struct oops_spot *spot;
     bool container; /* computed from the one that follows: container_of() */
 };
 
@@ -75,6 +76,7 @@ static struct link *add_link(struct hunt *h, const struct oops_spot *spot, const
                        .type = *type,
                        .value = value,
                        .frame = frame_number(h, spot),
+                       .spot = spot,
                        .exact = is_exact(h->session->report, value)};
     return l;
 }
@@ -337,9 +339,33 @@ static void fill_chain(struct hunt *h, unsigned from) {
     }
 }
 
+/* Steps that unwinding confirms are not doubted. */
+static void confirm(struct hunt *h) {
+    for (unsigned i = 0; i < h->count; i++) {
+        struct link *l = &h->links[i];
+        if (!oops_suspect_has(h->session, l->spot, l->name, l->value))
+            continue;
+        l->doubtful = false;
+        if (l->frame > 0)
+            oops_note(h->session->pool, &h->session->v->reasons, "unwinding finds %s in `%s` of %s() too",
+                      value_words(h, l->value), l->name, l->function);
+    }
+}
+
+static bool is_telling(const struct oops_report *report, uint64_t value) {
+    struct oops_value v = {0};
+    oops_value_classify(report, value, &v);
+    bool usual = v.pattern == OOPS_PATTERN_KERNEL || v.pattern == OOPS_PATTERN_VMALLOC ||
+                 v.pattern == OOPS_PATTERN_MODULE || v.pattern == OOPS_PATTERN_TEXT || v.pattern == OOPS_PATTERN_USER;
+    return !usual && is_exact(report, value);
+}
+
 static void conclude(struct hunt *h) {
     struct oops_verdict *v = h->session->v;
+    confirm(h);
     int i = blamed(h);
+    if (i < 0 && h->has_ea && oops_suspect_find(h->session, h->ea, is_telling))
+        return;
     if (i < 0) {
         if (h->count)
             oops_note(h->session->pool, &v->reasons, "the walk back from the instruction got to: %s", how_of(h, 0));

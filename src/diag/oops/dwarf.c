@@ -22,7 +22,8 @@ struct oops_dwarf {
     Elf *elf;     /* of a linked file */
     Dwfl *dwfl;   /* of a relocatable one */
     Dwarf *dwarf; /* owned unless dwfl is */
-    Dwarf_CFI *cfi;
+    Dwfl_Module *module;
+    Dwarf_CFI *cfi[2]; /* of .debug_frame and .eh_frame; libdw's */
     bool cfi_tried;
     struct {
         Dwarf_Die cu, function;
@@ -67,6 +68,7 @@ static int open_relocatable(struct oops_dwarf *d, struct oops_elf *elf, struct e
         return err_set(e, EINVAL, "libdw: %s", dwfl_errmsg(-1));
     }
     dwfl_report_end(d->dwfl, NULL, NULL);
+    d->module = module;
     GElf_Addr bias;
     d->dwarf = dwfl_module_getdwarf(module, &bias);
     Elf *theirs = dwfl_module_getelf(module, &bias);
@@ -120,8 +122,11 @@ void oops_dwarf_free(struct oops_dwarf *d) {
         return;
     if (d->dwfl)
         dwfl_end(d->dwfl);
-    else if (d->dwarf)
-        dwarf_end(d->dwarf);
+    else {
+        dwarf_cfi_end(d->cfi[1]);
+        if (d->dwarf)
+            dwarf_end(d->dwarf);
+    }
     if (d->elf)
         elf_end(d->elf);
     free(d);
@@ -131,11 +136,22 @@ Dwarf *oops_dwarf_handle(struct oops_dwarf *d) {
     return d->dwarf;
 }
 
-Dwarf_CFI *oops_dwarf_cfi(struct oops_dwarf *d) {
-    if (!d->cfi_tried)
-        d->cfi = dwarf_getcfi(d->dwarf);
+/* Addresses are ours in both cases: libdwfl's layout is that of the sections, a linked file has no bias. */
+static void find_rules(struct oops_dwarf *d) {
+    Dwarf_Addr bias;
+    if (d->cfi_tried)
+        return;
     d->cfi_tried = true;
-    return d->cfi;
+    d->cfi[0] = d->module ? dwfl_module_dwarf_cfi(d->module, &bias) : dwarf_getcfi(d->dwarf);
+    d->cfi[1] = d->module ? dwfl_module_eh_cfi(d->module, &bias) : dwarf_getcfi_elf(d->elf);
+}
+
+bool oops_dwarf_frame(struct oops_dwarf *d, uint64_t addr, Dwarf_Frame **frame) {
+    find_rules(d);
+    for (unsigned i = 0; i < 2; i++)
+        if (d->cfi[i] && dwarf_cfi_addrframe(d->cfi[i], addr, frame) == 0)
+            return true;
+    return false;
 }
 
 /* The unit of an address: by the table of addresses, else by asking every unit. */

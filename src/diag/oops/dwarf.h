@@ -25,8 +25,8 @@ struct oops_dwarf *oops_dwarf_open(struct oops_elf *elf, struct err *e);
 void oops_dwarf_free(struct oops_dwarf *dwarf);
 
 Dwarf *oops_dwarf_handle(struct oops_dwarf *dwarf);
-/* For unwinding rules: .debug_frame, or NULL. */
-Dwarf_CFI *oops_dwarf_cfi(struct oops_dwarf *dwarf);
+/* Rules of unwinding at an address, by .debug_frame or .eh_frame; the caller frees it. False: there are none. */
+bool oops_dwarf_frame(struct oops_dwarf *dwarf, uint64_t addr, Dwarf_Frame **frame);
 
 /* Scopes at an address, innermost first: blocks, inlined functions, the function. */
 struct oops_scopes {

@@ -42,6 +42,9 @@ struct oops_flow {
     const char *const *names; /* by DWARF's number, as in struct oops_reg */
     const int *arguments;     /* registers that carry them, -1 terminated */
     uint64_t clobbered;       /* by a call */
+    uint64_t kept;            /* by a call, as a function finds them when it is entered */
+    int stack;                /* the stack pointer */
+    int link;                 /* where a call puts the return address; -1: on the stack */
     int result;               /* register of a returned value */
     bool (*decode)(const uint8_t *code, size_t len, uint64_t addr, struct oops_step *step);
 };

@@ -125,6 +125,9 @@ const struct oops_flow oops_flow_arm64 = {
     .names = names,
     .arguments = arguments,
     .clobbered = CLOBBERED | 1ull << 30,
+    .kept = 0x7ffull << 19, /* x19 to x29 */
+    .stack = 31,
+    .link = 30,
     .result = 0,
     .decode = decode,
 };

@@ -178,6 +178,9 @@ const struct oops_flow oops_flow_riscv = {
     .names = names,
     .arguments = arguments,
     .clobbered = CLOBBERED,
+    .kept = 3ull << 8 | 0x3ffull << 18 | 3ull << 3, /* s0 to s11, gp, tp */
+    .stack = 2,
+    .link = RA,
     .result = 10,
     .decode = decode,
 };

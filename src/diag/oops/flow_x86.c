@@ -181,6 +181,9 @@ const struct oops_flow oops_flow_x86_64 = {
     .names = names,
     .arguments = arguments,
     .clobbered = CLOBBERED,
+    .kept = BIT(3) | BIT(6) | BIT(12) | BIT(13) | BIT(14) | BIT(15),
+    .stack = 7,
+    .link = -1,
     .result = 0,
     .decode = decode,
 };

@@ -94,6 +94,12 @@ static void add_resolved(json_t *object, const struct oops_resolved *resolved) {
         set(object, "missing", places(resolved->missing, resolved->missing_count));
         set(object, "missing_why", string(resolved->missing_why));
     }
+    if (resolved->reg_count) {
+        json_t *regs = json_object();
+        for (unsigned i = 0; i < resolved->reg_count; i++)
+            set(regs, resolved->regs[i].name, hex(resolved->regs[i].value));
+        set(object, "unwound_registers", regs);
+    }
 }
 
 static json_t *frame(const struct oops_frame *f) {
@@ -237,6 +243,23 @@ static json_t *blame(const struct oops_blame *b) {
     return object;
 }
 
+static json_t *locals(const struct oops_verdict *v) {
+    json_t *array = json_array();
+    for (unsigned i = 0; i < v->local_count; i++) {
+        const struct oops_local *l = &v->locals[i];
+        json_t *object = json_object();
+        set(object, "frame", json_integer(l->frame));
+        set(object, "function", string(l->function));
+        set(object, "variable", string(l->name));
+        set(object, "type", string(l->type));
+        set(object, "parameter", json_boolean(l->parameter));
+        set(object, "value", hex(l->value));
+        set(object, "note", string(l->note));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
 static json_t *cause(const struct oops_verdict *v) {
     json_t *object = json_object(), *chain = json_array();
     for (unsigned i = 0; i < v->chain_count; i++)
@@ -249,6 +272,7 @@ static json_t *cause(const struct oops_verdict *v) {
     set(object, "registers_that_matter", register_notes(v));
     set(object, "variable", v->blame.there ? blame(&v->blame) : json_null());
     set(object, "callers", chain);
+    set(object, "known_variables", locals(v));
     set(object, "facts", notes(&v->facts));
     set(object, "does_not_fit", notes(&v->misfits));
     set(object, "next", notes(&v->next));
@@ -259,6 +283,11 @@ static json_t *cause(const struct oops_verdict *v) {
     json_t *pc = json_object();
     add_resolved(pc, &v->pc);
     set(object, "pc", pc);
+    if (v->lr.count) {
+        json_t *lr = json_object();
+        add_resolved(lr, &v->lr);
+        set(object, "lr", lr);
+    }
     return object;
 }
 

@@ -14,6 +14,7 @@
 
 #include "diag/oops/oops_int.h"
 
+#define CR4_LA57         (1u << 12)
 #define NULL_REACH       0x10000u            /* an offset into a structure is smaller than this */
 #define NEGATIVE_REACH   0x4000u             /* container_of() of NULL */
 #define POISON_REACH     0x1000u             /* an offset from a poison value */
@@ -77,9 +78,20 @@ static const char *error_name(struct oops_pool *pool, uint64_t number) {
     return oops_pool_printf(pool, "error -%u", (unsigned)number);
 }
 
+/* Page tables of five levels: CR4 says so. */
+static bool has_la57(const struct oops_report *report) {
+    const struct oops_state *state = report->arch == OOPS_ARCH_X86_64 ? oops_report_fault(report) : NULL;
+    const struct oops_reg *cr4 = state ? oops_state_reg(state, "cr4") : NULL;
+    return cr4 && (cr4->value & CR4_LA57);
+}
+
 /* The top bits that all must be equal, by the usual 48 bits (x86_64, arm64) or 39 (riscv, arm64). */
-static bool canonical(enum oops_arch arch, uint64_t value) {
-    unsigned bits = arch == OOPS_ARCH_X86_64 ? 47 : arch == OOPS_ARCH_ARM64 ? 52 : arch == OOPS_ARCH_RISCV ? 38 : 0;
+static bool canonical(const struct oops_report *report, uint64_t value) {
+    enum oops_arch arch = report->arch;
+    unsigned bits = arch == OOPS_ARCH_X86_64  ? (has_la57(report) ? 56 : 47)
+                    : arch == OOPS_ARCH_ARM64 ? 52
+                    : arch == OOPS_ARCH_RISCV ? 38
+                                              : 0;
     if (!bits)
         return true;
     uint64_t top = value >> bits;
@@ -141,12 +153,14 @@ static bool is_text(uint64_t value, bool wide) {
 }
 
 /* One bit away from a kernel address that would be usual. */
-static bool flipped_bit(enum oops_arch arch, uint64_t value, struct oops_value *v) {
-    if (arch != OOPS_ARCH_X86_64)
+static bool flipped_bit(const struct oops_report *report, uint64_t value, struct oops_value *v) {
+    bool wide = has_la57(report);
+    if (report->arch != OOPS_ARCH_X86_64)
         return false;
     for (unsigned bit = 40; bit < 64; bit++) {
         uint64_t repaired = value ^ UINT64_C(1) << bit;
-        if (repaired >> 44 == 0xffff8 || repaired >> 44 == 0xffff9 || repaired >> 40 == 0xffffff) {
+        bool direct_map = wide && repaired >> 56 == 0xff;
+        if (direct_map || repaired >> 44 == 0xffff8 || repaired >> 44 == 0xffff9 || repaired >> 40 == 0xffffff) {
             v->pattern = OOPS_PATTERN_FLIPPED_BIT;
             v->near = repaired;
             v->name = "a kernel address with one bit flipped";
@@ -198,11 +212,11 @@ void oops_value_classify(const struct oops_report *report, uint64_t value, struc
         v->name = v->pattern == OOPS_PATTERN_ERR_PTR ? error_name(report->pool, negative) : "NULL";
     } else if (find_poison(wide, value, v) || (wide && illegal_area(value, v)) || kasan_shadow(arch, value, v)) {
         return;
-    } else if (is_text(value, wide) && !(wide && canonical(arch, value) && value >> 63)) {
+    } else if (is_text(value, wide) && !(wide && canonical(report, value) && value >> 63)) {
         v->pattern = OOPS_PATTERN_ASCII;
         v->name = "text, not an address";
-    } else if (!canonical(arch, value)) {
-        if (flipped_bit(arch, value, v))
+    } else if (!canonical(report, value)) {
+        if (flipped_bit(report, value, v))
             return;
         v->pattern = OOPS_PATTERN_NON_CANONICAL;
         v->name = "no possible address (not canonical)";

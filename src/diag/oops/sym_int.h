@@ -6,16 +6,22 @@
 #define DRIVELAB_DIAG_OOPS_SYM_INT_H
 
 #include "diag/oops/origin.h"
+#include "diag/oops/stack.h"
 #include "diag/oops/symbols.h"
+
+struct oops_unwound;
 
 /* A place on the stack that was found in a file. */
 struct oops_spot {
     struct oops_object *object; /* NULL: not found */
     const struct oops_sym *sym;
-    uint64_t addr; /* the exact program counter, or a return address */
-    bool exact;    /* the former */
-    bool guess;    /* '?' */
-    int frame;     /* of the main trace; -1: the program counter */
+    uint64_t addr;        /* the exact program counter, or a return address */
+    bool exact;           /* the former */
+    bool guess;           /* '?' */
+    bool strayed;         /* its caller in the trace calls another function there */
+    int frame;            /* of the main trace, or one of these */
+#define OOPS_SPOT_PC (-1) /* the program counter */
+#define OOPS_SPOT_LR (-2) /* the caller by the link register alone */
     struct oops_resolved *resolved;
 };
 
@@ -27,6 +33,9 @@ struct oops_session {
     struct oops_object *kernel; /* NULL: none */
     struct oops_spot *spots;    /* the program counter first, then the frames, innermost first */
     unsigned count;
+    struct oops_unwound *unwound; /* registers at the first spots; NULL: none */
+    unsigned unwound_count;
+    struct oops_stack_words stack;
     const char *container; /* the member blamed is of this variable, computed from the bad one; NULL */
     bool took_instruction; /* from the file, as the report has no bytes */
     bool divisor;          /* what is blamed is no pointer, but a divisor of 0 */

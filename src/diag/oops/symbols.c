@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diag/oops/linkreg.h"
 #include "diag/oops/locate.h"
-#include "diag/oops/sym_int.h"
+#include "diag/oops/slide.h"
+#include "diag/oops/unwind.h"
 
 #define OBJECTS_MAX   128u
 #define PATH_BYTES    1024
-#define REGISTERS_MAX 6u                  /* named ones */
-#define IMAGE_START   0xffffffff81000000u /* of x86-64, not moved */
+#define REGISTERS_MAX 6u /* named ones */
 
 struct oops_symbols {
     struct oops_sources sources;
@@ -206,37 +207,32 @@ static bool find_spot(struct lookup *l, const struct oops_symbol *printed, const
     return false;
 }
 
-/* Old formats print addresses too: with the symbol they tell how far the kernel was moved. */
-static void note_slide(struct oops_session *session, const struct oops_symbol *printed, const struct oops_spot *spot) {
-    struct oops_verdict *v = session->v;
-    if (v->has_slide || !spot->object || *spot->object->name || !printed->has_address)
-        return;
-    uint64_t slide = printed->address - spot->addr;
-    if ((slide & 0xfff) || slide >= 1ull << 31)
-        return;
-    v->has_slide = true;
-    v->slide = slide;
-    v->slide_how = "from the addresses in the trace";
-}
-
 /* arm64 and riscv begin the trace with the program counter itself. */
 static bool is_pc_again(const struct oops_state *state, const struct oops_frame *f, unsigned i) {
     return i == 0 && state && state->has_pc && *f->sym.name && strcmp(f->sym.name, state->pc.name) == 0 &&
            f->sym.off == state->pc.off && strcmp(f->sym.module, state->pc.module) == 0;
 }
 
+/* The program counter, and the caller that stands in no other place than the link register. */
+static struct oops_spot *find_first_spots(struct lookup *l, const struct oops_state *state) {
+    struct oops_session *session = l->session;
+    struct oops_spot *pc = &session->spots[session->count++], *lr = pc + 1;
+    *pc = (struct oops_spot){.frame = OOPS_SPOT_PC, .exact = true, .resolved = &session->v->pc};
+    *lr = (struct oops_spot){.frame = OOPS_SPOT_LR, .resolved = &session->v->lr};
+    if (!find_spot(l, &state->pc, state, NULL, pc))
+        return pc;
+    const struct oops_symbol *caller = oops_linkreg_caller(session, pc);
+    if (!caller || !find_spot(l, caller, NULL, pc, lr))
+        return pc;
+    session->count++;
+    return lr;
+}
+
 static void find_spots(struct lookup *l) {
     struct oops_session *session = l->session;
     const struct oops_state *state = oops_report_fault(session->report);
     const struct oops_trace *trace = oops_report_trace(session->report);
-    struct oops_spot *inner = NULL;
-    if (state && state->has_pc) {
-        struct oops_spot *spot = &session->spots[session->count++];
-        *spot = (struct oops_spot){.frame = -1, .exact = true, .resolved = &session->v->pc};
-        if (find_spot(l, &state->pc, state, NULL, spot))
-            note_slide(session, &state->pc, spot);
-        inner = spot;
-    }
+    struct oops_spot *inner = state && state->has_pc ? find_first_spots(l, state) : NULL;
     for (unsigned i = 0; trace && i < trace->count; i++) {
         const struct oops_frame *f = &trace->frames[i];
         struct oops_spot *spot = &session->spots[session->count++];
@@ -246,8 +242,7 @@ static void find_spots(struct lookup *l) {
         const struct oops_state *own = pc && f->state >= 0 && (unsigned)f->state < session->report->state_count
                                            ? &session->report->states[f->state]
                                            : NULL;
-        if (find_spot(l, &f->sym, own, inner, spot))
-            note_slide(session, &f->sym, spot);
+        find_spot(l, &f->sym, own, inner, spot);
         if (!spot->guess)
             inner = spot;
     }
@@ -290,13 +285,30 @@ static void fill_defaults(struct oops_verdict *v) {
         v->frames[i].object = v->frames[i].note = v->frames[i].missing_why = "";
     }
     v->pc.object = v->pc.note = v->pc.missing_why = "";
+    v->lr = v->pc;
+}
+
+/* Registers that point to symbols of the kernel, now that it is known where those were. */
+static void name_registers(struct oops_session *session) {
+    const struct oops_state *state = oops_report_fault(session->report);
+    const char *list = "";
+    unsigned named = 0;
+    for (unsigned i = 0; state && i < state->reg_count && named < REGISTERS_MAX; i++) {
+        const char *name = oops_slide_name(session, state->regs[i].value);
+        if (name) {
+            list = oops_pool_printf(session->pool, "%s%s%s is %s", list, named ? ", " : "", state->regs[i].name, name);
+            named++;
+        }
+    }
+    if (named)
+        oops_note(session->pool, &session->v->facts, "addresses of the kernel in registers: %s", list);
 }
 
 static bool prepare(struct oops_session *session) {
     const struct oops_trace *trace = oops_report_trace(session->report);
     unsigned frames = trace ? trace->count : 0;
     struct oops_verdict *v = session->v;
-    session->spots = oops_pool_alloc(session->pool, (frames + 1) * sizeof(*session->spots));
+    session->spots = oops_pool_alloc(session->pool, (frames + 2) * sizeof(*session->spots));
     v->frames = frames ? oops_pool_alloc(session->pool, frames * sizeof(*v->frames)) : NULL;
     v->frame_count = v->frames ? frames : 0;
     fill_defaults(v);
@@ -318,6 +330,7 @@ void oops_symbols_explain(struct oops_symbols *s, const struct oops_report *repo
     session.kernel = l.objects[kernel];
     find_spots(&l);
     drop_wrong(&l);
+    oops_slide_vote(&session);
     if (v->wrong_kernel)
         for (unsigned i = 0; i < session.count; i++)
             session.spots[i].object = NULL; /* a module's file is of no better use then */
@@ -326,7 +339,10 @@ void oops_symbols_explain(struct oops_symbols *s, const struct oops_report *repo
             oops_resolve_places(&session, &session.spots[i]);
     take_instruction(&session);
     oops_calls_explain(&session);
+    oops_unwind(&session);
     oops_cause_explain(&session);
+    oops_locals_explain(&session);
+    name_registers(&session);
     oops_headline_refine(&session);
     if (!s->count)
         oops_note(session.pool, &v->symbols, "no vmlinux and no modules of %s were found",

@@ -9,7 +9,8 @@
 
 #include "diag/oops/oops_int.h"
 
-#define COLUMNS_MIN 40
+#define COLUMNS_MIN  40
+#define LOCAL_FRAMES 3 /* whose variables are shown; with --all those of all */
 
 struct out {
     FILE *to;
@@ -209,6 +210,12 @@ static void print_trace(const struct out *o, const struct oops_report *r, const 
         fputc('\n', o->to);
         print_resolved(o, &v->pc, state->pc.name);
     }
+    if (state && v->lr.count) {
+        fputs("    ", o->to);
+        print_symbol(o, &state->lr);
+        fputs(" (in the link register alone)\n", o->to);
+        print_resolved(o, &v->lr, state->lr.name);
+    }
     if (trace)
         print_frames(o, r, trace, v, true);
     for (unsigned i = 0; i < r->trace_count; i++) {
@@ -261,6 +268,44 @@ static void print_regs(const struct out *o, const struct oops_report *r, const s
         fprintf(o->to, "  %-8s %016llx\n", state->regs[i].name, (unsigned long long)state->regs[i].value);
 }
 
+/* ---- Variables ---- */
+
+static bool is_told(const struct oops_local *l, const struct out *o) {
+    return o->all || l->frame < LOCAL_FRAMES;
+}
+
+static void print_local(const struct out *o, const struct oops_local *l) {
+    unsigned long long value = l->value;
+    unsigned shift = l->bytes && l->bytes < 8 ? 64 - 8 * l->bytes : 0;
+    int n = l->is_signed
+                ? fprintf(o->to, "    %s = %lld", l->name, (long long)(value << shift) >> shift)
+                : fprintf(o->to, !l->pointer && value < 10 ? "    %s = %llu" : "    %s = 0x%llx", l->name, value);
+    n += fprintf(o->to, "  (%s)", l->type);
+    if (l->note[0]) {
+        fputs("  ", o->to);
+        wrap(o, l->note, (unsigned)n + 2, 6);
+    } else {
+        fputc('\n', o->to);
+    }
+}
+
+static void print_locals(const struct out *o, const struct oops_verdict *v) {
+    const char *function = "";
+    bool first = true;
+    for (unsigned i = 0; i < v->local_count; i++) {
+        const struct oops_local *l = &v->locals[i];
+        if (!is_told(l, o))
+            continue;
+        if (first)
+            heading(o, "Variables whose values are known");
+        if (first || strcmp(function, l->function) != 0 || v->locals[i - 1].frame != l->frame)
+            fprintf(o->to, "  %s()\n", l->function);
+        function = l->function;
+        first = false;
+        print_local(o, l);
+    }
+}
+
 void oops_print(FILE *to, const struct oops_report *r, const struct oops_verdict *v, const struct oops_print *how) {
     struct out o = {to, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour, how->all};
     print_top(&o, r, v);
@@ -268,6 +313,7 @@ void oops_print(FILE *to, const struct oops_report *r, const struct oops_verdict
     print_trace(&o, r, v);
     print_code(&o, r, v);
     print_regs(&o, r, v);
+    print_locals(&o, v);
     notes(&o, "About it", &v->facts);
     notes(&o, "What does not fit", &v->misfits);
     notes(&o, "Symbols", &v->symbols);

@@ -117,16 +117,32 @@ struct oops_where_is oops_where_of(const Dwarf_Op *ops, size_t count, bool is_va
     return (struct oops_where_is){is_value ? stack[0].where : OOPS_WHERE_MEMORY, stack[0].reg, stack[0].add};
 }
 
-static struct oops_where_is location_at(Dwarf_Die *die, uint64_t addr) {
+/* False: not described there. */
+static bool locate(Dwarf_Die *die, uint64_t addr, struct oops_var *var) {
     Dwarf_Attribute attr;
     Dwarf_Op *ops;
-    size_t count;
     Dwarf_Sword n;
-    if (dwarf_attr_integrate(die, DW_AT_const_value, &attr))
-        return dwarf_formsdata(&attr, &n) == 0 ? (struct oops_where_is){OOPS_WHERE_VALUE, -1, n} : unknown;
-    if (!dwarf_attr_integrate(die, DW_AT_location, &attr) || dwarf_getlocation_addr(&attr, addr, &ops, &count, 1) != 1)
-        return unknown;
-    return oops_where_of(ops, count, false);
+    var->at = unknown;
+    if (dwarf_attr_integrate(die, DW_AT_const_value, &attr)) {
+        if (dwarf_formsdata(&attr, &n) != 0)
+            return false;
+        var->at = (struct oops_where_is){OOPS_WHERE_VALUE, -1, n};
+        return true;
+    }
+    if (!dwarf_attr_integrate(die, DW_AT_location, &attr) ||
+        dwarf_getlocation_addr(&attr, addr, &ops, &var->op_count, 1) != 1 || !var->op_count)
+        return false;
+    var->ops = ops;
+    var->at = oops_where_of(ops, var->op_count, false);
+    return true;
+}
+
+static void find_base(Dwarf_Die *function, uint64_t addr, struct oops_var *var) {
+    Dwarf_Attribute attr;
+    Dwarf_Op *ops;
+    if (dwarf_attr_integrate(function, DW_AT_frame_base, &attr) &&
+        dwarf_getlocation_addr(&attr, addr, &ops, &var->base_count, 1) == 1)
+        var->base_ops = ops;
 }
 
 static const char *name_of(Dwarf_Die *die) {
@@ -135,8 +151,8 @@ static const char *name_of(Dwarf_Die *die) {
     return name ? name : "";
 }
 
-static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const char *function, bool inlined, oops_var_fn *fn,
-                       void *ctx) {
+/* `form` has what all of them have in common. */
+static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const struct oops_var *form, oops_var_fn *fn, void *ctx) {
     Dwarf_Die child;
     unsigned budget = SCOPE_DIES;
     if (dwarf_child(scope, &child) != 0)
@@ -145,15 +161,13 @@ static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const char *function, bo
         int tag = dwarf_tag(&child);
         if (tag != DW_TAG_formal_parameter && tag != DW_TAG_variable)
             continue;
-        struct oops_var var = {.name = name_of(&child),
-                               .function = function,
-                               .parameter = tag == DW_TAG_formal_parameter,
-                               .inlined = inlined};
-        if (!*var.name)
+        struct oops_var var = *form;
+        var.name = name_of(&child);
+        var.parameter = tag == DW_TAG_formal_parameter;
+        if (!*var.name || !locate(&child, addr, &var))
             continue;
-        var.at = location_at(&child, addr);
         var.type = oops_type_dwarf(&child);
-        if (var.at.where != OOPS_WHERE_UNKNOWN && !fn(ctx, &var))
+        if (!fn(ctx, &var))
             return false;
     } while (--budget && dwarf_siblingof(&child, &child) == 0);
     return true;
@@ -173,10 +187,13 @@ void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void
     struct oops_scopes scopes;
     if (!oops_dwarf_scopes(dwarf, addr, &scopes))
         return;
+    struct oops_var form = {.name = ""};
+    find_base(&scopes.die[scopes.count - 1], addr, &form);
     for (unsigned i = 0; i < scopes.count; i++) {
         Dwarf_Die *owner = &scopes.die[owner_of(&scopes, i)];
-        bool inlined = dwarf_tag(owner) == DW_TAG_inlined_subroutine;
-        if (!walk_scope(&scopes.die[i], addr, name_of(owner), inlined, fn, ctx))
+        form.function = name_of(owner);
+        form.inlined = dwarf_tag(owner) == DW_TAG_inlined_subroutine;
+        if (!walk_scope(&scopes.die[i], addr, &form, fn, ctx))
             return;
     }
 }
@@ -193,32 +210,30 @@ static bool returns_to(Dwarf_Die *site, uint64_t ret) {
     return false;
 }
 
-static struct oops_where_is argument_of(Dwarf_Die *site, int reg) {
+static bool argument_of(Dwarf_Die *site, int reg, Dwarf_Op **ops, size_t *count) {
     Dwarf_Die child;
     Dwarf_Attribute attr;
-    Dwarf_Op *ops;
-    size_t count;
     unsigned budget = 64;
     if (dwarf_child(site, &child) != 0)
-        return unknown;
+        return false;
     do {
         int tag = dwarf_tag(&child);
         if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter)
             continue;
-        if (!dwarf_attr(&child, DW_AT_location, &attr) || dwarf_getlocation(&attr, &ops, &count) != 0 || count != 1 ||
-            !is_register(ops) || register_of(ops).reg != reg)
+        if (!dwarf_attr(&child, DW_AT_location, &attr) || dwarf_getlocation(&attr, ops, count) != 0 || *count != 1 ||
+            !is_register(*ops) || register_of(*ops).reg != reg)
             continue;
         if ((dwarf_attr(&child, DW_AT_call_value, &attr) || dwarf_attr(&child, DW_AT_GNU_call_site_value, &attr)) &&
-            dwarf_getlocation(&attr, &ops, &count) == 0)
-            return oops_where_of(ops, count, true);
+            dwarf_getlocation(&attr, ops, count) == 0)
+            return true;
     } while (--budget && dwarf_siblingof(&child, &child) == 0);
-    return unknown;
+    return false;
 }
 
-struct oops_where_is oops_vars_argument(struct oops_dwarf *dwarf, uint64_t ret, int reg) {
+bool oops_vars_argument_ops(struct oops_dwarf *dwarf, uint64_t ret, int reg, Dwarf_Op **ops, size_t *count) {
     struct oops_scopes scopes;
     if (!oops_dwarf_scopes(dwarf, ret - 1, &scopes))
-        return unknown;
+        return false;
     for (unsigned i = 0; i < scopes.count; i++) {
         Dwarf_Die child;
         unsigned budget = SCOPE_DIES;
@@ -226,10 +241,16 @@ struct oops_where_is oops_vars_argument(struct oops_dwarf *dwarf, uint64_t ret, 
             continue;
         do
             if (is_call_site(dwarf_tag(&child)) && returns_to(&child, ret))
-                return argument_of(&child, reg);
+                return argument_of(&child, reg, ops, count);
         while (--budget && dwarf_siblingof(&child, &child) == 0);
     }
-    return unknown;
+    return false;
+}
+
+struct oops_where_is oops_vars_argument(struct oops_dwarf *dwarf, uint64_t ret, int reg) {
+    Dwarf_Op *ops;
+    size_t count;
+    return oops_vars_argument_ops(dwarf, ret, reg, &ops, &count) ? oops_where_of(ops, count, true) : unknown;
 }
 
 bool oops_vars_global(struct oops_dwarf *dwarf, uint64_t addr, const char *name, struct oops_var *var) {

@@ -26,7 +26,11 @@ struct oops_var {
     const char *name;
     const char *function; /* that declares it */
     struct oops_type type;
-    struct oops_where_is at;
+    struct oops_where_is at; /* UNKNOWN: no more than `ops` says */
+    const Dwarf_Op *ops;     /* the location, all of it; NULL: a number, or none */
+    size_t op_count;
+    const Dwarf_Op *base_ops; /* of the function's frame, for DW_OP_fbreg */
+    size_t base_count;
     bool parameter;
     bool inlined; /* of a function that was inlined */
 };
@@ -43,6 +47,8 @@ void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void
  * in the caller. UNKNOWN: not described.
  */
 struct oops_where_is oops_vars_argument(struct oops_dwarf *dwarf, uint64_t ret, int reg);
+/* The same as the expression of its value. */
+bool oops_vars_argument_ops(struct oops_dwarf *dwarf, uint64_t ret, int reg, Dwarf_Op **ops, size_t *count);
 
 /* A variable of file scope by name, of the unit of `addr`. */
 bool oops_vars_global(struct oops_dwarf *dwarf, uint64_t addr, const char *name, struct oops_var *var);

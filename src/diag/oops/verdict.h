@@ -120,7 +120,21 @@ struct oops_resolved {
     struct oops_place *missing; /* functions between this frame and its caller that left no frame */
     unsigned missing_count;
     const char *missing_why; /* "inlined", "tail call", "called through a pointer" */
+    struct oops_reg *regs;   /* callers: what registers held there, as far as unwinding tells; by DWARF's names */
+    unsigned reg_count;
 };
+
+/* A variable whose value is known, of the function that failed or of a caller. */
+struct oops_local {
+    const char *function, *name, *type;
+    uint64_t value;
+    unsigned bytes;
+    bool pointer, is_signed;
+    bool parameter;
+    const char *note; /* "NULL", "LIST_POISON1", "&nvme_ops"; "" */
+    unsigned frame;   /* as struct oops_blame's */
+};
+#define OOPS_LOCALS_MAX 96
 
 /* Which variable was bad, found by walking from the instruction to its source. */
 struct oops_blame {
@@ -161,8 +175,11 @@ struct oops_verdict {
     unsigned reg_count;
 
     struct oops_resolved pc;      /* where it failed; count 0: not resolved */
+    struct oops_resolved lr;      /* the caller that only the link register tells, not the trace; count 0: none */
     struct oops_resolved *frames; /* as many as the main trace has, or NULL */
     unsigned frame_count;
+    struct oops_local *locals; /* innermost function first */
+    unsigned local_count;
     struct oops_blame blame;
     struct oops_blame *chain; /* the same thing in callers, outwards */
     unsigned chain_count;

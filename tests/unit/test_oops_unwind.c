@@ -1,0 +1,386 @@
+/*
+ * drivelab oops: registers of callers by the rules of unwinding, variables by
+ * them, how far a kernel was moved, callers that only a link register tells.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "diag/oops/origin.h"
+#include "diag/oops/reader.h"
+#include "diag/oops/stack.h"
+#include "diag/oops/symbols.h"
+#include "oops_cc.h"
+
+static const char source[] =
+    "#define plain __attribute__((noinline, noclone))\n"
+    "struct item { int a; int b; struct item *next; };\n"
+    "int sink, other_sink;\n"
+    "plain int leaf(int *place) { return *place; }\n"
+    "plain int keeps(struct item *item) { int v = leaf(&item->b); sink += item->a; return v; }\n"
+    "plain int holds(struct item *owner, struct item *item)\n"
+    "{ int v = keeps(item); sink += owner->a; return v; }\n"
+    "plain int top(struct item *all) { int v = holds(all, all->next); sink++; return v; }\n"
+    "int entry(void) { other_sink = 3; return top(0); }\n";
+
+#define CC_X86 "cc -mcmodel=kernel -fcf-protection=none -fno-ipa-ra" /* as with -pg */
+
+struct bed {
+    struct oops_cc cc;
+    char file[160], linked[160];
+    struct oops_object *object; /* a module */
+    struct oops_object *kernel; /* the same, linked; NULL: no linker */
+};
+
+static void link_it(struct bed *bed) {
+    char command[512];
+    struct err e = {0};
+    snprintf(bed->linked, sizeof(bed->linked), "%s/vmlinux", bed->cc.dir);
+    snprintf(command, sizeof(command),
+             "ld -Ttext=0xffffffff81000000 -Tdata=0xffffffff82000000 -e entry %s -o %s 2>/dev/null", bed->file,
+             bed->linked);
+    if (system(command) == 0)
+        bed->kernel = oops_object_open(bed->linked, "", NULL, &e);
+}
+
+static int bed_setup(void **state) {
+    struct bed *bed = calloc(1, sizeof(*bed));
+    struct err e = {0};
+    *state = NULL;
+    if (oops_cc_init(&bed->cc) && oops_cc_object(&bed->cc, "bed.ko", source, CC_X86, bed->file, sizeof(bed->file)))
+        bed->object = oops_object_open(bed->file, "bed", NULL, &e);
+    if (!bed->object) {
+        print_message("no compiler for x86-64, or: %s\n", e.text);
+        free(bed);
+        return 0;
+    }
+    link_it(bed);
+    *state = bed;
+    return 0;
+}
+
+static int bed_teardown(void **state) {
+    struct bed *bed = *state;
+    if (bed) {
+        oops_object_free(bed->object);
+        oops_object_free(bed->kernel);
+        oops_cc_release(&bed->cc);
+    }
+    free(bed);
+    return 0;
+}
+
+static struct bed *bed_of(void **state) {
+    if (!*state)
+        skip();
+    return *state;
+}
+
+static const struct oops_sym *symbol(const struct oops_object *object, const char *name) {
+    const struct oops_sym *sym = NULL;
+    assert_int_equal(oops_symtab_named(&object->symtab, name, &sym, 1), 1);
+    return sym;
+}
+
+/* Offset behind the first call in a function. */
+static uint64_t after_call(struct oops_object *object, const char *name) {
+    struct oops_code code;
+    uint64_t off = 0;
+    assert_int_equal(oops_code_init(&code, object, NULL, symbol(object, name)), 0);
+    for (unsigned i = 0; i < code.count && !off; i++)
+        if (code.steps[i].step.kind == OOPS_STEP_CALL)
+            off = code.steps[i].off + code.steps[i].step.len;
+    oops_code_release(&code);
+    return off;
+}
+
+#define LEAF_FAULT  0x1004u
+#define ITEM        0xffff888003001000u
+#define OWNER       0xffff888003002000u
+#define STACK_START 0xffffc90000123d00u
+
+struct form {
+    char text[8192];
+    char *at;
+};
+
+static void add(struct form *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct form *f, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    f->at += vsnprintf(f->at, (size_t)(f->text + sizeof(f->text) - f->at), fmt, args);
+    va_end(args);
+}
+
+static void begin(struct form *f, struct oops_object *object, const char *module, const char *extra) {
+    f->at = f->text;
+    add(f,
+        "BUG: unable to handle page fault for address: 0000000000001004\n"
+        "#PF: supervisor read access in kernel mode\n#PF: error_code(0x0000) - not-present page\n"
+        "Oops: 0000 [#1] SMP PTI\nCPU: 0 PID: 7 Comm: test Tainted: G OE 4.4.0-test #1\n"
+        "RIP: 0010:leaf+0x0/0x%llx%s\nCode: Bad RIP value.\n"
+        "RSP: 0018:%016llx EFLAGS: 00010046\nRAX: 0000000000000000 RBX: %016llx RCX: 0000000000000022\n"
+        "RDX: 0000000000000001 RSI: 0000000000000000 RDI: %016llx\n%s",
+        (unsigned long long)symbol(object, "leaf")->span, module, (unsigned long long)STACK_START,
+        (unsigned long long)ITEM, (unsigned long long)LEAF_FAULT, extra);
+}
+
+static void frames(struct form *f, struct oops_object *object, const char *module) {
+    static const char *const names[] = {"keeps", "holds", "top"};
+    add(f, "Call Trace:\n <TASK>\n");
+    for (unsigned i = 0; i < 3; i++)
+        add(f, " %s+0x%llx/0x%llx%s\n", names[i], (unsigned long long)after_call(object, names[i]),
+            (unsigned long long)symbol(object, names[i])->span, module);
+    add(f, " </TASK>\nModules linked in: bed(OE)\n---[ end trace 0000000000000000 ]---\n");
+}
+
+static struct oops_report *parse(struct form *f) {
+    struct oops_report *reports[1];
+    assert_int_equal(oops_read_text(f->text, strlen(f->text), reports, 1), 1);
+    return reports[0];
+}
+
+static struct oops_verdict explain(struct oops_report *r, const char *vmlinux, const char *module) {
+    const char *modules[] = {module, NULL};
+    struct oops_sources sources = {.vmlinux = vmlinux, .modules = modules};
+    struct oops_verdict v;
+    struct err e = {0};
+    memset(&v, 0, sizeof(v));
+    oops_verdict_text(r, &v);
+    struct oops_symbols *symbols = oops_symbols_new(&sources, &e);
+    assert_string_equal(e.text, "");
+    oops_symbols_explain(symbols, r, &v);
+    oops_symbols_free(symbols);
+    return v;
+}
+
+static const struct oops_local *local(const struct oops_verdict *v, const char *function, const char *name) {
+    for (unsigned i = 0; i < v->local_count; i++)
+        if (strcmp(v->locals[i].function, function) == 0 && strcmp(v->locals[i].name, name) == 0)
+            return &v->locals[i];
+    return NULL;
+}
+
+/* ---- Variables of callers ---- */
+
+static void test_oops_unwind_keeps_what_the_callee_did_not_touch(void **state) {
+    struct bed *bed = bed_of(state);
+    struct form f;
+    begin(&f, bed->object, " [bed]", "");
+    frames(&f, bed->object, " [bed]");
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, NULL, bed->file);
+    const struct oops_local *item = local(&v, "keeps", "item");
+    assert_non_null(item);
+    assert_true(item->value == ITEM);
+    assert_int_equal(item->frame, 1);
+    assert_string_equal(item->type, "struct item *");
+    assert_null(local(&v, "holds", "owner")); /* keeps() has pushed its register */
+    assert_non_null(local(&v, "leaf", "place"));
+    assert_true(local(&v, "leaf", "place")->value == LEAF_FAULT);
+    assert_true(v.frames[0].reg_count > 0);
+    oops_report_free(r);
+}
+
+static void test_oops_unwind_reads_the_printed_stack(void **state) {
+    struct bed *bed = bed_of(state);
+    struct form f;
+    char stack[512];
+    /* leaf's return address; keeps' saved register and return address */
+    snprintf(stack, sizeof(stack), "Stack:\n %016llx %016llx %016llx %016llx\nCR2: 0000000000001004\n",
+             0xffffffffc0000001ull, (unsigned long long)OWNER, 0xffffffffc0000002ull, 0x77ull);
+    begin(&f, bed->object, " [bed]", stack);
+    frames(&f, bed->object, " [bed]");
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, NULL, bed->file);
+    const struct oops_local *owner = local(&v, "holds", "owner");
+    assert_non_null(owner);
+    assert_true(owner->value == OWNER);
+    assert_non_null(local(&v, "keeps", "item"));
+    oops_report_free(r);
+}
+
+static void test_oops_unwind_reads_stacks_of_all_forms(void **state) {
+    static const char x86[] = "BUG: unable to handle kernel paging request at 0000000000001004\n"
+                              "Oops: 0000 [#1] SMP\nRIP: 0010:[<ffffffff81000000>]  [<ffffffff81000000>] f+0x0/0x10\n"
+                              "RSP: 0018:ffff880012345678  EFLAGS: 00010046\n"
+                              "RAX: 0000000000000000 RBX: 0000000000000001 RCX: 0000000000000022\n"
+                              "Stack:\n 0000000000000011 0000000000000022 0000000000000033\n 0000000000000044\n"
+                              "Call Trace:\n [<ffffffff81000100>] g+0x3/0x10\n---[ end trace 0000000000000000 ]---\n";
+    static const char arm[] = "Unable to handle kernel NULL pointer dereference at virtual address 00000004\n"
+                              "Internal error: Oops: 5 [#1] SMP ARM\nPC is at f+0x0/0x10\nLR is at g+0x4/0x10\n"
+                              "pc : [<c0100000>]    lr : [<c0100104>]    psr: 60000013\n"
+                              "sp : df8cbff8  ip : 00000000  fp : df8cc00c\n"
+                              "Process test (pid: 1, stack limit = 0xdf8ca210)\n"
+                              "Stack: (0xdf8cbff8 to 0xdf8cc010)\n"
+                              "bfe0:                                                       00000011 00000022\n"
+                              "c000: 00000033 00000044 00000055 00000066\n"
+                              "[<c0100000>] (f) from [<c0100104>] (g+0x4/0x10)\n---[ end trace 0000000000000000 ]---\n";
+    struct oops_report *r;
+    struct oops_stack_words s;
+    uint64_t value;
+    assert_int_equal(oops_read_text(x86, strlen(x86), &r, 1), 1);
+    oops_stack_read(r, oops_report_fault(r), &s);
+    assert_int_equal(s.count, 4);
+    assert_true(oops_stack_at(&s, 0xffff880012345680, 8, &value) && value == 0x22);
+    assert_true(oops_stack_at(&s, 0xffff880012345690, 4, &value) && value == 0x44);
+    assert_true(oops_stack_at(&s, 0xffff880012345682, 8, &value) && value == 0x0033000000000000);
+    assert_false(oops_stack_at(&s, 0xffff880012345698, 8, &value));
+    assert_false(oops_stack_at(&s, 0xffff880012345670, 8, &value));
+    oops_report_free(r);
+    assert_int_equal(oops_read_text(arm, strlen(arm), &r, 1), 1);
+    oops_stack_read(r, oops_report_fault(r), &s);
+    assert_int_equal(s.count, 6);
+    assert_true(oops_stack_at(&s, 0xdf8cbff8, 4, &value) && value == 0x11);
+    assert_true(oops_stack_at(&s, 0xdf8cc000, 4, &value) && value == 0x33);
+    assert_true(oops_stack_at(&s, 0xdf8cc00c, 4, &value) && value == 0x66);
+    oops_report_free(r);
+}
+
+/* ---- KASLR ---- */
+
+#define SLIDE 0x2d200000ull
+
+static struct bed *linked_bed(void **state) {
+    struct bed *bed = bed_of(state);
+    if (!bed->kernel)
+        skip();
+    return bed;
+}
+
+static void test_oops_slide_by_stack(void **state) {
+    struct bed *bed = linked_bed(state);
+    struct form f;
+    char stack[256];
+    snprintf(stack, sizeof(stack), "Stack:\n %016llx %016llx %016llx\nCR2: 0000000000001004\n",
+             (unsigned long long)(symbol(bed->kernel, "keeps")->addr + after_call(bed->kernel, "keeps") + SLIDE),
+             (unsigned long long)OWNER,
+             (unsigned long long)(symbol(bed->kernel, "holds")->addr + after_call(bed->kernel, "holds") + SLIDE));
+    begin(&f, bed->kernel, "", stack);
+    frames(&f, bed->kernel, "");
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, bed->linked, NULL);
+    assert_true(v.has_slide);
+    assert_true(v.slide == SLIDE);
+    assert_non_null(strstr(v.slide_how, "stack"));
+    assert_non_null(local(&v, "holds", "owner"));
+    oops_report_free(r);
+}
+
+static struct oops_verdict with_registers(struct bed *bed, struct oops_report **r, uint64_t r12, uint64_t r13,
+                                          uint64_t r14, uint64_t r15) {
+    struct form f;
+    char regs[256];
+    snprintf(regs, sizeof(regs), "R12: %016llx R13: %016llx R14: %016llx\nR15: %016llx FS: 00 GS: 00\n",
+             (unsigned long long)r12, (unsigned long long)r13, (unsigned long long)r14, (unsigned long long)r15);
+    begin(&f, bed->kernel, "", regs);
+    frames(&f, bed->kernel, "");
+    *r = parse(&f);
+    return explain(*r, bed->linked, NULL);
+}
+
+static bool has_note(const struct oops_notes *notes, const char *words) {
+    for (unsigned i = 0; i < notes->count; i++)
+        if (strstr(notes->s[i], words))
+            return true;
+    return false;
+}
+
+static void test_oops_slide_by_registers(void **state) {
+    struct bed *bed = linked_bed(state);
+    struct oops_report *r;
+    uint64_t sink = symbol(bed->kernel, "sink")->addr, other = symbol(bed->kernel, "other_sink")->addr,
+             entry = symbol(bed->kernel, "entry")->addr;
+    struct oops_verdict v = with_registers(bed, &r, sink + SLIDE, entry + SLIDE, 0, 0);
+    assert_true(v.has_slide);
+    assert_true(v.slide == SLIDE);
+    assert_true(has_note(&v.facts, "r12 is &sink, r13 is entry"));
+    oops_report_free(r);
+    v = with_registers(bed, &r, sink + SLIDE, 0, 0, 0); /* one proves nothing */
+    assert_false(v.has_slide);
+    oops_report_free(r);
+    v = with_registers(bed, &r, sink + SLIDE, other + SLIDE, sink + SLIDE + 0x200000, other + SLIDE + 0x200000);
+    assert_false(v.has_slide);
+    assert_true(has_note(&v.facts, "not certain"));
+    oops_report_free(r);
+}
+
+static void test_oops_slide_by_addresses_of_the_trace(void **state) {
+    struct bed *bed = linked_bed(state);
+    struct form f;
+    uint64_t leaf = symbol(bed->kernel, "leaf")->addr + SLIDE,
+             keeps = symbol(bed->kernel, "keeps")->addr + after_call(bed->kernel, "keeps") + SLIDE;
+    f.at = f.text;
+    add(&f,
+        "BUG: unable to handle kernel paging request at 0000000000001004\nOops: 0000 [#1] SMP\n"
+        "CPU: 0 PID: 7 Comm: test Tainted: G OE 4.4.0-test #1\n"
+        "RIP: 0010:[<%016llx>]  [<%016llx>] leaf+0x0/0x%llx\nRSP: 0018:ffff880012345678  EFLAGS: 00010046\n"
+        "RAX: 0000000000000000 RBX: 0000000000000001 RCX: 0000000000000022\nCall Trace:\n"
+        " [<%016llx>] keeps+0x%llx/0x%llx\n---[ end trace 0000000000000000 ]---\n",
+        (unsigned long long)leaf, (unsigned long long)leaf, (unsigned long long)symbol(bed->kernel, "leaf")->span,
+        (unsigned long long)keeps, (unsigned long long)after_call(bed->kernel, "keeps"),
+        (unsigned long long)symbol(bed->kernel, "keeps")->span);
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, bed->linked, NULL);
+    assert_true(v.has_slide);
+    assert_true(v.slide == SLIDE);
+    oops_report_free(r);
+}
+
+/* ---- The link register ---- */
+
+static void test_oops_unwind_takes_the_caller_of_the_link_register(void **state) {
+    struct bed *native = bed_of(state);
+    struct err e = {0};
+    char file[160], dir[320];
+    if (!oops_cc_object(&native->cc, "arm.ko", source, "clang --target=aarch64-linux-gnu", file, sizeof(file)))
+        skip();
+    snprintf(dir, sizeof(dir), "cd %s && mkdir -p arm && mv arm.ko arm/bed.ko", native->cc.dir);
+    assert_int_equal(system(dir), 0);
+    snprintf(file, sizeof(file), "%s/arm/bed.ko", native->cc.dir);
+    struct oops_object *object = oops_object_open(file, "bed", NULL, &e);
+    assert_non_null(object);
+    struct form f = {.at = f.text};
+    unsigned long long span = symbol(object, "leaf")->span;
+    add(&f,
+        "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000004\n"
+        "Mem abort info:\n  ESR = 0x0000000096000004\nInternal error: Oops: 0000000096000004 [#1] PREEMPT SMP\n"
+        "CPU: 1 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n"
+        "pstate: 80000005 (Nzcv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n"
+        "pc : leaf+0x0/0x%llx [bed]\nlr : keeps+0x%llx/0x%llx [bed]\nsp : ffff80000a3b3d40\n",
+        span, (unsigned long long)after_call(object, "keeps"), (unsigned long long)symbol(object, "keeps")->span);
+    add(&f,
+        "x29: ffff80000a3b3d40 x28: 0000000000000000 x27: 0000000000000000\n"
+        "x20: 0000000000000000 x19: 0000000000000000 x0 : 0000000000000004\n"
+        "Call trace:\n leaf+0x0/0x%llx [bed]\n holds+0x%llx/0x%llx [bed]\n"
+        "Code: d503201f d503201f d503201f d503201f (b9400000)\n---[ end trace 0000000000000000 ]---\n",
+        span, (unsigned long long)after_call(object, "holds"), (unsigned long long)symbol(object, "holds")->span);
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, NULL, file);
+    assert_true(v.lr.count > 0);
+    assert_string_equal(v.lr.places[v.lr.count - 1].function, "keeps");
+    assert_true(v.blame.there);
+    assert_string_equal(v.blame.variable, "item");
+    assert_string_equal(v.blame.function, "keeps");
+    assert_string_equal(v.blame.member, "b");
+    oops_report_free(r);
+    oops_object_free(object);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_oops_unwind_keeps_what_the_callee_did_not_touch),
+        cmocka_unit_test(test_oops_unwind_reads_the_printed_stack),
+        cmocka_unit_test(test_oops_unwind_reads_stacks_of_all_forms),
+        cmocka_unit_test(test_oops_slide_by_stack),
+        cmocka_unit_test(test_oops_slide_by_registers),
+        cmocka_unit_test(test_oops_slide_by_addresses_of_the_trace),
+        cmocka_unit_test(test_oops_unwind_takes_the_caller_of_the_link_register),
+    };
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
+}
