@@ -184,6 +184,26 @@ static void get_block_size(const struct block *b, char *text, size_t size) {
     show(text, size, b->drive->config.drive.lba_bytes);
 }
 
+static void get_physical_block_size(const struct block *b, char *text, size_t size) {
+    show(text, size, b->limits.granularity);
+}
+
+static void get_fua(const struct block *b, char *text, size_t size) {
+    show(text, size, b->limits.volatile_cache);
+}
+
+static void get_max_open_zones(const struct block *b, char *text, size_t size) {
+    show(text, size, b->max_open_zones);
+}
+
+static void get_max_active_zones(const struct block *b, char *text, size_t size) {
+    show(text, size, b->max_active_zones);
+}
+
+static void get_size(const struct block *b, char *text, size_t size) {
+    show(text, size, b->drive->capacity >> SECTOR_SHIFT);
+}
+
 static void get_discard_granularity(const struct block *b, char *text, size_t size) {
     show(text, size, b->limits.trim_granularity);
 }
@@ -217,11 +237,18 @@ const struct block_attr block_attrs[] = {
     {"max_segments", "", "pieces of memory in a request", get_max_segments, NULL},
     {"max_segment_size", "", "bytes of one", get_max_segment_size, NULL},
     {"logical_block_size", "", "bytes of a block", get_block_size, NULL},
+    {"hw_sector_size", "", "the same", get_block_size, NULL},
+    {"physical_block_size", "", "bytes the drive writes at once", get_physical_block_size, NULL},
+    {"minimum_io_size", "", "the same", get_physical_block_size, NULL},
     {"discard_granularity", "", "bytes the drive deallocates by", get_discard_granularity, NULL},
     {"write_cache", "", "\"write back\": volatile, needs flushes", get_write_cache, NULL},
+    {"fua", "", "whether a single write can be asked to be durable", get_fua, NULL},
     {"zoned", "", "none or host-managed", get_zoned, NULL},
     {"chunk_sectors", "", "sectors of a zone", get_chunk_sectors, NULL},
     {"nr_zones", "", "zones", get_nr_zones, NULL},
+    {"max_open_zones", "", "zones that may be open; 0: all", get_max_open_zones, NULL},
+    {"max_active_zones", "", "zones that may be partly written; 0: all", get_max_active_zones, NULL},
+    {"size", "", "sectors of the drive (/sys/block/X/size)", get_size, NULL},
     {"hz", "", "ticks a second of the kernel's timer", get_hz, NULL},
     {"cpus", "", "software queues of multi-queue schedulers", get_cpus, NULL},
     {"stat", "", "the eleven numbers of /sys/block/X/stat", get_stat, NULL},
@@ -235,12 +262,38 @@ static const char *tunable_name(const char *name) {
     return strncmp(name, "iosched/", 8) ? NULL : name + 8;
 }
 
+/* Files that Linux has, of things that aren't modelled. */
+static const char *missing(const char *name) {
+    static const struct {
+        const char *name, *why;
+    } rows[] = {
+        {"read_ahead_kb", "reads go to the drive past any page cache; the drive's own read-ahead is an option of it"},
+        {"rq_affinity", "completing takes no processor's time"},
+        {"add_random", "there is no pool of entropy"},
+        {"io_poll", "completing takes no processor's time"},
+        {"io_poll_delay", "completing takes no processor's time"},
+        {"io_timeout", "hosts have time-outs of their own"},
+        {"dax", "the drive isn't memory"},
+        {"optimal_io_size", "the drives don't report one"},
+        {"discard_max_bytes", "trims have no limit"},
+        {"discard_max_hw_bytes", "trims have no limit"},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].name, name))
+            return rows[i].why;
+    return NULL;
+}
+
 static const struct block_attr *find(const char *name, struct err *e) {
     char names[1024];
     size_t used = 0;
     for (const struct block_attr *a = block_attrs; a->name; a++)
         if (!strcmp(a->name, name))
             return a;
+    if (missing(name)) {
+        err_set(e, ENOENT, "%s is not modelled: %s", name, missing(name));
+        return NULL;
+    }
     for (const struct block_attr *a = block_attrs; a->name && used < sizeof names; a++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s, ", a->name);
     err_set(e, ENOENT, "a queue has no attribute \"%s\"; there are: %siosched/...", name, names);

@@ -187,6 +187,8 @@ static void set_up(struct block *b, struct drive *drive, const struct block_sett
         drive->ops->zoned->limits(drive, &zoned);
         b->zone_sectors = zoned.zone_bytes >> SECTOR_SHIFT;
         b->zones = zoned.zones;
+        b->max_open_zones = zoned.max_open;
+        b->max_active_zones = zoned.max_active;
     }
     b->hz = s->hz ? s->hz : 1000;
     b->jiffy_ns = 1000000000 / b->hz;

@@ -44,7 +44,7 @@ struct block {
     struct sim *sim;
     struct drive_limits limits;
     uint64_t zone_sectors;
-    uint32_t zones;
+    uint32_t zones, max_open_zones, max_active_zones;
 
     /* settings and attributes */
     uint32_t hz, cpus, cgroup_version;

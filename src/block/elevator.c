@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,10 @@ int elevator_tunable_get(const struct elevator *e, const char *name, char *text,
     return 0;
 }
 
+static bool unreadable(enum tunable_number reads, int64_t v) {
+    return reads == TUNABLE_UNSIGNED ? v < 0 : reads == TUNABLE_KSTRTOINT && (v < INT_MIN || v > INT_MAX);
+}
+
 int elevator_tunable_set(struct elevator *e, const char *name, const char *value, char *note, size_t size,
                          struct err *err) {
     const struct elevator_tunable *t = tunable_find(e, name, err);
@@ -144,7 +149,7 @@ int elevator_tunable_set(struct elevator *e, const char *name, const char *value
         return err_set(err, EINVAL, "%s of %s: \"%s\" is not a whole number; allowed are %" PRId64 " to %" PRId64, name,
                        e->ops->name, value, t->min, t->max);
     bool out = v < t->min || v > t->max;
-    if (out && t->refuse)
+    if (out && unreadable(e->ops->reads, v))
         return err_set(err, EINVAL, "%s of %s: %" PRId64 "; allowed are %" PRId64 " to %" PRId64, name, e->ops->name, v,
                        t->min, t->max);
     if (out) {

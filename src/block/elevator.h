@@ -47,17 +47,23 @@ enum tunable_type {
     TUNABLE_TEXT, /* read-only: see show */
 };
 
+/* Functions Linux's schedulers read their files with, by the numbers they refuse. */
+enum tunable_number {
+    TUNABLE_ANY,      /* simple_strtol(), simple_strtoul() of 4.4: none */
+    TUNABLE_UNSIGNED, /* kstrtoul(), kstrtoull(): negative ones */
+    TUNABLE_KSTRTOINT /* kstrtoint(): what isn't an int */
+};
+
 /*
  * One file under iosched/. Range and default are in the unit it is shown in.
- * Outside the range: clamped as most of Linux's files do, with a note to the
- * user, or refused (`refuse`).
+ * Outside the range: clamped as Linux's files do, with a note to the user; what
+ * the scheduler's files can't even read (elevator_ops.reads) is refused.
  */
 struct elevator_tunable {
     const char *name; /* NULL ends the table */
     enum tunable_type type;
     size_t offset; /* of an int64_t in the scheduler's struct */
     int64_t min, max, def;
-    bool refuse;
     const char *unit, *help;
     int64_t (*def_for)(const struct elevator *); /* default that depends on drive or hz, kept unit; NULL: def */
     void (*changed)(struct elevator *);          /* after a new value was stored; may be NULL */
@@ -70,6 +76,7 @@ struct elevator_ops {
     const char *summary;                     /* one line, for help and documentation */
     size_t size;                             /* of the scheduler's struct, whose first member is struct elevator */
     const struct elevator_tunable *tunables; /* NULL: none */
+    enum tunable_number reads;               /* what its files take for a number */
     bool own_merges; /* find_merge is all there is: no hint of the last merge, no hash (kyber, none) */
     bool zones;      /* may be used with a zoned drive, whose zones are to be written in order */
 

@@ -135,7 +135,8 @@ struct block_group *block_group_get(struct block *b, const char *path, struct er
 static int set(struct block *b, struct block_group *g, uint32_t *field, const char *what, long weight, struct err *e) {
     const struct weights *w = weights(b);
     if (weight < w->min || weight > w->max)
-        return err_set(e, EINVAL, "%s of cgroup \"%s\": %ld; allowed are %ld to %ld", what, g->path, weight, w->min,
+        return err_set(e, EINVAL, "%s of %s%s%s: %ld; allowed are %ld to %ld", what,
+                       g->parent ? "cgroup \"" : "the root cgroup", g->path, g->parent ? "\"" : "", weight, w->min,
                        w->max);
     if (*field == (uint32_t)weight)
         return 0;
@@ -145,7 +146,10 @@ static int set(struct block *b, struct block_group *g, uint32_t *field, const ch
     return 0;
 }
 
+/* The root has no siblings: its weight, as in Linux, is that of its own processes. */
 int block_group_set_weight(struct block *b, struct block_group *g, long weight, struct err *e) {
+    if (!g->parent && set(b, g, &g->leaf_weight, "weight", weight, e))
+        return -EINVAL;
     return set(b, g, &g->weight, "weight", weight, e);
 }
 

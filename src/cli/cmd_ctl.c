@@ -1,6 +1,7 @@
 /*
  * drivelab ctl: ask a served drive over its control socket.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 #define TIMEOUT_MS_MAX 3600000
 
 struct arguments {
-    int timeout_ms;
+    int timeout_ms, words; /* words: left at the beginning of argv, after the command's name */
     bool text, help;
 };
 
@@ -139,6 +140,39 @@ static void text_history(const json_t *result) {
     text_commands(json_object_get(result, "in_flight"));
 }
 
+/* ---- The queue, as cat and echo would show it ---- */
+
+static void text_attribute(const char *name, const char *value, const char *allowed) {
+    printf("%-28s %-*s%s%s\n", name, *allowed ? 20 : 0, value, *allowed ? " " : "", allowed);
+}
+
+static void text_queue_list(const json_t *result) {
+    const json_t *a;
+    size_t i;
+    text_attribute("attribute", "value", "allowed");
+    json_array_foreach(json_object_get(result, "attributes"), i, a) {
+        bool writable = json_is_true(json_object_get(a, "writable"));
+        text_attribute(text_of(a, "name"), text_of(a, "value"), writable ? text_of(a, "allowed") : "");
+        printf("    %s%s\n", text_of(a, "help"), writable ? "" : " (read only)");
+    }
+}
+
+static void text_queue_get(const json_t *result) {
+    const json_t *values = json_object_get(result, "values"), *value;
+    const char *name;
+    if (!values)
+        puts(text_of(result, "value"));
+    json_object_foreach((json_t *)(uintptr_t)values, name, value) {
+        text_attribute(name, json_string_value(value), "");
+    }
+}
+
+static void text_queue_set(const json_t *result) {
+    puts(text_of(result, "value"));
+    if (*text_of(result, "note"))
+        fprintf(stderr, "drivelab: note: %s\n", text_of(result, "note"));
+}
+
 /* "a.b.c   value" for each number or word, however deep. */
 static void text_tree(const json_t *json, char *path, size_t used, size_t size) {
     const char *key;
@@ -169,10 +203,9 @@ static const struct {
     const char *method;
     void (*print)(const json_t *result);
 } text_forms[] = {
-    {"help", text_help},
-    {"zone.list", text_zones},
-    {"errors.list", text_errors},
-    {"history.get", text_history},
+    {"help", text_help},           {"zone.list", text_zones},       {"errors.list", text_errors},
+    {"history.get", text_history}, {"queue.list", text_queue_list}, {"queue.get", text_queue_get},
+    {"queue.set", text_queue_set},
 };
 
 static void print_result(const char *method, const json_t *result, bool text) {
@@ -264,6 +297,23 @@ static int call(const struct arguments *a, int argc, char **argv) {
     return ret;
 }
 
+/* A value of queue.set, not an option. */
+static bool negative(const char *word) {
+    return word[0] == '-' && isdigit((unsigned char)word[1]);
+}
+
+/* Words and options may be mixed. */
+static int next_option(int argc, char **argv, const struct option *options, struct arguments *a) {
+    for (;;) {
+        while (optind < argc && negative(argv[optind]))
+            argv[++a->words] = argv[optind++];
+        int c = getopt_long(argc, argv, "-:h", options, NULL);
+        if (c != 1)
+            return c;
+        argv[++a->words] = optarg;
+    }
+}
+
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
     static const struct option options[] = {
         {"text", no_argument, 0, 't'},
@@ -272,7 +322,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         {0},
     };
     int64_t ns;
-    for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;)
+    for (int c; (c = next_option(argc, argv, options, a)) != -1;)
         switch (c) {
         case 't':
             a->text = true;
@@ -288,7 +338,9 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         default:
             return cli_bad_option(self, argv, c, options);
         }
-    if (optind == argc)
+    while (optind < argc)
+        argv[++a->words] = argv[optind++];
+    if (!a->words)
         return cli_bad_usage(self, "the path of a control socket is missing");
     return CLI_OK;
 }
@@ -296,7 +348,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
 static int run_ctl(const struct cli_command *self, int argc, char **argv) {
     struct arguments a = {.timeout_ms = 10000};
     int ret = parse(self, argc, argv, &a);
-    return ret || a.help ? ret : call(&a, argc - optind, argv + optind);
+    return ret || a.help ? ret : call(&a, a.words, argv + 1);
 }
 
 const struct cli_command cmd_ctl = {

@@ -665,8 +665,9 @@ const struct job_option job_options[] = {
     {.name = "cgroup_weight",
      .type = JOB_COUNT,
      AT(cgroup_weight),
-     .min = 10,
-     .max = 1000,
+     .min = 1,
+     .max = 10000,
+     .allowed = "a number from 10 to 1000, with queue.cgroup_version=2 from 1 to 10000",
      .help = "weight of the control group; for I/O schedulers"},
 
     /* ending, reporting */

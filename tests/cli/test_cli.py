@@ -449,6 +449,47 @@ def test_run_notes_what_only_a_scheduler_sees(folder):
           done.stderr)
 
 
+def test_run_compares_schedulers_that_fit_the_drive(folder):
+    job = write_job(folder, "[a]\nrw=randread\nnumber_ios=20\n")
+    done = run("run", "smr-hm", "--scheduler", "all", "--job", job, code=0)
+    check(re.fullmatch(r"drivelab: note: smr-hm: left out, as they may reorder the writes of a zone: noop deadline cfq as "
+                       r"kyber bfq\n", done.stderr), done.stderr)
+    check([line.split()[0] for line in done.stdout.splitlines()[1:]] == ["mq-deadline", "none"], done.stdout)
+    done = run("run", "--compare", "smr-hm,hdd-7200", "--scheduler", "all", "--job", job, "--json", "-", code=0)
+    check(done.stderr.count("\n") == 1, done.stderr)
+    points = [(p["drive"], p["options"]["queue.scheduler"]) for p in json.loads(done.stdout)]
+    check(points[:3] == [("smr-hm", "mq-deadline"), ("smr-hm", "none"), ("hdd-7200", "noop")] and len(points) == 10, points)
+    refused(r"for zoned drives there are: mq-deadline none", "run", "smr-hm", "--scheduler", "cfq", "--job", job)
+
+
+def test_run_says_what_is_wrong_with_a_queue_or_a_disk(folder):
+    """Bad input is named, with what is allowed; a clamped value is said and used."""
+    job = write_job(folder, "[a]\nrw=randread\nnumber_ios=20\n")
+
+    def disk(pattern, *options):
+        refused(pattern, "run", "hdd-7200", *[w for o in options for w in ("-o", o)], "--job", job)
+
+    def queue(pattern, scheduler):
+        refused(pattern, "run", "hdd-7200", "--scheduler", scheduler, "--job", job)
+
+    disk(r'"0-49:300:10:10" starts at cylinder 0, but the zone before ends at 100: zones must be sorted',
+         "hdd.zones=50-100:200:10:10,0-49:300:10:10")
+    disk(r"the curve decreases from 2000000 ns at 1 cylinders to 1000000 ns at 10", "hdd.seek_points=1:2ms,10:1ms,100:3ms")
+    disk(r"none negative", "hdd.seek_points=", "hdd.seek_formula=1,-1,100,3,0.1")
+    queue(r'unknown scheduler "elevator"; there are: noop deadline cfq as mq-deadline kyber bfq none', "elevator")
+    queue(r'cfq has no tunable "slice"; there are: quantum', "cfq,slice=1")
+    queue(r"-1; allowed are 0 to", "kyber,read_lat_nsec=-1")
+    done = run("run", "hdd-7200", "--scheduler", "cfq,slice_idle=-1,quantum=0", "--job", job, code=0)
+    check("slice_idle of cfq: -1 is outside 0 to 4294967295; 0 is set; quantum of cfq: 0 is outside 1" in done.stderr, done.stderr)
+    refused(r"--scheduler all: a served drive has one scheduler at a time", "serve", "hdd-7200", "--scheduler", "all")
+    for weight, version, pattern in ((0, 1, "from 10 to 1000, with queue.cgroup_version=2 from 1 to 10000"),
+                                     (5, 1, 'weight of cgroup "g": 5; allowed are 10 to 1000'), (5, 2, None), (1001, 2, None),
+                                     (10001, 2, "from 1 to 10000")):
+        args = ("run", "nossd", *FAST, "--scheduler", "bfq", "-o", f"queue.cgroup_version={version}", "--job",
+                write_job(folder, f"[a]\nrw=read\nsize=64k\ncgroup=g\ncgroup_weight={weight}\n"))
+        refused(pattern, *args) if pattern else run(*args, code=0)
+
+
 def beside_buffered_writes(job, scheduler):
     """Bytes a direct reader got, and the statistics of the queue."""
     done = json.loads(run("run", "ide-2004", "--job", job, *(["--scheduler", scheduler] if scheduler else []), "--json", "-",
@@ -926,6 +967,25 @@ def test_ctl_sets_live_options(folder):
         check(server.ctl("options.get", name="nossd.read_latency")["value"] == "20ms")
         live = [o["name"] for o in server.ctl("options.list", live="yes")["options"]]
         check("nossd.read_latency" in live and "drive.capacity" not in live, live)
+
+
+def test_ctl_reads_and_writes_files_of_the_queue(folder):
+    """As cat and echo do, with the device or without it; --text shows the file's own words."""
+    with Controlled(folder, "hdd-7200", "--scheduler", "cfq") as server:
+        def text(*words):
+            return run("ctl", server.path, *words, "--text", code=0)
+        check(text("queue.get", "sda", "scheduler").stdout == "noop deadline [cfq] as mq-deadline kyber bfq none\n")
+        check(text("queue.set", "iosched/slice_idle", "3").stdout == "3\n")
+        clamped = text("queue.set", "sda", "iosched/slice_idle", "-12")
+        check(clamped.stdout == "0\n" and clamped.stderr == "drivelab: note: slice_idle of cfq: -12 is outside 0 to "
+              "4294967295; 0 is set\n", clamped)
+        refused("nr_requests: -1; allowed are 4 to 100000", "ctl", server.path, "queue.set", "sda", "nr_requests", "-1")
+        refused("read_ahead_kb is not modelled", "ctl", server.path, "queue.get", "read_ahead_kb")
+        lines = text("queue.list").stdout.splitlines()
+        check(max(map(len, lines)) <= 130 and any(line.startswith("iosched/slice_idle") for line in lines), lines)
+        check(re.search(r"^nr_requests +128$", text("queue.get").stdout, re.M))
+        server.perf("--rw", "randrw", "--depth", 4)
+        check(int(text("queue.get", "stat").stdout.split()[0]) > 0)
 
 
 def test_ctl_pause_holds_and_resume_goes_on(folder):

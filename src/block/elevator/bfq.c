@@ -208,6 +208,7 @@ const struct elevator_ops elevator_bfq = {
     .summary = "budgets for processes and cgroups by weight, low latency (Linux 6.8)",
     .size = sizeof(struct bfq),
     .tunables = tunables,
+    .reads = TUNABLE_UNSIGNED,
     .init = bfq_init,
     .release = bfq_release_all,
     .insert = bfq_insert,

@@ -302,6 +302,7 @@ const struct elevator_ops elevator_kyber = {
     .summary = "lets in as many reads and writes as keep to target latencies",
     .size = sizeof(struct kyber),
     .tunables = kyber_tunables,
+    .reads = TUNABLE_UNSIGNED,
     .own_merges = true,
     .init = kyber_init,
     .release = kyber_release,

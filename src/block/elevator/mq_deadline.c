@@ -421,6 +421,7 @@ const struct elevator_ops elevator_mq_deadline = {
     .size = sizeof(struct dd),
     .zones = true,
     .tunables = dd_tunables,
+    .reads = TUNABLE_KSTRTOINT,
     .init = dd_init,
     .release = dd_release,
     .insert = dd_insert,
