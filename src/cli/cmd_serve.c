@@ -180,7 +180,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
             ret = config_override(&a->overrides, "loop.wait=sleep", &e);
             break;
         case 'q':
-            ret = config_scheduler(optarg, a->scheduler, sizeof(a->scheduler), &e);
+            ret = config_scheduler(optarg, false, a->scheduler, sizeof(a->scheduler), &e);
             ret = ret ? ret : config_override(&a->overrides, a->scheduler, &e);
             break;
         case 'g':

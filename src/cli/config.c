@@ -39,7 +39,12 @@ static bool lists_by_comma(const char *text) {
     return false;
 }
 
-int config_scheduler(const char *text, char *option, size_t size, struct err *e) {
+int config_scheduler(const char *text, bool several, char *option, size_t size, struct err *e) {
+    if (!several && (!strcmp(text, "all") || strchr(text, ';')))
+        return err_set(e, EINVAL,
+                       "--scheduler %s: a served drive has one scheduler at a time; with --control, "
+                       "ctl PATH queue.set sda scheduler NAME exchanges it",
+                       text);
     size_t used = (size_t)snprintf(option, size, "queue.scheduler=%s", strcmp(text, "all") ? text : "");
     for (unsigned i = 0; !strcmp(text, "all") && elevators[i] && used < size; i++)
         used += (size_t)snprintf(option + used, size - used, "%s%s", i ? ";" : "", elevators[i]->name);

@@ -44,10 +44,10 @@ extern const struct opt_row loop_opts[];
 int config_override(struct config_overrides *overrides, const char *text, struct err *e);
 
 /*
- * The option -o that `--scheduler TEXT` stands for; "all" is the list of all
- * schedulers. 0, or -EINVAL with `e`: unknown, or too long.
+ * The option -o that `--scheduler TEXT` stands for; with `several`, "all" is the
+ * list of all schedulers. 0, or -EINVAL with `e`: unknown, too long, or several of them.
  */
-int config_scheduler(const char *text, char *option, size_t size, struct err *e);
+int config_scheduler(const char *text, bool several, char *option, size_t size, struct err *e);
 
 /* Defaults only, all tables bound. 0 or -errno with `e`. */
 int config_init(struct config *config, struct err *e);

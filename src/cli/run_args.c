@@ -147,7 +147,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
                 return cli_bad_input(&e);
             break;
         case 'q':
-            if (config_scheduler(optarg, a->scheduler, sizeof(a->scheduler), &e) ||
+            a->all_schedulers = !strcmp(optarg, "all");
+            if (config_scheduler(optarg, true, a->scheduler, sizeof(a->scheduler), &e) ||
                 config_override(&a->overrides, a->scheduler, &e))
                 return cli_bad_input(&e);
             break;

@@ -19,6 +19,7 @@ struct run_args {
     const char *job, *json, *html, *timeline;
     struct timeline_config window; /* of the timeline; its `out` is not set here */
     char scheduler[512];           /* the option -o that --scheduler stands for, or "" */
+    bool all_schedulers;           /* --scheduler all: those that fit the drive */
     const char *set[RUN_SETS_MAX]; /* options over those of every job */
     unsigned sets;
     struct replay_config replay; /* trace.path NULL: a job file */

@@ -16,7 +16,7 @@ static const char *separators(const struct opt_set *set, const char *argument) {
     const struct opt_row *row = opt_find(set, section, key, NULL);
     if (!row)
         return ""; /* whoever applies it complains */
-    return row->type == OPT_STRING || row->type == OPT_TIMES ? ";" : ",;";
+    return row->type == OPT_STRING || row->type == OPT_TIMES || row->type == OPT_TEXT ? ";" : ",;";
 }
 
 static int add_value(struct run_list *list, const char *value, size_t length, struct err *e) {
@@ -85,41 +85,22 @@ static int find_drives(struct run_points *p, const struct run_args *a, struct er
     return 0;
 }
 
-int run_points_init(struct run_points *p, const struct run_args *args, struct err *e) {
-    *p = (struct run_points){0};
-    if (find_drives(p, args, e) || find_lists(p, &args->overrides, e))
-        return e->code;
-    uint64_t count = p->drives;
-    for (unsigned i = 0; i < p->lists && count <= RUN_POINTS_MAX; i++)
-        count *= p->list[i].count;
-    if (count > RUN_POINTS_MAX)
-        return err_set(e, E2BIG, "the values of options -o have more than %d combinations", RUN_POINTS_MAX);
-    p->count = (unsigned)count;
-    return 0;
-}
-
-void run_points_release(struct run_points *p) {
-    for (unsigned i = 0; i < p->drives; i++)
-        free(p->drive[i]);
-    for (unsigned i = 0; i < p->lists; i++) {
-        for (unsigned n = 0; n < p->list[i].count; n++)
-            free(p->list[i].text[n]);
-        free(p->list[i].text);
-        free(p->list[i].name);
-    }
-}
-
 /* --- points --- */
+
+static unsigned combination(const struct run_points *p, unsigned point) {
+    return p->chosen ? p->chosen[point] : point;
+}
 
 /* Which value of the list the point has: mixed radix, the last list varies fastest. */
 static const char *text_of(const struct run_points *p, unsigned point, unsigned list) {
+    point = combination(p, point);
     for (unsigned i = p->lists; --i > list;)
         point /= p->list[i].count;
     return p->list[list].text[point % p->list[list].count];
 }
 
 const char *run_point_drive(const struct run_points *p, unsigned point) {
-    return p->drive[point / (p->count / p->drives)];
+    return p->drive[combination(p, point) / (p->combinations / p->drives)];
 }
 
 const char *run_point_value(const struct run_points *p, unsigned point, unsigned list) {
@@ -131,6 +112,90 @@ void run_point_options(const struct run_points *p, unsigned point, const struct 
     *overrides = args->overrides;
     for (unsigned i = 0; i < p->lists; i++)
         overrides->text[p->list[i].argument] = text_of(p, point, i);
+}
+
+/* --- schedulers that fit --- */
+
+static bool fits(const struct run_points *p, unsigned point, const struct run_args *a, struct config *config) {
+    struct config_overrides overrides;
+    struct err unused;
+    run_point_options(p, point, a, &overrides);
+    if (config_load(config, run_point_drive(p, point), &overrides, &unused) ||
+        !drive_kinds[config->drive.drive.kind]->zoned)
+        return true; /* whoever runs it complains */
+    const struct elevator_ops *ops = elevator_find(config->queue.scheduler, &unused);
+    return !ops || ops->zones;
+}
+
+struct left_out {
+    const char *drive;
+    char names[256];
+};
+
+static void say_left_out(struct left_out *l) {
+    if (l->names[0])
+        fprintf(stderr, "drivelab: note: %s: left out, as they may reorder the writes of a zone:%s\n", l->drive,
+                l->names);
+    l->names[0] = '\0';
+}
+
+static void leave_out(struct left_out *l, const char *drive, const char *scheduler) {
+    char word[64];
+    snprintf(word, sizeof(word), " %s", scheduler);
+    if (l->drive != drive)
+        say_left_out(l);
+    l->drive = drive;
+    size_t used = strlen(l->names);
+    const char *at = strstr(l->names, word);
+    if (!at || (at[strlen(word)] && at[strlen(word)] != ' '))
+        snprintf(l->names + used, sizeof(l->names) - used, "%s", word);
+}
+
+static int choose(struct run_points *p, const struct run_args *a, struct err *e) {
+    struct left_out left = {0};
+    struct config *config = malloc(sizeof(*config));
+    unsigned *chosen = calloc(p->combinations, sizeof(*chosen)), count = 0;
+    if (!config || !chosen) {
+        free(config);
+        free(chosen);
+        return err_set(e, ENOMEM, "no memory for the points");
+    }
+    for (unsigned i = 0; i < p->combinations; i++) {
+        if (fits(p, i, a, config))
+            chosen[count++] = i;
+        else
+            leave_out(&left, run_point_drive(p, i), config->queue.scheduler);
+    }
+    say_left_out(&left);
+    p->chosen = chosen;
+    p->count = count;
+    free(config);
+    return 0;
+}
+
+int run_points_init(struct run_points *p, const struct run_args *args, struct err *e) {
+    *p = (struct run_points){0};
+    if (find_drives(p, args, e) || find_lists(p, &args->overrides, e))
+        return e->code;
+    uint64_t count = p->drives;
+    for (unsigned i = 0; i < p->lists && count <= RUN_POINTS_MAX; i++)
+        count *= p->list[i].count;
+    if (count > RUN_POINTS_MAX)
+        return err_set(e, E2BIG, "the values of options -o have more than %d combinations", RUN_POINTS_MAX);
+    p->count = p->combinations = (unsigned)count;
+    return args->all_schedulers ? choose(p, args, e) : 0;
+}
+
+void run_points_release(struct run_points *p) {
+    free(p->chosen);
+    for (unsigned i = 0; i < p->drives; i++)
+        free(p->drive[i]);
+    for (unsigned i = 0; i < p->lists; i++) {
+        for (unsigned n = 0; n < p->list[i].count; n++)
+            free(p->list[i].text[n]);
+        free(p->list[i].text);
+        free(p->list[i].name);
+    }
 }
 
 void run_point_name(const struct run_points *p, unsigned point, char *name, size_t size) {

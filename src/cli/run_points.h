@@ -5,6 +5,9 @@
  * A value with commas is a list: -o ssd.op_percent=7,12.5. Where commas belong
  * to the value, as the option takes text or times, values are separated by
  * semicolons: -o 'nand.read_time=40us,60us;50us,80us'.
+ *
+ * Of --scheduler all, the combinations of a zoned drive with schedulers it
+ * can't have are left out, which a note says.
  */
 #ifndef DRIVELAB_CLI_RUN_POINTS_H
 #define DRIVELAB_CLI_RUN_POINTS_H
@@ -27,7 +30,9 @@ struct run_points {
     unsigned drives;
     struct run_list list[CONFIG_OVERRIDES];
     unsigned lists;
-    unsigned count; /* of all combinations */
+    unsigned combinations;
+    unsigned *chosen; /* those that are points; NULL: all */
+    unsigned count;   /* of points */
 };
 
 /* 0, or -errno with `e`. run_points_release() in any case. */
