@@ -3,6 +3,7 @@
  * There is one device; "sda" may be said first or left out.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/block.h"
@@ -99,6 +100,14 @@ static json_t *attach(struct ctl *ctl, const char *spec, struct ctl_error *e) {
                      ctl_text(text), "note", "");
 }
 
+/* Requests under way are the old scheduler's to the end. */
+static void say_waiting(struct block *b, char *note, size_t size) {
+    size_t used = strlen(note);
+    if (block_switching(b))
+        snprintf(note + used, size - used, "%stakes over when the requests under way are done, %" PRIu64 " now",
+                 used ? "; " : "", block_ios_inside(b));
+}
+
 static json_t *set(struct ctl *ctl, const struct ctl_value *arg, struct ctl_error *e) {
     char before[TEXT_MAX], after[TEXT_MAX], note[TEXT_MAX] = "";
     struct err why = {0};
@@ -117,6 +126,8 @@ static json_t *set(struct ctl *ctl, const struct ctl_value *arg, struct ctl_erro
     if (rc)
         return failed(e, rc, &why);
     block_attr_get(b, w.name, after, sizeof after, NULL);
+    if (!strcmp(w.name, "scheduler"))
+        say_waiting(b, note, sizeof note);
     return json_pack("{s:s,s:o,s:o,s:o,s:o}", "device", DEVICE, "name", ctl_text(w.name), "before", ctl_text(before),
                      "value", ctl_text(after), "note", ctl_text(note));
 }
@@ -128,6 +139,15 @@ static json_t *group_json(const struct block_group *g) {
 
 static void list_group(void *arg, struct block_group *g) {
     json_array_append_new(arg, group_json(g));
+}
+
+static json_t *remove_group(struct block *b, struct block_group *g, struct ctl_error *e) {
+    struct err why = {0};
+    json_t *removed = group_json(g);
+    if (!block_group_remove(b, g, &why))
+        return removed;
+    json_decref(removed);
+    return ctl_fail(e, CTL_REFUSED, NULL, "%s", why.text);
 }
 
 static json_t *cgroup(struct ctl *ctl, const struct ctl_value *arg, struct ctl_error *e) {
@@ -147,6 +167,8 @@ static json_t *cgroup(struct ctl *ctl, const struct ctl_value *arg, struct ctl_e
     if ((arg[1].given && block_group_set_weight(b, g, (long)arg[1].number, &why)) ||
         (arg[2].given && block_group_set_leaf_weight(b, g, (long)arg[2].number, &why)))
         return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "weight"), "%s", why.text);
+    if (arg[3].given && arg[3].number)
+        return remove_group(b, g, e);
     return group_json(g);
 }
 
@@ -181,6 +203,7 @@ const struct ctl_method ctl_queue_methods[] = {
      cgroup,
      {{"path", CTL_STRING, .help = "such as the host's NQN"},
       {"weight", CTL_INT, .min = 0, .max = 10000, .help = "among its siblings"},
-      {"leaf_weight", CTL_INT, .min = 0, .max = 10000, .help = "of its own processes among its children"}}},
+      {"leaf_weight", CTL_INT, .min = 0, .max = 10000, .help = "of its own processes among its children"},
+      {"remove", CTL_BOOL, .help = "yes: remove it, as rmdir does; its processes go to the group above"}}},
     {.name = NULL},
 };
