@@ -136,24 +136,16 @@ void rb_erase(struct rb_tree *t, struct rb_node *n) {
     n->linked = false;
 }
 
-static struct rb_node *step(const struct rb_node *n, bool s) {
-    if (n->child[s]) {
-        n = n->child[s];
-        while (n->child[!s])
-            n = n->child[!s];
+struct rb_node *rb_next(const struct rb_node *n) {
+    if (n->child[1]) {
+        n = n->child[1];
+        while (n->child[0])
+            n = n->child[0];
         return (struct rb_node *)n;
     }
-    while (n->parent && side_of(n) == s)
+    while (n->parent && side_of(n) == 1)
         n = n->parent;
     return n->parent;
-}
-
-struct rb_node *rb_next(const struct rb_node *n) {
-    return step(n, true);
-}
-
-struct rb_node *rb_prev(const struct rb_node *n) {
-    return step(n, false);
 }
 
 struct rb_node *rb_last(const struct rb_tree *t) {

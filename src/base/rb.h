@@ -56,9 +56,8 @@ void rb_insert(struct rb_tree *t, struct rb_node *n, const struct rb_place *plac
 /* Take a node out of the tree it is in. */
 void rb_erase(struct rb_tree *t, struct rb_node *n);
 
-/* Neighbours in order; NULL at the ends. */
+/* In order; NULL at the end, or if there is none. */
 struct rb_node *rb_next(const struct rb_node *n);
-struct rb_node *rb_prev(const struct rb_node *n);
 struct rb_node *rb_last(const struct rb_tree *t);
 
 static inline struct rb_node *rb_first(const struct rb_tree *t) {

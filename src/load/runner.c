@@ -267,12 +267,3 @@ void run_result_release(struct run_result *result) {
     free(result->job);
     *result = (struct run_result){0};
 }
-
-const struct job *load_owner(const struct job_file *jobs, uint32_t owner) {
-    for (unsigned i = 0; i < jobs->count; i++) {
-        if (owner - 1 < jobs->job[i].numjobs)
-            return &jobs->job[i];
-        owner -= jobs->job[i].numjobs;
-    }
-    return NULL;
-}

@@ -42,17 +42,14 @@ struct load_settings {
  * Run until every job is done; job sizes must be resolved. The loop of `sim`
  * is run from here. Returns 0 (also if a job ended on a failed request: see
  * its first_error), or -errno with `e` filled if it could not run.
+ *
+ * The `owner` of requests, for I/O schedulers: instances are numbered from 1 in
+ * the order of the sections and of numjobs; after them come those that write
+ * back what buffered jobs wrote.
  */
 int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, const struct load_settings *settings,
              struct run_result *result, struct err *e);
 
 void run_result_release(struct run_result *result);
-
-/*
- * Who a request's `owner` is: instances are numbered from 1 in the order of
- * the sections and of numjobs. For I/O schedulers. NULL: no such number, or
- * one after all of them, which writes back what buffered jobs wrote.
- */
-const struct job *load_owner(const struct job_file *jobs, uint32_t owner);
 
 #endif
