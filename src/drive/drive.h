@@ -121,7 +121,9 @@ struct hdd_config {
     uint32_t read_segments, write_segments;
     uint64_t segment_bytes, read_ahead;
     bool read_ahead_on_hit, hits_stop_read_ahead;
-    double pressure_percent; /* of the write segments; above, writing back competes with reads */
+    uint64_t read_ahead_least;   /* behind a read that goes on where one of the last ... */
+    uint32_t read_ahead_streams; /* ... so many ended */
+    double pressure_percent;     /* of the write segments; above, writing back competes with reads */
     int64_t write_back_age;
 };
 

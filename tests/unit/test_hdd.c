@@ -280,29 +280,56 @@ static void test_hdd_reads_ahead(void **state) {
     bed_close(&b);
 }
 
-/* Two streams by turns: served from the cache, a read of one ends reading on behind the other, or it doesn't. */
+/* Streams of 2 KiB reads by turns: how often the arm had to read. */
+static uint64_t misses_of_turns(unsigned streams, const char *const *args) {
+    struct bed b = bed_open("none", NULL, args);
+    for (uint64_t i = 0; i < 40; i++)
+        for (uint64_t stream = 0; stream < streams; stream++) {
+            struct req r;
+            start(&b, &r, IO_READ, stream * (2 << 20) + i * 2048, 2048, NULL, IO_NO_DATA);
+            while (!r.done)
+                sim_run(b.sim, sim_now(b.sim) + MS);
+            io_release(&r.io);
+        }
+    json_t *stats = drive_stats(b.drive), *cache = json_object_get(stats, "cache");
+    uint64_t misses = (uint64_t)json_integer_value(json_object_get(cache, "read_misses")) +
+                      (uint64_t)json_integer_value(json_object_get(cache, "read_partial_hits"));
+    json_decref(stats);
+    bed_close(&b);
+    return misses;
+}
+
+/* Served from the cache, a read of one stream ends reading on behind the other, or it doesn't. */
 static void test_hdd_hits_may_stop_reading_ahead(void **state) {
-    uint64_t misses[2];
-    for (unsigned stop = 0; stop < 2; stop++) {
-        struct bed b = bed_open("none", NULL,
-                                ARGS("hdd.read_ahead=32KiB", "hdd.read_hit=1ms",
-                                     stop ? "hdd.hits_stop_read_ahead=yes" : "hdd.read_ahead_on_hit=yes"));
-        for (uint64_t i = 0; i < 40; i++)
-            for (uint64_t stream = 0; stream < 2; stream++) {
-                struct req r;
-                start(&b, &r, IO_READ, stream * (4 << 20) + i * 2048, 2048, NULL, IO_NO_DATA);
-                while (!r.done)
-                    sim_run(b.sim, sim_now(b.sim) + MS);
-                io_release(&r.io);
-            }
-        json_t *stats = drive_stats(b.drive), *cache = json_object_get(stats, "cache");
-        misses[stop] = (uint64_t)json_integer_value(json_object_get(cache, "read_misses")) +
-                       (uint64_t)json_integer_value(json_object_get(cache, "read_partial_hits"));
-        json_decref(stats);
-        bed_close(&b);
-    }
-    assert_true(misses[0] < 20);
-    assert_true(misses[1] > misses[0] + 10);
+    uint64_t goes_on =
+        misses_of_turns(2, ARGS("hdd.read_ahead=32KiB", "hdd.read_hit=1ms", "hdd.read_ahead_on_hit=yes"));
+    uint64_t stops =
+        misses_of_turns(2, ARGS("hdd.read_ahead=32KiB", "hdd.read_hit=1ms", "hdd.hits_stop_read_ahead=yes"));
+    assert_true(goes_on < 20);
+    assert_true(stops > goes_on + 10);
+}
+
+/* A drive that remembers two reads knows two streams by turns, and reads 8 KiB on behind each: a fifth of them miss. */
+static void test_hdd_reads_on_behind_the_streams_it_knows(void **state) {
+    const char *const *plainly = ARGS("hdd.read_ahead=32KiB", "hdd.hits_stop_read_ahead=yes");
+    const char *const *least = ARGS("hdd.read_ahead=32KiB", "hdd.hits_stop_read_ahead=yes", "hdd.read_ahead_least=8KiB",
+                                    "hdd.read_ahead_streams=2");
+    assert_int_equal(misses_of_turns(3, least), misses_of_turns(3, plainly));
+    uint64_t without = misses_of_turns(2, plainly), with = misses_of_turns(2, least);
+    if (with > 2 * 9 || without < 2 * 15)
+        fail_msg("%u misses; %u without", (unsigned)with, (unsigned)without);
+}
+
+/* What is insisted on isn't cut short by a read elsewhere, and that one only waits for it. */
+static void test_hdd_other_reads_wait_for_the_least(void **state) {
+    struct bed b = bed_open("none", NULL, ARGS("hdd.read_ahead=32KiB", "hdd.read_ahead_least=4KiB"));
+    one(&b, IO_READ, 0, UNIT, 0);
+    one(&b, IO_READ, UNIT, UNIT, 0); /* goes on: eight sectors more, 0.8 ms */
+    int64_t from = sim_now(b.sim);
+    one(&b, IO_READ, 4 << 20, UNIT, 0);
+    assert_true(sim_now(b.sim) - from > 8 * MS / 10);
+    assert_int_equal(one(&b, IO_READ, 2 * UNIT, UNIT, 0), 0);
+    bed_close(&b);
 }
 
 static void test_hdd_write_cache_answers_and_flush_waits(void **state) {
@@ -462,6 +489,8 @@ int main(void) {
         cmocka_unit_test(test_hdd_parts_of_physical_sectors_cost_a_turn),
         cmocka_unit_test(test_hdd_reads_ahead),
         cmocka_unit_test(test_hdd_hits_may_stop_reading_ahead),
+        cmocka_unit_test(test_hdd_reads_on_behind_the_streams_it_knows),
+        cmocka_unit_test(test_hdd_other_reads_wait_for_the_least),
         cmocka_unit_test(test_hdd_write_cache_answers_and_flush_waits),
         cmocka_unit_test(test_hdd_full_write_cache_makes_writes_wait),
         cmocka_unit_test(test_hdd_sequential_writes_share_an_extent),

@@ -279,6 +279,7 @@ static struct drive *hdd_create(const struct drive_config *config, struct sim *s
     for (uint32_t i = 0; i < config->hdd.queue_depth; i++)
         sim_event_init(&h->slots[i].event, slot_fire);
     hdd_slots_reset(h);
+    hdd_segments_reset(h);
     hdd_extents_reset(h);
     return &h->drive;
 }

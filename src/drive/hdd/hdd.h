@@ -28,6 +28,7 @@ struct hdd_slot {
     struct hdd_slot *next; /* free, or waiting */
     int64_t bus_ns;        /* read: cached data could cross from then on; write: all data has crossed */
     int64_t data_ns;       /* write: the arm may begin then, data keeps up */
+    bool goes_on;          /* read: where one of the last ended */
     uint64_t accepted;     /* write: bytes in the cache */
     uint64_t sequence;     /* flush: waits for extents up to this one */
     void (*then)(struct hdd_slot *);
@@ -50,6 +51,8 @@ struct hdd_counters {
     uint64_t extents_peak;
 };
 
+enum { HDD_STREAMS_MAX = 64 };
+
 struct hdd_list {
     struct hdd_slot *head, *tail;
 };
@@ -68,6 +71,8 @@ struct hdd {
     uint32_t slots_used;
     struct hdd_segment *segments, *streaming, *ahead; /* reading on into; to read on into, as soon as nothing else is */
     uint64_t ahead_limit, age;
+    uint64_t read_end[HDD_STREAMS_MAX]; /* where the last reads ended, sectors; a ring, the next to replace: */
+    uint32_t read_ends;
     struct hdd_extent *extents, *extent_free;
     uint32_t extents_used;
     uint64_t sequence;

@@ -71,6 +71,11 @@ const struct opt_row hdd_opts[] = {
     ROW(hits_stop_read_ahead, .type = OPT_BOOL, .def = "no", .runtime = true,
         .help = "a command ends reading on behind an earlier one even if the cache serves it, as in firmware without a "
                 "queue; then read_ahead_on_hit only keeps a stream going"),
+    ROW(read_ahead_least, .type = OPT_SIZE, .max = 1 << 28, .def = "0", .unit = "bytes", .runtime = true,
+        .help = "of that, read at least so much before another command may have the arm, behind a read that goes on "
+                "where one of the last read_ahead_streams ended"),
+    ROW(read_ahead_streams, .type = OPT_U32, .min = 1, .max = HDD_STREAMS_MAX, .def = "1", .unit = "reads",
+        .runtime = true, .help = "how many reads the drive remembers to know a sequential one by"),
     ROW(pressure_percent, .type = OPT_DOUBLE, .max = 100, .def = "50", .unit = "%", .runtime = true,
         .help = "write segments in use above which writing back competes with reads"),
     ROW(write_back_age, .type = OPT_TIME, .max = 3600e9, .def = "1s", .unit = "ns", .runtime = true,

@@ -6,7 +6,13 @@
  * A read is a hit when all of it is in a segment or in the write cache, or
  * begins where a stream is under way: the stream then goes on at least to its
  * end. Of a read that begins in a segment only the rest is fetched.
+ *
+ * Firmware that takes a read for a part of a sequential stream, as one of the
+ * last few ended where it begins, may read on so far before it looks at the
+ * next command (DiskSim's minimum read-ahead, but for known streams alone).
  */
+#include <string.h>
+
 #include "drive/hdd/hdd.h"
 
 struct range {
@@ -103,6 +109,13 @@ void hdd_idle(struct disk_arm *arm) {
         h->streaming = NULL;
 }
 
+/* The drive knows the stream under way: it reads on for a while behind `end`, whatever comes. */
+static void insist(struct hdd *h, uint64_t end) {
+    uint64_t least = hdd_config(h)->read_ahead_least / h->geometry.sector_bytes, limit = ahead_of(h, end);
+    if (h->streaming)
+        disk_stream_commit(&h->arm, end + least < limit ? end + least : limit, 0);
+}
+
 /* --- hits and misses --- */
 
 static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
@@ -112,6 +125,8 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     s->used = ++h->age;
     if (s == h->streaming) {
         due = disk_stream_commit(&h->arm, r.end, c->read_ahead_on_hit ? ahead_of(h, r.end) : r.end);
+        if (slot->goes_on)
+            insist(h, r.end);
         h->count.stream_hits += r.end > s->end;
     } else if (c->hits_stop_read_ahead) {
         h->ahead = NULL;
@@ -138,6 +153,10 @@ static void fetched(struct disk_op *op) {
             s->start = s->end = op->lba;
         segment_grow(h, s, op->lba + op->count);
         want_ahead(h, s, op->lba + op->count);
+        if (slot->goes_on) {
+            hdd_idle(&h->arm);
+            insist(h, op->lba + op->count);
+        }
     }
     hdd_spent(slot->io, &op->parts, sim_now(h->sim));
     send(slot, slot->bus_ns >= 0 ? slot->bus_ns : op->parts.first_ns, sim_now(h->sim));
@@ -191,9 +210,21 @@ static void miss(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     disk_submit(&h->arm, &slot->op);
 }
 
+/* Did one of the last reads end here? Remember where this one does. */
+static bool goes_on(struct hdd *h, struct range r) {
+    uint32_t n = hdd_config(h)->read_ahead_streams;
+    bool known = false;
+    for (uint32_t i = 0; i < n; i++)
+        known |= h->read_end[i] == r.start;
+    h->read_ends = h->read_ends + 1 < n ? h->read_ends + 1 : 0;
+    h->read_end[h->read_ends] = r.end;
+    return known;
+}
+
 void hdd_read(struct hdd_slot *slot) {
     struct hdd *h = slot->hdd;
     struct range r = sectors_of(h, slot->io);
+    slot->goes_on = hdd_config(h)->read_ahead_least && goes_on(h, r);
     struct hdd_segment *s = find(h, r);
     if (served(h, s, r)) {
         hit(slot, s, r);
@@ -229,6 +260,7 @@ void hdd_remember(struct hdd *h, uint64_t start, uint64_t end) {
 
 void hdd_segments_reset(struct hdd *h) {
     h->streaming = h->ahead = NULL;
+    memset(h->read_end, 0xff, sizeof h->read_end);
     for (uint32_t i = 0; i < hdd_config(h)->read_segments; i++)
         h->segments[i] = (struct hdd_segment){0};
 }

@@ -253,7 +253,7 @@ void disk_kick(struct disk_arm *arm) {
 }
 
 static void arm_free(struct disk_arm *arm) {
-    struct disk_op *op = arm->running ? NULL : next_op(arm, true);
+    struct disk_op *op = arm->running || arm->stream.active ? NULL : next_op(arm, true);
     if (op)
         run(arm, op);
     else if (!arm->running && !arm->stream.active)
