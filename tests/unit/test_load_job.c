@@ -105,7 +105,7 @@ static void test_job_refuses_by_line(void **state) {
         {"[a]\nrate=1m\nrate_iops=10\n", "test.fio", "only one"},
         {"[a]\nstartdelay=5-1\n", "test.fio:2", "range"},
         {"[a]\nprio=8\n", "test.fio:2", "from 0 to 7"},
-        {"[a]\ncgroup_weight=5\n", "test.fio:2", "10 to 1000"},
+        {"[a]\ncgroup_weight=0\n", "test.fio:2", "10 to 1000"},
         {"[a]\nkb_base=1001\n", "test.fio:2", "1000, 1024"},
         {"[a]\nsync=maybe\n", "test.fio:2", "dsync"},
         {"[a]\nreplay_skip=read,erase\n", "test.fio:2", "trim"},
