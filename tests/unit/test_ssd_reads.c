@@ -116,7 +116,102 @@ static void test_reads_by_depth(void **state) {
     free(l);
 }
 
+/* --- larger reads --- */
+
+static void options(struct drive_config *config, const char *const *args) {
+    struct opt_set set = {0};
+    struct err e = {0};
+    int rc = drive_config_init(config, &set, &e);
+    for (; !rc && *args; args++)
+        rc = opt_assign_arg(&set, *args, &e);
+    if (rc)
+        fail_msg("%s", e.text);
+}
+
+static void finished(struct io *io) {
+    assert_int_equal(io->status, IO_OK);
+    assert_false(io->unmapped);
+}
+
+static int64_t read_ns(struct drive *drive, struct sim *sim, uint64_t offset, uint64_t bytes) {
+    struct io io;
+    io_init(&io);
+    io.op = IO_READ;
+    io.offset = offset;
+    io.bytes = bytes;
+    io.done = finished;
+    drive_submit(drive, &io);
+    sim_run(sim, SIM_NEVER);
+    return io.completed_ns - io.submitted_ns;
+}
+
+enum { ARRAY = 40000, BUS = 200 + 8192 }; /* of a unit: the command, and 4 KiB at 500 MB/s */
+
+static const char *const striped[] = {"drive.capacity=64MiB",
+                                      "nand.channels=4",
+                                      "nand.luns=2",
+                                      "nand.planes=2",
+                                      "nand.pages=16",
+                                      "nand.page_bytes=16384",
+                                      "nand.blocks=0",
+                                      "nand.read_time=40us",
+                                      "nand.command_time=200ns",
+                                      "nand.bus_mts=500",
+                                      "nand.multi_plane=no",
+                                      "nand.cache_read=no",
+                                      "ssd.op_percent=100",
+                                      "ssd.read_firmware=0",
+                                      "ssd.precondition=striped",
+                                      NULL};
+
+/* Two planes of a die, one after the other, then the next channel at the same time. */
+static void test_striped_neighbours_share_a_die(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct drive_config config;
+    struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    options(&config, striped);
+    struct drive *drive = drive_open(&config, "none", NULL, sim, &e);
+    assert_non_null(drive);
+    assert_int_equal(read_ns(drive, sim, 0, 4096), ARRAY + BUS);
+    assert_int_equal(read_ns(drive, sim, 0, 8192), 2 * (ARRAY + BUS));
+    assert_int_equal(read_ns(drive, sim, 4096, 8192), ARRAY + BUS); /* second plane, next channel */
+    assert_int_equal(read_ns(drive, sim, 0, 32768), 2 * (ARRAY + BUS));
+    assert_int_equal(drive->ops->check_state(drive, &e), 0);
+    /* The last unit that was written; and what fills no row of pages is there, too. */
+    assert_int_equal(read_ns(drive, sim, config.drive.capacity - 4096, 4096), ARRAY + BUS);
+    drive_close(drive);
+    sim_free(sim);
+}
+
+/* Two pages need no list; of three there are two in it, wherever they begin. */
+static void test_pages_in_a_list_take_time(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct drive_config config, with;
+    struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    options(&config, striped);
+    with = config;
+    with.ssd.list_page_time = 700;
+    struct drive *drive = drive_open(&config, "none", NULL, sim, &e);
+    assert_non_null(drive);
+    static const struct {
+        uint64_t bytes;
+        int64_t list_ns;
+    } sizes[] = {{4096, 0}, {8192, 0}, {12288, 1400}, {65536, 15 * 700}};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(drive_reconfigure(drive, &config, &e), 0);
+        int64_t without = read_ns(drive, sim, 0, sizes[i].bytes);
+        assert_int_equal(drive_reconfigure(drive, &with, &e), 0);
+        assert_int_equal(read_ns(drive, sim, 0, sizes[i].bytes) - without, sizes[i].list_ns);
+    }
+    drive_close(drive);
+    sim_free(sim);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads_by_depth)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads_by_depth),
+                                       cmocka_unit_test(test_striped_neighbours_share_a_die),
+                                       cmocka_unit_test(test_pages_in_a_list_take_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 /* In the order of ftl_kinds[] and gc_policies[]; a test compares the names. */
 static const char *const mappings[] = {"page", NULL};
 static const char *const policies[] = {"greedy", "fifo", "random", "dchoices", NULL};
-static const char *const preconditions[] = {"none", "sequential", "random", NULL};
+static const char *const preconditions[] = {"none", "sequential", "striped", "random", NULL};
 
 const struct opt_row ssd_opts[] = {
     ROW(mapping, .type = OPT_ENUM, .choices = mappings, .def = "page", .help = "how logical units find their place"),
@@ -30,6 +30,10 @@ const struct opt_row ssd_opts[] = {
         .help = "read of a unit that was never written or was deallocated"),
     ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s", .runtime = true,
         .help = "host link, each direction; 0 = unlimited"),
+    ROW(list_page_time, .type = OPT_TIME, .max = 1e9, .def = "0", .unit = "ns", .runtime = true,
+        .help =
+            "time on the host link, beside its bytes, of each page of 4 KiB that a read names in a list: all but the "
+            "first, if there are more than two"),
     ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
     ROW(gc_choices, .type = OPT_U32, .min = 1, .max = 1000, .def = "10",
         .help = "blocks that gc_policy=dchoices draws for each choice"),
@@ -44,7 +48,9 @@ const struct opt_row ssd_opts[] = {
     ROW(streams, .type = OPT_U32, .min = 1, .max = FTL_HEATS_MAX, .def = "1",
         .help = "data is told apart by how often it is written, into so many kinds with blocks of their own"),
     ROW(precondition, .type = OPT_ENUM, .choices = preconditions, .def = "none",
-        .help = "state of a new drive: empty, or as after sequential or long random writing"),
+        .help = "state of a new drive: empty, or as after sequential writing, page by page or spread over planes and "
+                "channels "
+                "unit by unit, or after long random writing"),
     ROW(precondition_percent, .type = OPT_DOUBLE, .max = 100, .def = "100", .unit = "%",
         .help = "share of the capacity written by precondition, from its start"),
     {0},

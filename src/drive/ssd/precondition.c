@@ -5,6 +5,9 @@
  * sequential: the first precondition_percent of the capacity, written once in
  * order.
  *
+ * striped: the same by a controller that spreads neighbouring units over planes and
+ * channels: pages of one LUN of each channel are filled together, a unit at a time.
+ *
  * random: the same units after uniform random overwrites for long enough to
  * reach the steady state of garbage collection. Blocks are given valid units
  * by age: in a drive of T units with U of them valid, whose write
@@ -26,22 +29,46 @@
 #include "base/rng.h"
 #include "drive/ssd/ssd.h"
 
-enum { PRECONDITION_NONE, PRECONDITION_SEQUENTIAL, PRECONDITION_RANDOM };
+enum { PRECONDITION_NONE, PRECONDITION_SEQUENTIAL, PRECONDITION_STRIPED, PRECONDITION_RANDOM };
 
-static int sequential(struct ssd *s, uint32_t units, struct err *e) {
-    struct ftl *f = &s->ftl;
+static int no_room(uint32_t done, uint32_t units, struct err *e) {
+    return err_set(e, EINVAL, "ssd.precondition: no room after %u of %u units", done, units);
+}
+
+/* From lpn on, in order: page after page. */
+static int pages(struct ftl *f, uint32_t lpn, uint32_t units, struct err *e) {
     uint32_t page[FTL_PAGE_UNITS_MAX];
-    uint32_t lpn = f->ops->fill(f, units);
-    if (!lpn)
-        f->ops->dense(f, 0, units);
     while (lpn < units) {
         uint32_t n = 0;
         while (n < f->page_units && lpn < units)
             page[n++] = lpn++;
         if (!ftl_place_now(f, page, n))
-            return err_set(e, EINVAL, "ssd.precondition: no room after %u of %u units", lpn - n, units);
+            return no_room(lpn - n, units, e);
     }
     return 0;
+}
+
+static int sequential(struct ssd *s, uint32_t units, struct err *e) {
+    struct ftl *f = &s->ftl;
+    uint32_t lpn = f->ops->fill(f, units);
+    if (!lpn)
+        f->ops->dense(f, 0, units);
+    return pages(f, lpn, units, e);
+}
+
+static int striped(struct ssd *s, uint32_t units, struct err *e) {
+    struct ftl *f = &s->ftl;
+    uint32_t width = f->geometry->channels * f->geometry->planes, row = width * f->page_units, lpn = 0;
+    uint32_t page[FTL_PAGE_UNITS_MAX];
+    f->ops->dense(f, 0, units);
+    for (; units - lpn >= row; lpn += row)
+        for (uint32_t i = 0; i < width; i++) {
+            for (uint32_t u = 0; u < f->page_units; u++)
+                page[u] = lpn + u * width + i;
+            if (!ftl_place_now(f, page, f->page_units))
+                return no_room(lpn, units, e);
+        }
+    return pages(f, lpn, units, e); /* what fills no row */
 }
 
 /* --- random --- */
@@ -190,5 +217,5 @@ int ssd_precondition(struct ssd *s, struct err *e) {
         return err_set(e, -rc, "ssd.precondition: no space for the map of %u units: %s", units, strerror(-rc));
     if (c->precondition == PRECONDITION_RANDOM)
         return random_state(s, units, e);
-    return sequential(s, units, e);
+    return c->precondition == PRECONDITION_STRIPED ? striped(s, units, e) : sequential(s, units, e);
 }

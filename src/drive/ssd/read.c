@@ -11,12 +11,24 @@
 
 enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
 
+/*
+ * A command has room for two pages of the host's memory; of more, all but the
+ * first are in a list that the drive goes through (NVMe Base, PRP).
+ */
+static int64_t list_ns(const struct ssd *s, const struct io *io) {
+    return (int64_t)((io->bytes - 1) / FTL_UNIT_BYTES) * s->drive.config.ssd.list_page_time;
+}
+
 static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
     bool verify = s->payload && (io->flags & IO_NO_DATA);
-    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes);
+    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes), list = 0;
+    if (__builtin_expect(io->bytes > 2 * FTL_UNIT_BYTES && !verify, 0)) {
+        list = list_ns(s, io);
+        end = io_link_hold(&s->link_out, end, list);
+    }
     if (__builtin_expect(io->stages != NULL, 0)) {
-        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes);
+        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes) + list;
         ns[IO_STAGE_LINK] = link;
         ns[IO_STAGE_LINK_WAIT] = end - from_ns - link;
         ns[IO_STAGE_FIRMWARE] = s->drive.config.ssd.read_firmware;
