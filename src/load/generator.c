@@ -61,8 +61,9 @@ static void seed(struct generator *g) {
     rng_init(&g->mix, g->seed, g->stream * 2 + 1);
 }
 
+/* As fio: only an order of all blocks comes again, what is drawn without a map does not. */
 void generator_restart(struct generator *g, bool same) {
-    if (same)
+    if (same && !(g->job->random && g->job->norandommap))
         seed(g);
     generator_pass(g);
 }

@@ -65,7 +65,7 @@ bool generator_next(struct generator *g, enum run_dir dir, struct request *r);
 /* Another pass, in another order. */
 void generator_pass(struct generator *g);
 
-/* As after generator_init(): with `same` the same numbers again (randrepeat), else further ones. */
+/* As after generator_init(): with `same` the same order again (randrepeat), else another one. */
 void generator_restart(struct generator *g, bool same);
 
 #endif

@@ -80,6 +80,7 @@ struct job {
     int rw_sequencer;
     uint64_t bs[RUN_DIRS], bs_max[RUN_DIRS]; /* smallest and largest request */
     struct job_shares bssplit[RUN_DIRS];
+    bool bs_is_seq_rand;           /* until job_finish(): sizes are for sequential, random instead of reads, writes */
     uint64_t blockalign[RUN_DIRS]; /* 0: as bs */
     unsigned percentage_random[RUN_DIRS];
 

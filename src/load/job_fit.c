@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "load/job_int.h"
@@ -172,13 +173,41 @@ static int check_host(const struct job *job, struct err *e) {
 
 static int check_randomness(struct job *job, struct err *e) {
     if (job->random_distribution != JOB_UNIFORM || job->blockalign[RUN_READ] || job->blockalign[RUN_WRITE] ||
-        job->blockalign[RUN_TRIM] || job->zonemode == JOB_ZONE_ZBD)
+        job->blockalign[RUN_TRIM])
         job->norandommap = true; /* as in fio */
+    else if (job->random_generator == JOB_LFSR && one_size(job))
+        job->norandommap = false; /* as in fio: the register meets each block once anyway */
     if (job->random && job->random_generator == JOB_LFSR && !job->norandommap && !one_size(job))
         REFUSE("random_generator=lfsr needs one block size or norandommap", job->name);
     for (int d = 0; d < RUN_DIRS; d++)
         if (job->random_distribution >= JOB_ZONED && !job->zoned[d].count)
             REFUSE("random_distribution: no zones for %s", job->name, d == RUN_READ ? "reads" : "writes");
+    return 0;
+}
+
+/* Sizes given for sequential and random requests become those of all directions. */
+static int spread_sizes(struct job *job, struct err *e) {
+    int from = job->random ? RUN_WRITE : RUN_READ; /* where the second and the first one stand */
+    if (!job->bs_is_seq_rand)
+        return 0;
+    for (int d = 0; d < RUN_DIRS; d++) {
+        if (job->uses[d] && job->random && (job->percentage_random[d] < 100 || job->rw_every > 1))
+            REFUSE("bs_is_seq_rand does not go with requests that are random in part only", job->name);
+        if (d == from)
+            continue;
+        free(job->bssplit[d].share);
+        job->bssplit[d] = (struct job_shares){0};
+        job->bs[d] = job->bs[from];
+        job->bs_max[d] = job->bs_max[from];
+        size_t bytes = job->bssplit[from].count * sizeof(*job->bssplit[d].share);
+        if (!bytes)
+            continue;
+        job->bssplit[d].share = malloc(bytes);
+        if (!job->bssplit[d].share)
+            return err_set(e, ENOMEM, "job \"%s\": no memory for its block sizes", job->name);
+        memcpy(job->bssplit[d].share, job->bssplit[from].share, bytes);
+        job->bssplit[d].count = job->bssplit[from].count;
+    }
     return 0;
 }
 
@@ -196,8 +225,9 @@ int job_finish(const struct job_file *jobs, struct job *job, struct err *e) {
         job->iodepth_low = job->iodepth;
     if (!job->zonerange)
         job->zonerange = job->zonesize;
-    if (check_order(jobs, job, e) || check_replay(job, e) || check_times(job, e) || check_zones(job, e) ||
-        check_verify(job, e) || check_buffered(jobs, job, e) || check_host(job, e) || check_randomness(job, e))
+    if (spread_sizes(job, e) || check_order(jobs, job, e) || check_replay(job, e) || check_times(job, e) ||
+        check_zones(job, e) || check_verify(job, e) || check_buffered(jobs, job, e) || check_host(job, e) ||
+        check_randomness(job, e))
         return err_prefix(e, "%s: ", jobs->file[0]);
     return 0;
 }
@@ -230,11 +260,11 @@ static struct job_extent resolved(uint64_t bytes) {
 
 /* offset, offset_increment and filesize; *capacity is what the job may see of the drive. */
 static int resolve_offset(struct job *job, uint64_t *capacity, uint64_t zone_bytes, uint64_t align, struct err *e) {
-    uint64_t filesize = extent_bytes(&job->filesize, *capacity, zone_bytes);
+    uint64_t drive = *capacity, filesize = extent_bytes(&job->filesize, drive, zone_bytes);
     if (filesize && filesize < *capacity)
         *capacity = filesize - filesize % 512;
     job->filesize = resolved(*capacity);
-    uint64_t offset = extent_bytes(&job->offset, *capacity, zone_bytes);
+    uint64_t offset = extent_bytes(&job->offset, drive, zone_bytes); /* as fio: of the drive, not of filesize */
     align = job->offset_align ? job->offset_align : align;
     if (job->offset.percent > 0)
         offset += (align - offset % align) % align; /* as fio: upwards */
@@ -242,7 +272,7 @@ static int resolve_offset(struct job *job, uint64_t *capacity, uint64_t zone_byt
         REFUSE("offset %" PRIu64 " is not a multiple of 512", job->name, offset);
     if (offset >= *capacity)
         REFUSE("offset %" PRIu64 " is beyond the drive's %" PRIu64 " bytes", job->name, offset, *capacity);
-    uint64_t increment = extent_bytes(&job->offset_increment, *capacity, zone_bytes);
+    uint64_t increment = extent_bytes(&job->offset_increment, drive, zone_bytes);
     if (job->offset_increment.percent > 0)
         increment -= increment % align;
     if (increment % 512)

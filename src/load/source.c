@@ -53,7 +53,7 @@ static bool enough(struct worker *w) {
 static bool again(struct worker *w) {
     if (w->job->time_based)
         generator_pass(&w->gen);
-    else if (w->job->io_size.bytes || w->job->part)
+    else if (w->job->io_size.bytes || w->job->part || (w->job->number_ios && w->job->loops > 1))
         generator_restart(&w->gen, w->job->randrepeat);
     else
         return false;
@@ -75,7 +75,9 @@ bool source_simple(struct worker *w, struct request *r) {
 
 void source_begin_loop(struct worker *w, bool first) {
     const struct job *job = w->job;
-    bool on = !first && job->number_ios && !w->ios_left && !job->random; /* as fio: from where number_ios ended it */
+    bool on = !first && job->number_ios && !w->ios_left; /* as fio: from where number_ios ended it */
+    if (w->zbd.zbd && !on)
+        zbd_restart(&w->zbd);
     if (!first) {
         if (!on)
             generator_restart(&w->gen, job->randrepeat);

@@ -141,23 +141,24 @@ static uint32_t find_open(const struct zbd_cursor *c, uint32_t from) {
     return c->end;
 }
 
-/* Whether this write is one before which zones are reset early. */
+/* Whether this write is one before which its zone is reset early: as fio, the first beyond the threshold and then each
+ * so-many-th. */
 static bool early_reset(struct zbd_cursor *c, const struct zbd_zone *z) {
     const struct job *job = c->job;
     uint64_t all = (uint64_t)(c->end - c->first) * c->zbd->zone_bytes;
-    if (!(job->zone_reset_frequency > 0) || !z->written || (double)c->written < job->zone_reset_threshold * (double)all)
+    if (!(job->zone_reset_frequency > 0) || (double)c->written < job->zone_reset_threshold * (double)all)
         return false;
-    if (!c->until_reset) {
-        c->until_reset = (uint64_t)(1 / job->zone_reset_frequency);
+    if (c->until_reset && --c->until_reset)
         return false;
-    }
-    return --c->until_reset == 0;
+    c->until_reset = job->zone_reset_frequency > 1e-18 ? (uint64_t)(1 / job->zone_reset_frequency) : UINT64_MAX;
+    return z->written;
 }
 
 /* Write to `i` at its write pointer, or have it reset. */
 static enum zbd_answer write_zone(struct zbd_cursor *c, struct request *r, uint32_t i, uint32_t *reset) {
     struct zbd_zone *z = &c->zbd->zone[i];
-    if (!has_room(c, z) || early_reset(c, z)) {
+    c->asked_again = !has_room(c, z) || (!c->asked_again && early_reset(c, z));
+    if (c->asked_again) {
         *reset = i;
         return ZBD_RESET;
     }
@@ -190,23 +191,46 @@ static enum zbd_answer adjust_random_write(struct zbd_cursor *c, struct request 
     return write_zone(c, r, i, reset);
 }
 
-/* On to the next zone, over zoneskip. */
-static void step(struct zbd_cursor *c, enum run_dir dir) {
-    uint32_t skip = (uint32_t)(c->job->zoneskip.bytes / c->zbd->zone_bytes);
-    c->zone[dir] = after(c, c->zone[dir]);
-    for (; skip; skip--)
-        c->zone[dir] = after(c, c->zone[dir]);
+/* Sequential jobs begin with their first zone. */
+void zbd_restart(struct zbd_cursor *c) {
+    for (int d = 0; d < RUN_DIRS; d++) {
+        c->zone[d] = c->first;
+        c->at[d] = 0;
+        c->began[d] = false;
+    }
+}
+
+/* As fio: behind the last zone, on with the first only if there is more to do than the region holds. */
+static bool may_wrap(const struct job *job) {
+    return job->time_based || job->io_size.bytes || job->part;
+}
+
+/* On to the next zone, over zoneskip. False: there is none. */
+static bool step(struct zbd_cursor *c, enum run_dir dir) {
+    uint64_t on = 1 + c->job->zoneskip.bytes / c->zbd->zone_bytes, at = c->zone[dir] - c->first + on;
+    if (at >= c->end - c->first && !may_wrap(c->job))
+        return false;
+    c->zone[dir] = c->first + (uint32_t)(at % (c->end - c->first));
     c->at[dir] = 0;
     c->began[dir] = false;
+    return true;
 }
 
 static enum zbd_answer adjust_sequential_write(struct zbd_cursor *c, struct request *r, uint32_t *reset) {
     for (uint32_t n = 0; n <= c->end - c->first; n++) {
         const struct zbd_zone *z = &c->zbd->zone[c->zone[RUN_WRITE]];
         bool full = !has_room(c, z);
-        if (z->unusable || (full && c->began[RUN_WRITE]) || (!z->opener && !full && !may_open(c))) {
-            step(c, RUN_WRITE);
+        if (z->unusable || (full && c->began[RUN_WRITE])) {
+            if (!step(c, RUN_WRITE))
+                return ZBD_NONE;
             continue;
+        }
+        if (!z->opener && !full && !may_open(c)) {
+            c->zone[RUN_WRITE] = find_open(c, c->zone[RUN_WRITE]);
+            if (c->zone[RUN_WRITE] == c->end) {
+                c->zone[RUN_WRITE] = c->first;
+                return ZBD_NONE;
+            }
         }
         enum zbd_answer answer = write_zone(c, r, c->zone[RUN_WRITE], reset);
         c->began[RUN_WRITE] = true;
@@ -242,9 +266,8 @@ static enum zbd_answer adjust_random_read(struct zbd_cursor *c, struct request *
 static enum zbd_answer adjust_sequential_read(struct zbd_cursor *c, struct request *r) {
     uint32_t *zone = &c->zone[RUN_READ];
     for (uint32_t n = 0; c->at[RUN_READ] >= readable(c, *zone); n++) {
-        if (n > c->end - c->first)
+        if (n > c->end - c->first || !step(c, RUN_READ))
             return ZBD_NONE;
-        step(c, RUN_READ);
     }
     uint64_t rest = readable(c, *zone) - c->at[RUN_READ];
     if (r->bytes > rest)
@@ -254,16 +277,26 @@ static enum zbd_answer adjust_sequential_read(struct zbd_cursor *c, struct reque
     return ZBD_ISSUE;
 }
 
-/* A trim resets a zone in which something is written. */
+/* As fio: at random, a zone in which something is written; in order, each. */
+static bool may_trim(const struct zbd_cursor *c, uint32_t i) {
+    const struct zbd_zone *z = &c->zbd->zone[i];
+    return !z->unusable && (z->written || !c->job->random);
+}
+
+/* A trim resets a zone. */
 static enum zbd_answer adjust_trim(struct zbd_cursor *c, struct request *r) {
-    uint32_t i = c->job->random ? (uint32_t)(r->offset / c->zbd->zone_bytes) : c->zone[RUN_TRIM], n = 0;
-    for (; !c->zbd->zone[i].written || c->zbd->zone[i].unusable; i = after(c, i))
+    uint32_t *zone = &c->zone[RUN_TRIM];
+    if (c->job->random)
+        *zone = (uint32_t)(r->offset / c->zbd->zone_bytes);
+    else if (c->began[RUN_TRIM] && !step(c, RUN_TRIM))
+        return ZBD_NONE;
+    for (uint32_t n = 0; !may_trim(c, *zone); *zone = after(c, *zone))
         if (++n > c->end - c->first)
             return ZBD_NONE;
-    r->offset = i * c->zbd->zone_bytes;
+    c->began[RUN_TRIM] = true;
+    r->offset = *zone * c->zbd->zone_bytes;
     r->bytes = c->zbd->zone_bytes;
-    c->zone[RUN_TRIM] = after(c, i);
-    zbd_was_reset(c, i);
+    zbd_was_reset(c, *zone);
     return ZBD_ISSUE;
 }
 

@@ -32,6 +32,7 @@ struct zbd_cursor {
     uint64_t at[RUN_DIRS];   /* sequential reads: next byte in the zone */
     bool began[RUN_DIRS];    /* sequential: something was done in the zone on this visit */
     uint64_t until_reset;    /* writes left until zone_reset_frequency says so */
+    bool asked_again;        /* the last answer was ZBD_RESET */
 };
 
 /* The zones of a drive, shared by all jobs of a run. */
@@ -61,6 +62,9 @@ void zbd_free(struct zbd *z);
  * or -EINVAL. */
 int zbd_cursor_init(struct zbd_cursor *c, struct zbd *z, const struct job *job, uint64_t offset, uint64_t size,
                     struct err *e);
+
+/* A sequential job begins anew. */
+void zbd_restart(struct zbd_cursor *c);
 
 /* Bend a request. Counts it as issued if the answer is ZBD_ISSUE. */
 enum zbd_answer zbd_adjust(struct zbd_cursor *c, struct request *r, uint32_t *reset);

@@ -65,6 +65,14 @@ rw=write bs=4k size=256k verify=crc32c
 rw=write bs=4k size=256k verify=crc32c verify_backlog=16
 rw=read bs=4k size=64k offset_increment=1m offset=1m
 rw=read bs=4k thinktime=200 thinktime_blocks=4 number_ios=100
+rw=write bs=4k offset=25% size=10% filesize=32m
+rw=write bs=4k,16k size=1m bs_is_seq_rand=1
+rw=write bs=64k zonemode=zbd zonesize=1m zonecapacity=768k size=8m direct=1
+rw=write bs=64k zonemode=zbd zonesize=1m zonecapacity=768k size=8m direct=1 loops=2
+rw=write bs=64k zonemode=zbd zonesize=1m zonecapacity=768k size=8m direct=1 io_size=16m
+rw=write bs=64k zonemode=zbd zonesize=1m size=8m direct=1 max_open_zones=4 job_max_open_zones=2
+rw=write bs=64k zonemode=zbd zonesize=1m size=8m direct=1 io_size=32m zone_reset_threshold=0.5 zone_reset_frequency=1
+rw=read bs=64k zonemode=zbd zonesize=1m size=8m direct=1 read_beyond_wp=1
 """
 
 
@@ -73,7 +81,7 @@ def test_sequences_are_fios(folder):
         fio, own = both(folder, options)
         first = next((i for i, pair in enumerate(zip(fio, own)) if pair[0] != pair[1]), min(len(fio), len(own)))
         check(fio == own, options, f"{len(fio)} and {len(own)} requests; from", first, fio[first:first + 4], own[first:first + 4])
-    for options in ("rw=trim bs=64k size=1m", "rw=trimwrite bs=64k size=1m"):
+    for options in ("rw=trim bs=64k size=1m", "rw=trimwrite bs=64k size=1m", "rw=trim bs=1m zonemode=zbd zonesize=1m size=8m direct=1"):
         fio, own = both(folder, options, "null")
         check(fio == own, options, fio[:4], own[:4])
 
@@ -82,6 +90,13 @@ def test_random_maps_cover_what_fios_do(folder):
     for options in ("bs=4k size=4m", "bs=12k size=1m", "bs=4k size=4m random_generator=lfsr", "bs=4k size=256k offset=3m loops=2"):
         fio, own = both(folder, "rw=randread " + options)
         check(sorted(fio) == sorted(own), options, len(fio), len(own))
+    for options in ("bs=64k zonesize=1m", "bs=64k zonesize=1m zonecapacity=768k", "bs=64k zonesize=1m verify=crc32c"):
+        fio, own = both(folder, f"rw=randwrite zonemode=zbd size=8m direct=1 {options}")
+        check(sorted(fio) == sorted(own), options, len(fio), len(own))
+    fio, own = both(folder, "rw=randread bs=12k size=1m random_generator=lfsr norandommap")
+    check(sorted(fio) == sorted(own), len(fio), len(own))
+    fio, own = both(folder, "rw=randwrite bs=4k size=1m loops=3 number_ios=100")
+    check(len(fio) == len(own) == 300 and len(set(fio)) == len(set(own)) == 256, len(set(fio)), len(set(own)))
     fio, own = both(folder, "rw=randread bs=12k size=1m norandommap")
     check(len(fio) == len(own), len(fio), len(own))
     fio, own = both(folder, "rw=randread bs=4k filesize=2m size=1m")
