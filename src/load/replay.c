@@ -69,10 +69,15 @@ static uint64_t scaled(const struct replay *r, uint64_t offset) {
 }
 
 static int beyond(struct replay *r, const struct trace_record *record) {
+    uint64_t line = trace_line_number(r->trace);
+    char where[40] = "";
+    if (line)
+        snprintf(where, sizeof(where), "%" PRIu64 ":", line);
     return err_set(&r->why, ERANGE,
-                   "%s: request %" PRIu64 " ends at byte %" PRIu64 ", the drive has %" PRIu64
-                   "; addresses can be wrapped or scaled",
-                   trace_path(r->trace), r->taken, record->offset + record->bytes, r->drive->capacity);
+                   "%s:%s request %" PRIu64 ", %" PRIu64 " bytes at byte %" PRIu64
+                   ", ends beyond the drive, which has %" PRIu64
+                   "; allowed are addresses on the drive, or --trace-fit wrap or scale",
+                   trace_path(r->trace), where, r->taken, record->bytes, record->offset, r->drive->capacity);
 }
 
 /* Lay the record onto the drive; 0 or -ERANGE. */

@@ -147,6 +147,11 @@ static int read_record(struct worker *w) {
         int got = trace_next(w->trace, &r, w->run->e);
         if (got <= 0)
             return got;
+        if (r.op > TRACE_FLUSH)
+            return err_set(w->run->e, EINVAL,
+                           "job \"%s\": read_iolog=%s: an append or an action on a zone; allowed are reads, writes, "
+                           "trims and flushes. --trace replays the others",
+                           w->job->name, w->job->read_iolog);
         skipped = r.op == TRACE_FLUSH ? w->job->replay_skip_sync : w->job->replay_skip[r.op] || !r.bytes;
     } while (skipped);
     if (r.op != TRACE_FLUSH && replay_place(w, &r))

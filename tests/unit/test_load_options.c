@@ -581,6 +581,12 @@ static void test_options_iolog_there_and_back(void **state) {
     snprintf(text, sizeof(text), "[a]\nread_iolog=%s\nsize=100k\n", log);
     assert_true(try_run(again, text) < 0);
     assert_non_null(strstr(again->e.text, "inside the job's region of 102400"));
+    FILE *zoned = fopen(log, "w");
+    fputs("# drivelab trace 1\n0,W,0,4096\n5,Z,0,0\n", zoned);
+    fclose(zoned);
+    snprintf(text, sizeof(text), "[a]\nread_iolog=%s\n", log);
+    assert_true(try_run(again, text) < 0);
+    assert_non_null(strstr(again->e.text, "an action on a zone"));
     remove(log);
     remove(folder);
     bench_free(again);

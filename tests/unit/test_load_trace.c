@@ -125,6 +125,20 @@ static void test_trace_spc(void **state) {
     EXPECT(t, {0, TRACE_WRITE, 20941264ull * 512, 8192, 0}, {2335000, TRACE_READ, 20939840ull * 512, 4096, 1});
 }
 
+static void test_trace_systor(void **state) {
+    struct trace *t = must_open("Timestamp,Response,IOType,LUN,Offset,Size\n1455592511.006588,0.000134,W,2,4096,512\n"
+                                "1455592511.006688,,R,0,8192,4096\n",
+                                "systor");
+    EXPECT(t, {0, TRACE_WRITE, 4096, 512, 2}, {100000, TRACE_READ, 8192, 4096, 0});
+}
+
+static void test_trace_fiu(void **state) {
+    struct trace *t = must_open("89967404237264 4892 syslogd 904265560 8 W 6 0 531e779a9e4e\n"
+                                "89967404237300 4892 syslogd 8 16 R 6 0 531e779a9e4e\n",
+                                "fiu");
+    EXPECT(t, {0, TRACE_WRITE, 904265560ull * 512, 4096, 6 << 20}, {36, TRACE_READ, 4096, 8192, 6 << 20});
+}
+
 static void test_trace_headings_are_left_out(void **state) {
     struct trace *t = must_open("Timestamp,Hostname,DiskNumber,Type,Offset,Size,ResponseTime\n"
                                 "128166372003061629,hm,0,Read,0,512,1\n",
@@ -157,6 +171,19 @@ static void test_trace_blkparse_issued(void **state) {
     EXPECT(t, {0, TRACE_READ, 1 << 20, 4096, NVME0});
 }
 
+static void test_trace_blkparse_zones(void **state) {
+    struct trace *t =
+        must_open("259,0 1 1 0.000000000 9 Q ZA 2048 + 8 [fio]\n259,0 1 2 0.000001000 9 Q FZA 2048 + 8 [fio]\n"
+                  "259,0 1 3 0.000002000 9 Q ZR 4096 + 0 [fio]\n259,0 1 4 0.000003000 9 Q ZF 4096 + 0 [fio]\n"
+                  "259,0 1 5 0.000004000 9 Q ZO 0 + 2048 [fio]\n259,0 1 6 0.000005000 9 Q ZC 0 + 0 [fio]\n"
+                  "259,0 1 7 0.000006000 9 Q ZRA 0 + 0 [fio]\n259,0 1 8 0.000007000 9 Q WZ 8 + 8 [fio]\n",
+                  "blkparse");
+    EXPECT(t, {0, TRACE_APPEND, 1 << 20, 4096, NVME0}, {1000, TRACE_APPEND, 1 << 20, 4096, NVME0},
+           {2000, TRACE_ZONE_RESET, 2 << 20, 0, NVME0}, {3000, TRACE_ZONE_FINISH, 2 << 20, 0, NVME0},
+           {4000, TRACE_ZONE_OPEN, 0, 0, NVME0}, {5000, TRACE_ZONE_CLOSE, 0, 0, NVME0},
+           {7000, TRACE_WRITE, 4096, 4096, NVME0});
+}
+
 /* ---- blktrace ---- */
 
 struct bt {
@@ -171,6 +198,45 @@ enum { Q = 1, D = 7, READ = 1 << 16, WRITE = 2 << 16, FLUSH = 4 << 16, NOTIFY = 
 static struct bt event(uint64_t time, uint32_t action, uint64_t sector, uint32_t bytes) {
     return (struct bt){
         .magic = 0x65617407, .time = time, .action = action, .sector = sector, .bytes = bytes, .device = 7};
+}
+
+/* struct blk_io_trace2 */
+struct bt2 {
+    uint32_t magic, sequence;
+    uint64_t time, sector;
+    uint32_t bytes, pid;
+    uint64_t action;
+    uint32_t device, cpu;
+    uint16_t error, pdu_len;
+    uint8_t pad[12];
+} __attribute__((packed));
+
+static struct bt2 event2(uint64_t time, uint64_t action, uint64_t sector, uint32_t bytes) {
+    return (struct bt2){
+        .magic = 0x65617408, .time = time, .action = action, .sector = sector, .bytes = bytes, .device = 7};
+}
+
+static void test_trace_blktrace_version_8(void **state) {
+    struct err e = {0};
+    const uint64_t append = 1ull << 32, reset = 1ull << 33, finish = 1ull << 35, of_cgroup = 1 << 8;
+    struct bt2 events[] = {event2(0, NOTIFY, 0, 0),
+                           event2(1000, Q | of_cgroup | WRITE, 8, 4096),
+                           event2(2000, Q | WRITE | append, 4096, 8192),
+                           event2(3000, Q | WRITE | reset, 8192, 0),
+                           event2(4000, Q | WRITE | finish, 8192, 0),
+                           event2(5000, D | READ, 0, 512)};
+    struct trace *t = open_as(file_named("dump8", events, sizeof(events)), NULL, 0, &e);
+    if (!t)
+        fail_msg("%s", e.text);
+    EXPECT(t, {0, TRACE_WRITE, 4096, 4096, 7}, {1000, TRACE_APPEND, 2 << 20, 8192, 7},
+           {2000, TRACE_ZONE_RESET, 4 << 20, 0, 7}, {3000, TRACE_ZONE_FINISH, 4 << 20, 0, 7});
+    t = open_as(file_named("dump8", events, sizeof(events) - 5), NULL, 0, &e);
+    struct trace_record r;
+    int got = 1;
+    while (t && got == 1)
+        got = trace_next(t, &r, &e);
+    assert_true(got < 0);
+    trace_close(t);
 }
 
 static void test_trace_blktrace_merges_processors(void **state) {
@@ -389,9 +455,13 @@ int main(void) {
         cmocka_unit_test(test_trace_alibaba),
         cmocka_unit_test(test_trace_tencent),
         cmocka_unit_test(test_trace_spc),
+        cmocka_unit_test(test_trace_systor),
+        cmocka_unit_test(test_trace_fiu),
         cmocka_unit_test(test_trace_headings_are_left_out),
         cmocka_unit_test(test_trace_blkparse_queued),
         cmocka_unit_test(test_trace_blkparse_issued),
+        cmocka_unit_test(test_trace_blkparse_zones),
+        cmocka_unit_test(test_trace_blktrace_version_8),
         cmocka_unit_test(test_trace_blktrace_merges_processors),
         cmocka_unit_test(test_trace_blktrace_skips_attached_data),
         cmocka_unit_test(test_trace_blktrace_cut_short),

@@ -38,8 +38,23 @@ static bool detect(const char *head, size_t len) {
     return trace_fields(line, ' ', f, 7) >= 7 && device_of(f[0], &device) && trace_time(f[3], 1000000000, &ns);
 }
 
-/* The flags say what it is: F flush (of a write: before it), W, R, D discard. */
+/* ZA append, ZR reset, ZF finish, ZO open, ZC close; not ZRA, all zones at once. */
+static bool zone_op(const char *flags, enum trace_op *op) {
+    static const char letters[] = "ARFOC";
+    static const enum trace_op ops[] = {TRACE_APPEND, TRACE_ZONE_RESET, TRACE_ZONE_FINISH, TRACE_ZONE_OPEN,
+                                        TRACE_ZONE_CLOSE};
+    const char *letter = flags[1] ? strchr(letters, flags[1]) : NULL;
+    if (!letter || !strncmp(flags, "ZRA", 3))
+        return false;
+    *op = ops[letter - letters];
+    return true;
+}
+
+/* The flags say what it is: F flush (of a write: before it), W, R, D discard, Z of zones (Linux 6.19 and later). */
 static bool op_of(const char *flags, bool empty, enum trace_op *op) {
+    const char *zone = strchr(flags, 'Z');
+    if (zone && (zone == flags || zone[-1] == 'F'))
+        return zone_op(zone, op);
     if (strchr(flags, 'D'))
         *op = TRACE_TRIM;
     else if (empty && strchr(flags, 'F'))
@@ -67,6 +82,8 @@ static enum trace_take line(struct trace *t, char *text, struct trace_record *r)
         return TRACE_MALFORMED;
     if (!op_of(f[6], empty || !r->bytes, &r->op))
         return TRACE_IGNORED;
+    if (r->op >= TRACE_ZONE_RESET)
+        r->bytes = 0;
     return empty && r->op != TRACE_FLUSH ? TRACE_IGNORED : TRACE_TAKEN;
 }
 

@@ -10,6 +10,11 @@
  *            seconds, offset, size (sectors), 0 read | 1 write, volume
  *   spc      Storage Performance Council (UMass Financial, WebSearch): unit,
  *            LBA, size in bytes, r|w, seconds
+ *   systor   SYSTOR '17 (SNIA, VDI of one storage): timestamp in seconds,
+ *            response time, R|W, LUN, offset, size
+ *   fiu      Florida International University (SNIA IODedup): timestamp in ns,
+ *            pid, process, first sector, sectors, R|W, major, minor, MD5;
+ *            blanks between
  *   mqsim    MQSim: arrival in ns, device, first sector, sectors, 0 write |
  *            1 read; blanks between
  *
@@ -153,6 +158,52 @@ const struct trace_format trace_spc = {
     .doc = {"spc", "Storage Performance Council (UMass)", "UNIT,FIRST-SECTOR,BYTES,r|w,SECONDS"},
     .detect = spc_detect,
     .line = spc_line,
+};
+
+/* ---- systor ---- */
+
+static bool systor_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ',', 6, 1 << 3 | 1 << 4 | 1 << 5) || !strncmp(head, "Timestamp,Response,", 19);
+}
+
+static enum trace_take systor_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[7];
+    if (headings(t, text))
+        return TRACE_IGNORED;
+    if (trace_fields(text, ',', f, 6) != 6 || !trace_time(f[0], 1000000000, &r->at_ns) || !letter_op(f[2], &r->op) ||
+        !device(f[3], r) || !trace_number(f[4], INT64_MAX, &r->offset) || !trace_number(f[5], INT64_MAX, &r->bytes))
+        return TRACE_MALFORMED;
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_systor = {
+    .doc = {"systor", "SYSTOR '17 (SNIA)", "SECONDS,RESPONSE-TIME,R|W,LUN,OFFSET,BYTES"},
+    .detect = systor_detect,
+    .line = systor_line,
+};
+
+/* ---- fiu ---- */
+
+static bool fiu_detect(const char *head, size_t len) {
+    return trace_looks_like(head, ' ', 9, 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7);
+}
+
+static enum trace_take fiu_line(struct trace *t, char *text, struct trace_record *r) {
+    char *f[10];
+    uint64_t major, minor;
+    if (trace_fields(text, ' ', f, 9) != 9 || !ticks(f[0], 1, &r->at_ns) || !trace_sectors(f[3], &r->offset) ||
+        !trace_sectors(f[4], &r->bytes) || !letter_op(f[5], &r->op) || !trace_number(f[6], 0xfff, &major) ||
+        !trace_number(f[7], 0xfffff, &minor))
+        return TRACE_MALFORMED;
+    r->device = (uint32_t)(major << 20 | minor);
+    return TRACE_TAKEN;
+}
+
+const struct trace_format trace_fiu = {
+    .doc = {"fiu", "Florida International University (SNIA)",
+            "NANOSECONDS PID PROCESS FIRST-SECTOR SECTORS R|W MAJOR MINOR MD5"},
+    .detect = fiu_detect,
+    .line = fiu_line,
 };
 
 /* ---- mqsim ---- */

@@ -12,8 +12,8 @@
 
 /* In this order a file is tried; the stricter first. */
 static const struct trace_format *const trace_formats[] = {
-    &trace_drivelab, &trace_fio,     &trace_blktrace, &trace_blkparse, &trace_msr,
-    &trace_alibaba,  &trace_tencent, &trace_spc,      &trace_mqsim,    NULL,
+    &trace_drivelab, &trace_fio, &trace_blktrace, &trace_blkparse, &trace_msr, &trace_alibaba,
+    &trace_tencent,  &trace_spc, &trace_mqsim,    &trace_systor,   &trace_fiu, NULL,
 };
 
 /* ---- Text ---- */
@@ -199,6 +199,10 @@ const char *trace_format_name(const struct trace *t) {
 
 const char *trace_path(const struct trace *t) {
     return t->path;
+}
+
+uint64_t trace_line_number(const struct trace *t) {
+    return t->format->line ? input_line_number(t->in) : 0;
 }
 
 double trace_done(const struct trace *t) {

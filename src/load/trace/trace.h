@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-/* The zone operations stand in traces of our own format only; `offset` is the zone's start. */
+/* Of an append and of zone operations `offset` is the zone's start. */
 enum trace_op {
     TRACE_READ,
     TRACE_WRITE,
@@ -49,7 +49,8 @@ void trace_close(struct trace *trace); /* NULL is allowed */
 
 const char *trace_format_name(const struct trace *trace);
 const char *trace_path(const struct trace *trace);
-double trace_done(const struct trace *trace); /* share of the file that was read, 0 to 1; -1: nobody knows */
+uint64_t trace_line_number(const struct trace *trace); /* of the last record; 0: the format has no lines */
+double trace_done(const struct trace *trace);          /* share of the file that was read, 0 to 1; -1: nobody knows */
 
 /* What reading has met so far. */
 struct trace_notes {

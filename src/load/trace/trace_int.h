@@ -31,7 +31,7 @@ struct trace_format {
 };
 
 extern const struct trace_format trace_drivelab, trace_fio, trace_mqsim, trace_msr, trace_spc, trace_alibaba,
-    trace_tencent, trace_blkparse, trace_blktrace;
+    trace_tencent, trace_blkparse, trace_blktrace, trace_systor, trace_fiu;
 
 struct trace {
     const struct trace_format *format;
