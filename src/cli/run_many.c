@@ -59,9 +59,9 @@ static int check_jobs(const struct run_args *a, struct err *e) {
     struct job_file jobs = {0};
     int ret = job_file_read(&jobs, a->job, &overrides, e);
     for (unsigned i = 0; i < jobs.count && !ret; i++)
-        if (jobs.job[i].write_iolog[0])
-            ret = err_set(e, EINVAL, "%s: job \"%s\": write_iolog is for one run, and this is several", a->job,
-                          jobs.job[i].name);
+        if (job_writes_file(&jobs.job[i]))
+            ret = err_set(e, EINVAL, "%s: job \"%s\": %s is for one run, and this is several", a->job, jobs.job[i].name,
+                          job_writes_file(&jobs.job[i]));
     job_file_release(&jobs);
     return ret;
 }

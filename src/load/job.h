@@ -54,6 +54,12 @@ enum job_failure { JOB_FAIL_READ, JOB_FAIL_WRITE, JOB_FAIL_VERIFY };
 /* How payload is checked; load/verify.h. */
 enum job_verify { JOB_VERIFY_NONE, JOB_VERIFY_HEADER, JOB_VERIFY_PATTERN, JOB_VERIFY_NULL };
 
+/* A log of results. */
+struct job_log {
+    bool given;
+    char name[JOB_TEXT_MAX]; /* empty: the job's */
+};
+
 /* One option as it stood in the file. */
 struct job_given {
     char *name, *value;
@@ -147,6 +153,12 @@ struct job {
     unsigned verify_pattern_bytes;
     int verify_pattern_offset; /* where in the pattern the block's offset (8 bytes) belongs; -1: nowhere */
 
+    /* logs of results */
+    struct job_log write_bw_log, write_lat_log, write_iops_log, write_hist_log;
+    int64_t log_avg_ns, log_hist_ns;
+    unsigned log_hist_coarseness;
+    bool log_max_value, log_offset, log_prio, per_job_logs;
+
     /* logs of requests */
     char write_iolog[JOB_TEXT_MAX], read_iolog[JOB_TEXT_MAX];
     bool replay_no_stall;
@@ -201,6 +213,11 @@ void job_file_release(struct job_file *jobs);
 
 /* fio's name of the job's rw, e.g. "randread". */
 const char *job_rw_name(const struct job *job);
+
+bool job_writes_samples(const struct job *job);
+
+/* The first of its options that writes a file; NULL: none does. */
+const char *job_writes_file(const struct job *job);
 
 /* Whether a job checks what it reads, so that the drive's store must keep payload. */
 bool job_needs_payload(const struct job_file *jobs);

@@ -34,6 +34,23 @@ bool job_needs_payload(const struct job_file *jobs) {
     return false;
 }
 
+bool job_writes_samples(const struct job *job) {
+    return job->write_bw_log.given || job->write_lat_log.given || job->write_iops_log.given ||
+           job->write_hist_log.given;
+}
+
+const char *job_writes_file(const struct job *job) {
+    if (job->write_iolog[0])
+        return "write_iolog";
+    if (job->write_bw_log.given)
+        return "write_bw_log";
+    if (job->write_lat_log.given)
+        return "write_lat_log";
+    if (job->write_iops_log.given)
+        return "write_iops_log";
+    return job->write_hist_log.given ? "write_hist_log" : NULL;
+}
+
 /* All directions in use have one size of request, the same. */
 static bool one_size(const struct job *job) {
     for (int d = 0; d < RUN_DIRS; d++)
@@ -60,6 +77,16 @@ static int check_replay(const struct job *job, struct err *e) {
         REFUSE("replay_align=%" PRIu64 " is not a power of two", job->name, job->replay_align);
     if (job->verify_only && job->time_based)
         REFUSE("verify_only does not go with time_based", job->name);
+    return 0;
+}
+
+static int check_logs(const struct job *job, struct err *e) {
+    if (job->write_hist_log.given && !job->log_hist_ns)
+        REFUSE("write_hist_log needs a log_hist_msec", job->name);
+    if (job->log_hist_ns && job->log_hist_ns < 1000000)
+        REFUSE("log_hist_msec is less than a millisecond", job->name);
+    if (job->log_avg_ns && job->log_avg_ns < 1000000)
+        REFUSE("log_avg_msec is less than a millisecond", job->name);
     return 0;
 }
 
@@ -225,9 +252,9 @@ int job_finish(const struct job_file *jobs, struct job *job, struct err *e) {
         job->iodepth_low = job->iodepth;
     if (!job->zonerange)
         job->zonerange = job->zonesize;
-    if (spread_sizes(job, e) || check_order(jobs, job, e) || check_replay(job, e) || check_times(job, e) ||
-        check_zones(job, e) || check_verify(job, e) || check_buffered(jobs, job, e) || check_host(job, e) ||
-        check_randomness(job, e))
+    if (spread_sizes(job, e) || check_order(jobs, job, e) || check_replay(job, e) || check_logs(job, e) ||
+        check_times(job, e) || check_zones(job, e) || check_verify(job, e) || check_buffered(jobs, job, e) ||
+        check_host(job, e) || check_randomness(job, e))
         return err_prefix(e, "%s: ", jobs->file[0]);
     return 0;
 }

@@ -40,6 +40,7 @@ void job_defaults(struct job *job) {
                         .prio = -1,
                         .prioclass = -1,
                         .steady_interval_ns = 1000000000,
+                        .per_job_logs = true,
                         .kb_base = 1024};
 }
 

@@ -81,6 +81,7 @@ JOB_SETTER(job_set_replay_skip);
 JOB_SETTER(job_set_continue_on_error);
 JOB_SETTER(job_set_kb_base);
 JOB_SETTER(job_set_name);
+JOB_SETTER(job_set_log);
 
 /* --- option_value.c: fio's types --- */
 

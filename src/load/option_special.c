@@ -484,3 +484,12 @@ int job_set_name(struct job *job, const struct job_option *o, const char *value,
     strcpy(job->name, value);
     return 0;
 }
+
+int job_set_log(struct job *job, const struct job_option *o, const char *value, struct err *e) {
+    struct job_log *log = (struct job_log *)((char *)job + o->offset);
+    if (strlen(value) >= sizeof(log->name))
+        return job_option_bad(o, value, e);
+    log->given = true;
+    strcpy(log->name, value);
+    return 0;
+}

@@ -75,6 +75,8 @@ static void make_round(struct job *round, const struct job *job) {
     round->verify = JOB_VERIFY_NONE;
     round->verify_only = false;
     round->write_iolog[0] = round->wait_for[0] = 0;
+    round->write_bw_log.given = round->write_lat_log.given = false;
+    round->write_iops_log.given = round->write_hist_log.given = false;
     round->randrepeat = false;
     memset(round->rate, 0, sizeof(round->rate));
     memset(round->rate_iops, 0, sizeof(round->rate_iops));

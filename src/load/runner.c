@@ -247,7 +247,8 @@ int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, 
     int ret = count_jobs(&run, e);
     if (!ret)
         ret = run_jobs(&run, result, e);
-    int logs = iolog_finish(&run, !ret, e);
+    iolog_end(&run);
+    int logs = logfile_finish(&run, !ret, e);
     ret = ret ? ret : logs;
     steady_end(&run);
     for (unsigned i = 0; i < run.ready; i++)

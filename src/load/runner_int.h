@@ -17,6 +17,7 @@
 #include "base/outfile.h"
 #include "load/generator.h"
 #include "load/runner.h"
+#include "load/samples.h"
 #include "load/trace/trace.h"
 #include "load/verify.h"
 #include "load/writeback.h"
@@ -47,11 +48,15 @@ struct slot {
     void *buffer;
 };
 
+#define LOG_PATH_MAX (JOB_TEXT_MAX + 64)
+
 /* A log being written; instances may share it. */
-struct iolog {
-    struct iolog *next;
-    char path[JOB_TEXT_MAX];
+struct logfile {
+    struct logfile *next;
+    char path[LOG_PATH_MAX];
+    const char *option; /* that asked for it */
     struct outfile out;
+    bool begun; /* an iolog with its first lines */
 };
 
 /* Samples of steadystate, of one job or of a group. */
@@ -138,7 +143,8 @@ struct worker {
     struct history history;
     bool remembers; /* history is in use */
     uint32_t verified, verify_upto;
-    struct iolog *log;
+    struct logfile *log;
+    struct samples *samples; /* NULL: no logs of latency, bandwidth, IOPS */
     struct trace *trace;
 };
 
@@ -151,7 +157,7 @@ struct run {
     unsigned count, active, ready; /* instances; not yet done; initialised */
     struct zbd *zbd;
     struct writeback *cache; /* NULL: no job is buffered */
-    struct iolog *logs;
+    struct logfile *logs;
     struct steady *steady; /* as many as workers; unused ones have no room */
     struct err *e;
     int failure; /* -errno: the run as a whole failed, `e` says how */
@@ -207,10 +213,19 @@ int steady_init(struct run *run, struct err *e);
 void steady_begin(struct run *run, struct worker *w); /* when a worker starts */
 void steady_end(struct run *run);
 
+/* --- logfile.c --- */
+
+/* The file at `path`, opened by the first who asks. NULL with `e` naming job and option. */
+struct logfile *logfile_use(struct run *run, const struct job *job, const char *option, const char *path,
+                            struct err *e);
+
+/* Put all into their places; not `good`: give them up. */
+int logfile_finish(struct run *run, bool good, struct err *e);
+
 /* --- iolog.c --- */
 int iolog_use(struct run *run, struct worker *w, struct err *e);
 void iolog_note(struct worker *w, const char *action, uint64_t offset, uint64_t bytes);
-int iolog_finish(struct run *run, bool good, struct err *e);
+void iolog_end(struct run *run);
 
 /* --- runner.c --- */
 void run_worker_done(struct worker *w);

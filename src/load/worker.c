@@ -263,6 +263,9 @@ static void request_done(struct worker *w, struct slot *slot) {
     if (io->op == IO_APPEND)
         appended(w, slot);
     run_stat_complete(w->stat, slot->dir, slot->bytes, slot->wanted_ns, io->submitted_ns, io->completed_ns);
+    if (w->samples && !sim_event_pending(&w->ramp))
+        samples_note(w->samples, &(struct sample){slot->dir, slot->offset, slot->bytes, slot->wanted_ns,
+                                                  io->submitted_ns, io->completed_ns});
     w->ios_done++;
     w->bytes_done += slot->bytes;
     if (w->paced && w->phase == PHASE_WORK)
@@ -327,6 +330,8 @@ static void finish(struct worker *w) {
     sim_cancel(w->sim, &w->stop);
     sim_cancel(w->sim, &w->timer);
     pace_end(w);
+    if (w->samples)
+        samples_end(w->samples, sim_now(w->sim));
     run_stat_finish(w->stat, sim_now(w->sim));
     drive_owner_gone(w->drive, w->index + 1);
     run_worker_done(w);
@@ -428,6 +433,8 @@ static void ramp_over(struct sim_event *event) {
     struct run_steady steady = w->stat->steady;
     run_stat_init(w->stat, w->job->name, w->group, sim_now(w->sim));
     w->stat->steady = steady;
+    if (w->samples)
+        samples_begin(w->samples, sim_now(w->sim));
     if (w->trace)
         return;
     w->bytes_left = w->bytes_limit;
@@ -447,6 +454,8 @@ static void begin_fired(struct sim_event *event) {
     w->state = WORKER_RUNNING;
     w->start_ns = w->passed_ns = now;
     run_stat_init(w->stat, job->name, w->group, now);
+    if (w->samples)
+        samples_begin(w->samples, now);
     if (job->ramp_ns)
         sim_schedule(w->sim, &w->ramp, now + job->ramp_ns);
     if (job->runtime_ns)
@@ -473,7 +482,7 @@ static bool is_simple(const struct worker *w) {
     const struct job *job = w->job;
     return !w->paced && job->verify == JOB_VERIFY_NONE && job->zonemode != JOB_ZONE_ZBD && !w->trace && !w->log &&
            !job->fsync && !job->fdatasync && !job->serialize_overlap && w->resume_at + 1 == w->depth &&
-           !job->verify_only && !w->file && !w->processor;
+           !job->verify_only && !w->file && !w->processor && !w->samples;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b) {
@@ -592,7 +601,7 @@ int worker_init(struct worker *w, struct run *run, unsigned section, unsigned in
     if (w->remembers && history_init(&w->history, w->region, w->region_bytes, common_unit(job)))
         return err_set(e, ENOMEM, "job \"%s\": no memory to remember what it writes", job->name);
     if ((job->read_iolog[0] && open_trace(w, e)) || (job->zonemode == JOB_ZONE_ZBD && init_zbd(w, e)) ||
-        (job->write_iolog[0] && iolog_use(run, w, e)) ||
+        (job->write_iolog[0] && iolog_use(run, w, e)) || samples_open(run, w, e) ||
         (job->buffered && (writes(job) || job->read_iolog[0]) && init_buffered(w, e)))
         return e && e->code ? e->code : -EINVAL;
     source_begin_loop(w, true);
@@ -610,4 +619,5 @@ void worker_release(struct worker *w) {
     generator_release(&w->gen);
     history_release(&w->history);
     trace_close(w->trace);
+    samples_free(w->samples);
 }

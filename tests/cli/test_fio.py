@@ -137,5 +137,30 @@ def test_mixes_have_fios_shares(folder):
     check(abs(follow[0] - follow[1]) < 0.05, follow)
 
 
+LOGS = "write_lat_log=l write_bw_log=b write_iops_log=i write_hist_log=h log_hist_msec=20"
+
+
+def test_logs_of_results_are_fios(folder):
+    """The same files, with the same columns, for each of several jobs."""
+    for options in ("", "log_offset=1", "log_prio=1 prio=2 prioclass=1", "log_offset=1 log_prio=1", "log_avg_msec=50", "per_job_logs=0",
+                    "log_avg_msec=50 log_offset=1 log_prio=1 prio=2 prioclass=1", "log_hist_coarseness=4"):
+        found = []
+        for name in ("fio", "own"):
+            place = pathlib.Path(folder, name + str(len(options)))
+            place.mkdir()
+            text = f"rw=randrw size=1m runtime=300ms time_based rate_iops=1000 iodepth=2 thread ioengine=null {LOGS} {options}".replace(" ", "\n")
+            job = write_job(place, f"[global]\n{text}\n[a]\nnumjobs=2\n[b]\n")
+            if name == "fio":
+                program = shutil.which("fio")
+                if not program:
+                    raise Skip("no fio here")
+                subprocess.run([program, job], stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=LIMIT, cwd=place)
+            else:
+                run("run", *DRIVE, "--job", job, cwd=place, code=0)
+            found.append({log.name: {(len(line.split(", ")), line.split(", ")[-1] if "hist" not in log.name else "")
+                                     for line in log.read_text().splitlines()} for log in place.glob("*.log")})
+        check(found[0] == found[1], options, found)
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))

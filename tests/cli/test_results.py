@@ -438,8 +438,78 @@ def interrupted(*args):
     return out, err
 
 
+def lines(path):
+    """A log of results as lists of numbers; priorities may be hexadecimal."""
+    rows = [line.split(", ") for line in path.read_text().splitlines()]
+    return [[int(value, 16) if value.startswith("0x") else int(value) for value in row] for row in rows]
+
+
+def test_logs_of_results_have_every_request(folder):
+    more = "write_lat_log=l\nwrite_bw_log=b\nwrite_iops_log\nwrite_hist_log=h\nlog_hist_msec=10\n"
+    job = write_job(folder, f"[one]\nrw=randrw\nbssplit=4k/50:8k/50\nsize=2m\nrate_iops=5000\nlog_offset=1\nlog_prio=1\nprio=3\n{more}"
+                            "[two]\nrw=read\nsize=1m\nwrite_lat_log=l\nnumjobs=2\n[three]\nrw=read\nsize=1m\nnumjobs=2\n"
+                            "write_iops_log=s\nper_job_logs=0\nramp_time=500us\n")
+    done = json.loads(run("run", "tlc", "--job", job, "--json", "-", cwd=folder, code=0).stdout)
+    here = pathlib.Path(folder)
+    check(sorted(p.name for p in here.glob("*.log")) == sorted(
+        ["l_slat.1.log", "l_clat.1.log", "l_lat.1.log", "b_bw.1.log", "one_iops.1.log", "h_clat_hist.1.log", "s_iops.log"] +
+        [f"l_{kind}.{n}.log" for kind in ("slat", "clat", "lat") for n in (2, 3)]), list(here.iterdir()))
+    first = done["jobs"][0]
+    for direction, name in enumerate(("read", "write")):
+        stat = first[name]
+        for kind in ("slat", "clat", "lat"):
+            rows = [row for row in lines(here / f"l_{kind}.1.log") if row[2] == direction]
+            values, wanted = [row[1] for row in rows], stat[f"{kind}_ns"]
+            check(len(rows) == stat["total_ios"], kind, len(rows), stat["total_ios"])
+            check(kind == "slat" or (min(values) == wanted["min"] and max(values) == wanted["max"]), kind, min(values), wanted)
+            check(abs(sum(values) / len(values) - wanted["mean"]) < 1, kind, wanted)
+            check(all(len(row) == 6 and row[3] in (4096, 8192) and row[4] < 2 << 20 and row[5] == 0x4003 for row in rows), rows[:3])
+            check(sum(row[3] for row in rows) == stat["io_bytes"], kind)
+        rates = [row for row in lines(here / "b_bw.1.log") if row[2] == direction]
+        clats = [row for row in lines(here / "l_clat.1.log") if row[2] == direction]
+        check(all(rate[1] == clat[3] * 1000000 // clat[1] for rate, clat in zip(rates, clats)) and len(rates) == len(clats))
+        hist = [row for row in lines(here / "h_clat_hist.1.log") if row[1] == direction]
+        check(sum(sum(row[3:]) for row in hist) == stat["total_ios"] and all(len(row) == 3 + 29 * 64 for row in hist), name)
+    times = [row[0] for row in lines(here / "l_lat.1.log")]
+    check(times == sorted(times) and times[-1] >= 30, times[-1])
+    check(all(row[1] == 1 for row in lines(here / "one_iops.1.log")))
+    shared = lines(here / "s_iops.log")
+    check(len(shared) == sum(job["read"]["total_ios"] for job in done["jobs"][3:]) >= 512, len(shared))  # from the ramp's end on
+
+
+def test_logs_of_averages_agree_with_the_result(folder):
+    job = write_job(folder, "[a]\nrw=randrw\nrwmixread=70\nsize=4m\nio_size=64m\nnorandommap\niodepth=4\nwrite_lat_log\nwrite_bw_log\n"
+                            "write_iops_log\nwrite_hist_log\nlog_hist_msec=20\nlog_hist_coarseness=3\nlog_avg_msec=10\n")
+    stat = json.loads(run("run", "tlc", "--job", job, "--json", "-", cwd=folder, code=0).stdout)["jobs"][0]
+    here = pathlib.Path(folder)
+    for direction, name in enumerate(("read", "write")):
+        iops, bw, lat = ([row for row in lines(here / f"a_{kind}.1.log") if row[2] == direction] for kind in ("iops", "bw", "lat"))
+        check(len(iops) == len(bw) == len(lat) >= 5, len(iops))
+        check([row[0] for row in iops[:5]] == [10, 20, 30, 40, 50] and all(len(row) == 5 for row in iops), iops[:5])
+        near = sum(row[1] for row in iops) / len(iops)
+        check(abs(near - stat[name]["iops"]) < 0.05 * near, name, near, stat[name]["iops"])
+        check(all(abs(b[1] - 4 * i[1]) <= 4 for b, i in zip(bw, iops)), bw[:3], iops[:3])
+        mean = sum(row[1] * i[1] for row, i in zip(lat, iops)) / sum(i[1] for i in iops)
+        check(abs(mean - stat[name]["lat_ns"]["mean"]) < 0.05 * mean, name, mean, stat[name]["lat_ns"]["mean"])
+        hist = [row for row in lines(here / "a_clat_hist.1.log") if row[1] == direction]
+        check(sum(sum(row[3:]) for row in hist) == stat[name]["total_ios"] and len(hist[0]) == 3 + 29 * 8, len(hist))
+    largest = write_job(folder, "[a]\nrw=read\nsize=16m\nwrite_lat_log=m\nlog_avg_msec=2\nlog_max_value=1\n", "max.fio")
+    stat = json.loads(run("run", "tlc", "--job", largest, "--json", "-", cwd=folder, code=0).stdout)["jobs"][0]
+    check(max(row[1] for row in lines(here / "m_lat.1.log")) == stat["read"]["lat_ns"]["max"])
+
+
+def test_logs_of_results_that_cannot_be_written_are_refused(folder):
+    several = write_job(folder, "[a]\nrw=read\nsize=1m\nwrite_bw_log=x\n", "several.fio")
+    refused(r"write_bw_log is for one run", "run", "tlc", "-o", "nand.luns=1,2", "--job", several, cwd=folder)
+    for pattern, text in ((r"write_lat_log=.*nowhere/x_slat", "write_lat_log=nowhere/x"), (r"needs a log_hist_msec", "write_hist_log"),
+                          (r"write_iops_log and write_iolog would both write x_iops\.log", "write_iolog=x_iops.log\nwrite_iops_log=x\nper_job_logs=0"),
+                          (r"log_avg_msec is less", "write_bw_log\nlog_avg_msec=10us"), (r"log_hist_coarseness=7: .*from 0 to 6", "log_hist_coarseness=7")):
+        refused(pattern, "run", "nossd", "--job", write_job(folder, f"[a]\nrw=read\nsize=1m\n{text}\n"), cwd=folder)
+    check(not list(pathlib.Path(folder).glob("*.log")), list(pathlib.Path(folder).iterdir()))
+
+
 def test_interrupted_runs_replace_no_whole_results(folder):
-    job = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\nwrite_iolog=log\n")
+    job = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\nwrite_iolog=log\nwrite_lat_log=own\nlog_avg_msec=100\n")
     silent = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\n", "silent.fio")
     cases = {
         "one": ["run", "nossd", *FAST, "--job", silent],
@@ -464,12 +534,15 @@ def test_interrupted_runs_replace_no_whole_results(folder):
         check(json.loads(new.read_text()) and "what was there" not in err, err)
     log = pathlib.Path(folder, "log")
     log.write_text("whole")
+    pathlib.Path(folder, "own_lat.1.log").write_text("whole")
     process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job], cwd=folder, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=LIMIT)
     check(log.read_text() == "whole" and pathlib.Path(folder, "log.partial").exists() and "log.partial" in err, err)
+    check(pathlib.Path(folder, "own_lat.1.log").read_text() == "whole" and "own_lat.1.log.partial" in err, err)
+    check(lines(pathlib.Path(folder, "own_lat.1.log.partial")) and lines(pathlib.Path(folder, "own_clat.1.log")))
 
 
 if __name__ == "__main__":
