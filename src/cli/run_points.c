@@ -141,7 +141,7 @@ static void say_left_out(struct left_out *l) {
 
 static void leave_out(struct left_out *l, const char *drive, const char *scheduler) {
     char word[64];
-    snprintf(word, sizeof(word), " %s", scheduler);
+    snprintf(word, sizeof(word), " %.62s", scheduler);
     if (l->drive != drive)
         say_left_out(l);
     l->drive = drive;
