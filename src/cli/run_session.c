@@ -250,6 +250,17 @@ static json_t *precondition_json(const struct session *s) {
                      "round_iops", rounds, "drive", s->preconditioned);
 }
 
+/* What the page cache did; NULL if no job is buffered. */
+static json_t *page_cache_json(const struct run_result *r) {
+    const struct writeback_stat *c = &r->cache;
+    if (!r->buffered)
+        return NULL;
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "written_bytes", (json_int_t)c->written_bytes, "writes",
+                     (json_int_t)c->writes, "dirty_bytes", (json_int_t)c->dirty_bytes, "most_bytes",
+                     (json_int_t)c->most_bytes, "throttled", (json_int_t)c->throttled, "throttled_ns",
+                     (json_int_t)c->throttled_ns, "read_hits", (json_int_t)c->read_hits);
+}
+
 /* With what both kinds of run have in common. */
 static int show(struct session *s, const struct session_setup *setup, struct report *report,
                 int (*use)(const struct report *, void *), void *context) {
@@ -300,9 +311,11 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
         .ios = result->ios,
         .simulated_ns = result->simulated_ns,
         .precondition = precondition_json(s),
+        .page_cache = page_cache_json(result),
     };
     ret = show(s, setup, &report, use, context);
     json_decref(report.precondition);
+    json_decref(report.page_cache);
 out:
     free(options);
     free(target);

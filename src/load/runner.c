@@ -183,6 +183,9 @@ static int collect_all(struct run *run, struct run_result *result, struct err *e
         collect(result, w);
     }
     result->interrupted = run->interrupted;
+    result->buffered = run->cache;
+    if (run->cache)
+        result->cache = writeback_stat(run->cache);
     return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "base/runstat.h"
 #include "drive/drive.h"
 #include "load/job.h"
+#include "load/writeback.h"
 
 #define LOAD_JOBS_MAX  1024      /* job instances of one run; each has its own histograms */
 #define LOAD_DEPTH_MAX (1 << 20) /* requests in flight, all jobs together */
@@ -22,6 +23,8 @@ struct run_result {
     uint64_t ios;
     int64_t simulated_ns;
     bool interrupted; /* by settings->stop */
+    bool buffered;    /* a job's writes went through the page cache, which did this: */
+    struct writeback_stat cache;
 };
 
 /* How far a run is. */

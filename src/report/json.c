@@ -345,6 +345,8 @@ static json_t *drivelab_object(const struct report *r) {
         json_object_set(o, "detail", r->detail);
     if (r->precondition)
         json_object_set(o, "precondition", r->precondition);
+    if (r->page_cache)
+        json_object_set(o, "page_cache", r->page_cache);
     if (r->trace)
         json_object_set(o, "trace", r->trace);
     json_object_update(o, r->drive_stats);

@@ -41,6 +41,7 @@ struct report {
     int64_t wall_ns;             /* 0 with `reproducible` */
     bool reproducible;           /* leave out everything that depends on the wall clock */
     struct json_t *precondition; /* how the drive was brought to its steady state, or NULL */
+    struct json_t *page_cache;   /* what buffered writes did, or NULL */
     struct json_t *trace;        /* what there is to be said of a replayed trace, or NULL */
     struct json_t *drive_stats;  /* drive_stats() */
     struct json_t *detail;       /* of a struct watch, or NULL */

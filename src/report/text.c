@@ -279,6 +279,8 @@ static int text_write(const struct report *r, FILE *out) {
     fputc('\n', out);
     if (r->precondition)
         print_entry(out, "", "Preconditioning", r->precondition);
+    if (r->page_cache)
+        print_entry(out, "", "Page cache", r->page_cache);
     if (r->trace)
         print_entry(out, "", "Trace", r->trace);
     print_drive(out, r);

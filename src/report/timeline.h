@@ -2,8 +2,9 @@
  * A timeline in Chrome's trace event format, which Perfetto and
  * chrome://tracing open: a lane for each channel, each die, and each place in
  * the host's queues; with an I/O scheduler for its slices, its idling and for
- * each process what the drive did for it; for a disk's arm and where it is. Written while the run goes on, so it needs
- * no memory.
+ * each process what the drive did for it; for a disk's arm, what its accesses
+ * consist of, and where it is. Written while the run goes on, so it needs no
+ * memory.
  *
  * Times in the file are in microseconds with three decimals, from `start_ns` on.
  */

@@ -119,18 +119,31 @@ void timeline_served(struct timeline *t, const struct request *rq, int64_t at_ns
 
 /* --- the arm --- */
 
+/* What an access consists of, one after the other inside of it; of several tracks the parts are added up. */
+static void draw_parts(struct timeline *t, const struct disk_parts *p, int64_t at_ns) {
+    const struct {
+        const char *name;
+        int64_t ns;
+    } parts[] = {{"seek", p->seek},
+                 {"settle", p->settle},
+                 {"wait for data", p->wait},
+                 {"rotation", p->rotation},
+                 {"transfer", p->transfer}};
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); at_ns += parts[i++].ns)
+        if (parts[i].ns > 0 && timeline_begin(t, PROCESS_ARM, LANE_ARM, at_ns, at_ns + parts[i].ns))
+            fprintf(t->config.out, ",\"name\":\"%s\",\"cat\":\"arm part\",\"args\":{}}", parts[i].name);
+}
+
 void timeline_access(struct timeline *t, const struct disk_op *op, struct disk_head from, struct disk_head to,
                      int64_t from_ns, int64_t to_ns) {
     if (!timeline_begin(t, PROCESS_ARM, LANE_ARM, from_ns, to_ns))
         return;
     const struct disk_parts *p = &op->parts;
     fprintf(t->config.out,
-            ",\"name\":\"%s\",\"cat\":\"arm\",\"args\":{\"lba\":%" PRIu64
-            ",\"sectors\":%u,\"from\":%u,\"to\":%u,\"seek_us\":%" PRId64 ",\"rotation_us\":%" PRId64
-            ",\"transfer_us\":%" PRId64 "}}",
-            op->write ? "write" : "read", op->lba, op->count, from.cylinder, to.cylinder, p->seek / 1000,
-            p->rotation / 1000, p->transfer / 1000);
+            ",\"name\":\"%s\",\"cat\":\"arm\",\"args\":{\"lba\":%" PRIu64 ",\"sectors\":%u,\"from\":%u,\"to\":%u}}",
+            op->write ? "write" : "read", op->lba, op->count, from.cylinder, to.cylinder);
     t->arm_seen = true;
+    draw_parts(t, p, from_ns);
     timeline_count(t, PROCESS_ARM, "cylinder", from_ns, from.cylinder);
     timeline_count(t, PROCESS_ARM, "cylinder", from_ns + p->seek, to.cylinder);
 }

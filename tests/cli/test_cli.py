@@ -518,6 +518,12 @@ def test_run_buffered_writes_are_async(folder):
                                       "cfq")
     check(queue["statistics"]["groups"]["/w"]["io_serviced"]["Async"] == 0, queue["statistics"]["groups"])
     beside_buffered_writes(job, None)
+    job = write_job(folder, "[a]\nrw=randwrite\nbuffered=1\nsize=8m\ndirty_memory=1m\nnumber_ios=1k\n", "cache.fio")
+    done = json.loads(run("run", "hdd-7200", "--job", job, "--json", "-", code=0).stdout)
+    cache = done["drivelab"]["page_cache"]
+    check(cache["written_bytes"] + cache["dirty_bytes"] == 4 << 20 and cache["throttled"] > 0 and cache["throttled_ns"] > 0, cache)
+    check(0 < cache["writes"] < 1024 and cache["most_bytes"] <= 1 << 20 and cache["read_hits"] == 0, cache)
+    check("\nPage cache: written_bytes" in run("run", "hdd-7200", "--job", job, code=0).stdout)
 
 
 def test_run_buffered_refuses_payload(folder):

@@ -378,8 +378,20 @@ def test_timelines_follow_the_trace_event_format(folder):
         check(len(set(shown)) == len(shown), "two lanes of one name")
         for lane, events in lanes.items():
             check([e["ts"] for e in events] == sorted(e["ts"] for e in events), drive, lane, "goes back in time")
-            for one, two in zip(events, events[1:]):
-                check(one["ts"] + one["dur"] <= two["ts"] + 1e-6, drive, lane, "does two things at once", one, two)
+            within = None  # the access that a part belongs to
+            for one, two in zip([None, *events], events):
+                if two["cat"] == "arm part":
+                    check(within and within["ts"] - 1e-6 <= two["ts"] and two["ts"] + two["dur"] <= within["ts"] + within["dur"] + 1e-6,
+                          drive, "outside of its access", within, two)
+                elif within:
+                    check(within["ts"] + within["dur"] <= two["ts"] + 1e-6, drive, lane, "does two things at once", within, two)
+                if one and (one["cat"] == "arm part") == (two["cat"] == "arm part"):
+                    check(one["ts"] + one["dur"] <= two["ts"] + 1e-6, drive, lane, "does two things at once", one, two)
+                within = within if two["cat"] == "arm part" else two
+            parts = [e for e in events if e["cat"] == "arm part"]
+            whole = [e for e in events if e["cat"] == "arm" and e["name"] != "read ahead"]
+            check(not whole or abs(sum(e["dur"] for e in parts) - sum(e["dur"] for e in whole)) < 0.01 * len(whole), drive,
+                  "time of accesses without a part", sum(e["dur"] for e in parts), sum(e["dur"] for e in whole))
 
 
 # ---- zone appends ----

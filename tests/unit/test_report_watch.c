@@ -250,7 +250,7 @@ static void test_report_timeline_draws_the_scheduler(void **state) {
     fclose(config.out);
     json_t *all = json_loads(text, 0, NULL), *events = json_object_get(all, "traceEvents"), *e;
     assert_non_null(events);
-    unsigned slices = 0, idles = 0, served = 0, arm = 0, counts = 0;
+    unsigned slices = 0, idles = 0, served = 0, arm = 0, parts = 0, counts = 0;
     size_t i;
     json_array_foreach(events, i, e) {
         const char *cat = json_string_value(json_object_get(e, "cat"));
@@ -270,6 +270,10 @@ static void test_report_timeline_draws_the_scheduler(void **state) {
             static const double from[] = {0.5, 2.5, 1.5}, length[] = {2.0, 1.5, 2.5};
             assert_true(served < 3 && number(e, "ts") == from[served] && number(e, "dur") == length[served]);
             served++;
+        } else if (!strcmp(cat, "arm part")) {
+            static const double at[] = {0.5, 2.5, 3.5}, length[] = {2.0, 1.0, 0.5};
+            assert_true(parts < 3 && number(e, "ts") == at[parts] && number(e, "dur") == length[parts]);
+            parts++;
         } else if (!strcmp(cat, "arm")) {
             arm++;
             assert_true(number(json_object_get(e, "args"), "to") == 20);
@@ -279,6 +283,7 @@ static void test_report_timeline_draws_the_scheduler(void **state) {
     assert_int_equal(idles, 1);
     assert_int_equal(served, 3);
     assert_int_equal(arm, 1);
+    assert_int_equal(parts, 3);
     assert_int_equal(counts, 2);
     json_decref(all);
     free(text);
