@@ -619,6 +619,34 @@ static void test_cfq_group_idle_alone_keeps_the_weights(void **state) {
     bed_stop(&bed);
 }
 
+/* Processes that seek, before a drive that takes one request: by turns, unless as in Linux two push themselves forward.
+ */
+static void test_cfq_nobody_who_seeks_starves(void **state) {
+    for (unsigned linux_way = 0; linux_way < 2; linux_way++)
+        for (unsigned idle = 0; idle < 2; idle++) {
+            bed_start(&bed, 1000, false);
+            bed.c->t.preempt_served = linux_way;
+            bed.c->t.slice_idle = bed.c->t.group_idle = idle ? 8 : 0;
+            setup_readers(5);
+            for (unsigned i = 0; i < 5; i++) {
+                reader[i].random = true;
+                reader[i].think_ns = BED_MS / 20;
+                bed_context(&bed, 0, be(4));
+            }
+            bed.seek_ns = 5 * BED_MS;
+            bed_run(&bed, reader, 5, 20 * S);
+            uint64_t least = UINT64_MAX, most = 0;
+            for (unsigned i = 0; i < 5; i++) {
+                least = reader[i].done < least ? reader[i].done : least;
+                most = reader[i].done > most ? reader[i].done : most;
+            }
+            if (linux_way ? most < 10 * least : (double)most > 1.05 * (double)least)
+                fail_msg("preempt_served %u, slice_idle %u: %u to %u requests", linux_way, idle ? 8 : 0,
+                         (unsigned)least, (unsigned)most);
+            bed_stop(&bed);
+        }
+}
+
 static void test_cfq_writeback_does_not_starve(void **state) {
     bed_start(&bed, 1000, false);
     bed.depth = 4;
@@ -702,6 +730,7 @@ int main(void) {
         cmocka_unit_test(test_cfq_groups_share_whatever_their_number_of_queues),
         cmocka_unit_test(test_cfq_weights_need_idling),
         cmocka_unit_test(test_cfq_group_idle_alone_keeps_the_weights),
+        cmocka_unit_test(test_cfq_nobody_who_seeks_starves),
         cmocka_unit_test(test_cfq_writeback_does_not_starve),
         cmocka_unit_test(test_cfq_statistics_add_up),
     };

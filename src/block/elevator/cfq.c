@@ -19,6 +19,11 @@
  * of a group for one drive only (weight_device): a drive has its own tree of groups here;
  * reset_stats.
  *
+ * Added: preempt_served. In Linux a request takes the place of a queue that has nothing more queued and isn't waited
+ * for, also while the drive works for that one, and goes before all others. In front of a drive that takes one request
+ * at a time two processes that seek do that to each other for ever, and a third is never served. Here that happens only
+ * with preempt_served=1; otherwise who has waited longest is next. Drives that queue see no difference.
+ *
  * Units: see cfq_int.h. Invariants: cfq_check().
  */
 #include "block/elevator/cfq_int.h"
@@ -224,6 +229,9 @@ static const struct elevator_tunable tunables[] = {
      .help = "shorten slices so that all queues have theirs within target_latency"},
     {"target_latency", TUNABLE_JIFFIES, AT(target_latency), 1, MOST, 300, .unit = "ms",
      .help = "the time in which all groups are to be served", .def_for = def_target},
+    {"preempt_served", TUNABLE_BOOL, AT(preempt_served), 0, 1, 0,
+     .help = "1: as in Linux, a request goes before all others when the queue in charge has no more to do but what the "
+             "drive is at; not Linux's name"},
     {NULL},
 };
 
