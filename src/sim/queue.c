@@ -3,38 +3,87 @@
  */
 #include "sim/queue_int.h"
 
+/* clang-format off */
+const struct queue_digit queue_digits[64] = {
+    [0 ... 7]   = {QUEUE_LEVEL_0, 255, 0},
+    [8 ... 19]  = {QUEUE_LEVEL_1, 4095, 8},
+    [20 ... 29] = {QUEUE_LEVEL_2, 1023, 20},
+    [30 ... 39] = {QUEUE_LEVEL_3, 1023, 30},
+    [40 ... 49] = {QUEUE_LEVEL_4, 1023, 40},
+    [50 ... 59] = {QUEUE_LEVEL_5, 1023, 50},
+    [60 ... 63] = {QUEUE_LEVEL_6, 15, 60},
+};
+/* clang-format on */
+
 void queue_init(struct queue *q) {
     *q = (struct queue){.last = 0};
-    for (unsigned i = 0; i < QUEUE_LEVELS * QUEUE_SLOTS; i++)
-        q->slot[i].next = q->slot[i].prev = &q->slot[i];
+    for (struct sim_link *slot = q->slot; slot != q->slot + QUEUE_SLOTS; slot++)
+        slot->next = slot->prev = slot;
 }
 
-int64_t queue_bound(const struct queue *q) {
-    if (queue_empty(q))
-        return SIM_NEVER;
+/* The first nanosecond of the slot in which `ev` is. */
+static int64_t base_of(const struct queue *q, const struct sim_event *ev) {
+    unsigned shift = queue_digit(q, ev->at_ns)->shift;
+    return ev->at_ns >> shift << shift;
+}
+
+static void deal(struct queue *q, struct sim_link *slot) {
+    unsigned where = (unsigned)(slot - q->slot);
+    struct sim_link *link = slot->next;
+    slot->next = slot->prev = slot;
+    q->used[where / 64] &= ~(1ull << where % 64);
+    if (!q->used[where / 64])
+        q->words[where / 64 / 64] &= ~(1ull << where / 64 % 64);
+    while (link != slot) {
+        struct sim_link *next = link->next;
+        queue_append(q, queue_event(link));
+        link = next;
+    }
+}
+
+struct sim_event *queue_search(struct queue *q, int64_t limit_ns) {
+    for (unsigned where; (where = queue_first(q)) < QUEUE_SLOTS;) {
+        struct sim_link *slot = &q->slot[where];
+        struct sim_event *first = queue_event(slot->next);
+        struct sim_event *ev = queue_digit(q, first->at_ns)->shift ? queue_earliest(slot) : first;
+        if (ev)
+            return ev;
+        int64_t base = base_of(q, first);
+        if (base > limit_ns)
+            return NULL;
+        q->last = base;
+        deal(q, slot);
+    }
+    return NULL;
+}
+
+static int64_t bound(const struct queue *q) {
     unsigned where = queue_first(q), n = 0;
+    if (where == QUEUE_SLOTS)
+        return SIM_NEVER;
     const struct sim_link *slot = &q->slot[where], *link = slot->next;
     int64_t earliest = queue_event(link)->at_ns;
-    if (where < QUEUE_SLOTS)
-        return earliest;
     for (; link != slot; link = link->next) {
         const struct sim_event *ev = queue_event(link);
         if (n++ == QUEUE_SCAN)
-            return queue_base(ev, where);
+            return base_of(q, ev);
         if (ev->at_ns < earliest)
             earliest = ev->at_ns;
     }
     return earliest;
 }
 
-static bool queue_check_slot(const struct queue *q, unsigned level, unsigned digit) {
-    unsigned where = level * QUEUE_SLOTS + digit;
+int64_t queue_bound(const struct queue *q) {
+    return q->head ? q->head->at_ns : bound(q);
+}
+
+static bool queue_check_slot(const struct queue *q, unsigned where) {
     const struct sim_link *slot = &q->slot[where];
-    if ((slot->next != slot) != (q->slots[level] >> digit & 1) || slot->next->prev != slot)
+    if ((slot->next != slot) != (q->used[where / 64] >> where % 64 & 1) || slot->next->prev != slot)
         return false;
     for (const struct sim_link *link = slot->next; link != slot; link = link->next) {
         const struct sim_event *ev = queue_event(link);
-        if (ev->at_ns < q->last || queue_level(q, ev->at_ns) != level || queue_digit(ev->at_ns, level) != digit)
+        if (ev->at_ns < q->last || queue_slot(q, ev->at_ns) != where)
             return false;
         if (ev->where != 1 + where || link->next->prev != link)
             return false;
@@ -42,13 +91,24 @@ static bool queue_check_slot(const struct queue *q, unsigned level, unsigned dig
     return true;
 }
 
+/* The head, if known, is the earliest, and of equal ones stands first. */
+static bool queue_check_head(const struct queue *q) {
+    if (!q->head)
+        return true;
+    if (!q->head->where || q->head->at_ns < bound(q))
+        return false;
+    const struct sim_link *slot = &q->slot[queue_first(q)], *link = slot->next;
+    while (link != &q->head->link && link != slot && queue_event(link)->at_ns > q->head->at_ns)
+        link = link->next;
+    return link == &q->head->link;
+}
+
 bool queue_check(const struct queue *q) {
-    for (unsigned level = 0; level < QUEUE_LEVELS; level++) {
-        if (!!q->slots[level] != (q->levels >> level & 1))
+    for (unsigned word = 0; word < QUEUE_WORDS; word++)
+        if (!!q->used[word] != (q->words[word / 64] >> word % 64 & 1))
             return false;
-        for (unsigned digit = 0; digit < QUEUE_SLOTS; digit++)
-            if (!queue_check_slot(q, level, digit))
-                return false;
-    }
-    return true;
+    for (unsigned where = 0; where < QUEUE_SLOTS; where++)
+        if (!queue_check_slot(q, where))
+            return false;
+    return queue_check_head(q);
 }

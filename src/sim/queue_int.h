@@ -1,28 +1,33 @@
 /*
- * The event queue: a radix tree of FIFO lists, 6 bits of the time a level.
+ * The event queue: a radix tree of FIFO lists, a digit of the time a level.
  *
  * Where an event stands follows from its time and from `last`, a time that no
- * pending event precedes: its level is that of the highest 6-bit digit in which
- * the two differ, its slot is that digit. Level 0 thus holds one nanosecond a
- * slot, level 1 64 ns, level 2 4 us, level 3 262 us ... level 10 everything.
+ * pending event precedes: its level is that of the highest digit in which the
+ * two differ, its slot is that digit. Level 0 holds one nanosecond a slot,
+ * level 1 256 ns, level 2 a millisecond; see queue_digits. Most events of a
+ * drive are due within a millisecond and so have a slot of level 1 for
+ * themselves.
  *
  * Invariants (queue_check() tests them):
  *  1. last <= at_ns of every pending event.
  *  2. Every event stands where queue_place() would put it now. Hence the first
  *     slot of the lowest level in use holds the earliest events, and events of
  *     equal time are always in one list, in the order they were scheduled.
- *  3. A level's bit in `levels` is set if a slot's is, a slot's if it has events.
+ *  3. A slot's bit in `used` is set if it has events, a word's of `used` in
+ *     `words` if it is not zero.
  *
- * `last` moves only to the earliest event or to the base of its slot, so that
- * only that one slot changes its place: its list is dealt out to lower levels
- * in order. An event moves down at most once a level, three times for delays
- * below 262 us, and not at all if it is alone in its slot, the usual case when
- * few are pending. Lists are rings through their slot, so that nothing branches
- * on whether one is empty: mispredicted branches are most of the cost here. A
- * 4-ary heap with (time, order) keys has half the rate from 100 pending events
- * on, and is level with this at ten (bench/bench_events.c). Scheduling and cancelling are O(1). `last` never passes the
- * time up to which the caller asked for events: in wall time something earlier
- * than the next event may still be scheduled.
+ * The earliest event is looked for among the first slot's if they are few. If
+ * they are many, `last` moves to the base of the slot: only that one slot then
+ * changes its place, its list is dealt out to lower levels in order. An event
+ * moves down at most once a level, once for delays below a millisecond.
+ * Scheduling and cancelling are O(1). `last` never passes the time up to which
+ * the caller asked for events: in wall time something earlier than the next
+ * event may still be scheduled.
+ *
+ * What costs most is waiting for one load after the other, and mispredicted
+ * branches. So the next event is looked for when one is taken, in parallel with
+ * what that one does, and lists are rings through their slot: nothing branches
+ * on whether one is empty.
  *
  * Units: nanoseconds, 0 .. INT64_MAX.
  */
@@ -35,17 +40,39 @@
 
 #include "sim/sim.h"
 
-#define QUEUE_BITS   6
-#define QUEUE_SLOTS  (1u << QUEUE_BITS)
-#define QUEUE_LEVELS 11
-#define QUEUE_SCAN   16 /* events of a slot that queue_bound() looks at before it settles for the slot's base */
+#define QUEUE_FEW  4  /* events of a slot among which the earliest is looked for */
+#define QUEUE_SCAN 16 /* that queue_bound() looks at before it settles for the slot's base */
+
+/* Slots are numbered so that one word of `words` stands for level 1. */
+enum {
+    QUEUE_LEVEL_1 = 0,
+    QUEUE_LEVEL_0 = 4096,
+    QUEUE_LEVEL_2 = QUEUE_LEVEL_0 + 256,
+    QUEUE_LEVEL_3 = QUEUE_LEVEL_2 + 1024,
+    QUEUE_LEVEL_4 = QUEUE_LEVEL_3 + 1024,
+    QUEUE_LEVEL_5 = QUEUE_LEVEL_4 + 1024,
+    QUEUE_LEVEL_6 = QUEUE_LEVEL_5 + 1024,
+    QUEUE_SLOTS = QUEUE_LEVEL_6 + 64,
+    QUEUE_WORDS = QUEUE_SLOTS / 64,
+    QUEUE_LEVEL_0_BITS = 15, /* of words[1] */
+};
+
+/* How a time is read whose highest bit that differs from `last` is given. */
+struct queue_digit {
+    uint16_t first, mask; /* the level's first slot, and of how many, less one */
+    uint8_t shift;
+};
+extern const struct queue_digit queue_digits[64];
 
 struct queue {
     int64_t last;
-    uint32_t levels;
-    uint64_t slots[QUEUE_LEVELS];
-    struct sim_link slot[QUEUE_LEVELS * QUEUE_SLOTS]; /* rings */
+    struct sim_event *head; /* the earliest; NULL: not known, or none */
+    uint64_t words[3];
+    uint64_t used[QUEUE_WORDS];
+    struct sim_link slot[QUEUE_SLOTS]; /* rings */
 };
+
+_Static_assert(QUEUE_WORDS > 128 && QUEUE_WORDS <= 192, "three words for them");
 
 /* Empty, with `last` at 0. */
 void queue_init(struct queue *q);
@@ -54,109 +81,103 @@ static inline struct sim_event *queue_event(const struct sim_link *link) {
     return (struct sim_event *)((char *)link - offsetof(struct sim_event, link));
 }
 
-static inline unsigned queue_level(const struct queue *q, int64_t at_ns) {
+static inline const struct queue_digit *queue_digit(const struct queue *q, int64_t at_ns) {
     uint64_t differ = (uint64_t)(at_ns ^ q->last) | 1;
-    return (63u - (unsigned)__builtin_clzll(differ)) / QUEUE_BITS;
+    return &queue_digits[63 - __builtin_clzll(differ)];
 }
 
-static inline unsigned queue_digit(int64_t at_ns, unsigned level) {
-    return (unsigned)(at_ns >> (QUEUE_BITS * level)) & (QUEUE_SLOTS - 1);
+/* The slot that a time belongs to. */
+static inline unsigned queue_slot(const struct queue *q, int64_t at_ns) {
+    const struct queue_digit *d = queue_digit(q, at_ns);
+    return d->first + ((unsigned)(at_ns >> d->shift) & d->mask);
+}
+
+static inline bool queue_empty(const struct queue *q) {
+    return !(q->words[0] | q->words[1] | q->words[2]);
 }
 
 /* Append `ev` to the list that its time belongs to. */
-static inline void queue_place(struct queue *q, struct sim_event *ev) {
-    unsigned level = queue_level(q, ev->at_ns), digit = queue_digit(ev->at_ns, level);
-    unsigned where = level * QUEUE_SLOTS + digit;
+static inline void queue_append(struct queue *q, struct sim_event *ev) {
+    unsigned where = queue_slot(q, ev->at_ns), word = where / 64;
     struct sim_link *slot = &q->slot[where], *tail = slot->prev;
     ev->where = 1 + where;
     ev->link.next = slot;
     ev->link.prev = tail;
     tail->next = slot->prev = &ev->link;
-    q->slots[level] |= 1ull << digit;
-    q->levels |= 1u << level;
+    q->used[word] |= 1ull << where % 64;
+    q->words[word / 64] |= 1ull << word % 64;
 }
 
-/* Clear the bits of a slot if it is empty now. */
-static inline void queue_slot_shrunk(struct queue *q, unsigned where) {
-    unsigned level = where / QUEUE_SLOTS;
-    uint64_t empty = q->slot[where].next == &q->slot[where];
-    uint64_t left = q->slots[level] & ~(empty << where % QUEUE_SLOTS);
-    q->slots[level] = left;
-    q->levels &= ~((uint32_t)(left == 0) << level);
+static inline void queue_place(struct queue *q, struct sim_event *ev) {
+    if (q->head ? ev->at_ns < q->head->at_ns : queue_empty(q))
+        q->head = ev;
+    queue_append(q, ev);
+}
+
+/* Take an event out; true if its slot is empty now. */
+static inline bool queue_unlink(struct queue *q, struct sim_event *ev) {
+    unsigned where = ev->where - 1, word = where / 64;
+    struct sim_link *next = ev->link.next, *prev = ev->link.prev;
+    bool empty = next == prev; /* both are the slot */
+    ev->where = 0;
+    prev->next = next;
+    next->prev = prev;
+    uint64_t left = q->used[word] & ~((uint64_t)empty << where % 64);
+    q->used[word] = left;
+    q->words[word / 64] &= ~((uint64_t)(left == 0) << word % 64);
+    return empty;
 }
 
 static inline void queue_remove(struct queue *q, struct sim_event *ev) {
-    unsigned where = ev->where - 1;
-    ev->where = 0;
-    ev->link.prev->next = ev->link.next;
-    ev->link.next->prev = ev->link.prev;
-    queue_slot_shrunk(q, where);
+    queue_unlink(q, ev);
+    if (q->head == ev)
+        q->head = NULL;
 }
 
-/* As queue_remove() for `ev`, the first of the slot `where`; spares the loads that depend on each other. */
-static inline struct sim_event *queue_take(struct queue *q, struct sim_event *ev, unsigned where) {
-    struct sim_link *slot = &q->slot[where], *second = ev->link.next;
-    ev->where = 0;
-    slot->next = second;
-    second->prev = slot;
-    queue_slot_shrunk(q, where);
-    return ev;
-}
-
-/* Deal the events of a slot out to lower levels, in their order. */
-static inline void queue_deal(struct queue *q, unsigned where) {
-    struct sim_link *slot = &q->slot[where], *link = slot->next;
-    slot->next = slot->prev = slot;
-    queue_slot_shrunk(q, where);
-    while (link != slot) {
-        struct sim_link *next = link->next;
-        queue_place(q, queue_event(link));
-        link = next;
-    }
-}
-
-/* Where the earliest events are; the queue must not be empty. */
+/* Where the earliest events are: level 0, then 1, then the others; QUEUE_SLOTS if there are none. */
 static inline unsigned queue_first(const struct queue *q) {
-    unsigned level = (unsigned)__builtin_ctz(q->levels);
-    return level * QUEUE_SLOTS + (unsigned)__builtin_ctzll(q->slots[level]);
+    unsigned word;
+    if (__builtin_expect(q->words[1] & QUEUE_LEVEL_0_BITS, 0))
+        word = 64 + (unsigned)__builtin_ctzll(q->words[1]);
+    else if (__builtin_expect(q->words[0] != 0, 1))
+        word = (unsigned)__builtin_ctzll(q->words[0]);
+    else if (q->words[1])
+        word = 64 + (unsigned)__builtin_ctzll(q->words[1]);
+    else if (q->words[2])
+        word = 128 + (unsigned)__builtin_ctzll(q->words[2]);
+    else
+        return QUEUE_SLOTS;
+    return word * 64 + (unsigned)__builtin_ctzll(q->used[word]);
 }
 
-/* The first nanosecond of the slot `where`, in which `ev` is. */
-static inline int64_t queue_base(const struct sim_event *ev, unsigned where) {
-    unsigned shift = where / QUEUE_SLOTS * QUEUE_BITS;
-    return ev->at_ns >> shift << shift;
+/* The earliest event of a slot, of equals the first; NULL if it has more than QUEUE_FEW. */
+static inline struct sim_event *queue_earliest(const struct sim_link *slot) {
+    struct sim_event *best = queue_event(slot->next);
+    unsigned n = 1;
+    for (const struct sim_link *link = slot->next->next; link != slot; link = link->next) {
+        struct sim_event *ev = queue_event(link);
+        if (n++ == QUEUE_FEW)
+            return NULL;
+        best = ev->at_ns < best->at_ns ? ev : best;
+    }
+    return best;
 }
+
+/* Deal out to lower levels what stands before the first event that is due at `limit_ns` or before; NULL if none is. */
+struct sim_event *queue_search(struct queue *q, int64_t limit_ns);
 
 /* Take out the earliest event if it is due at `limit_ns` or before; NULL if none is. */
 static inline struct sim_event *queue_pop(struct queue *q, int64_t limit_ns) {
-    while (q->levels) {
-        unsigned where = queue_first(q);
-        struct sim_event *ev = queue_event(q->slot[where].next);
-        if (where < QUEUE_SLOTS || ev->link.next == &q->slot[where]) {
-            if (ev->at_ns > limit_ns)
-                return NULL;
-            q->last = ev->at_ns;
-            return queue_take(q, ev, where);
-        }
-        int64_t base = queue_base(ev, where);
-        if (base > limit_ns)
-            return NULL;
-        q->last = base;
-        queue_deal(q, where);
-    }
-    return NULL;
-}
-
-/* After queue_pop() gave an event: take out the next one of the same instant, or NULL. */
-static inline struct sim_event *queue_pop_same(struct queue *q) {
-    unsigned where = queue_digit(q->last, 0); /* on level 0, whatever level the first one was on */
-    if (!(q->slots[0] >> where & 1))
+    struct sim_event *ev = q->head;
+    if (__builtin_expect(!ev, 0) && !(ev = queue_search(q, limit_ns)))
         return NULL;
-    return queue_take(q, queue_event(q->slot[where].next), where);
-}
-
-static inline bool queue_empty(const struct queue *q) {
-    return !q->levels;
+    if (ev->at_ns > limit_ns)
+        return NULL;
+    if (queue_unlink(q, ev))
+        q->last = ev->at_ns;
+    unsigned first = queue_first(q);
+    q->head = first < QUEUE_SLOTS ? queue_earliest(&q->slot[first]) : NULL;
+    return ev;
 }
 
 /* A time before which nothing is due, exact unless many events are close together; SIM_NEVER if empty. */

@@ -51,8 +51,15 @@ void sim_free(struct sim *sim);                                      /* pending 
 
 enum sim_mode sim_mode(const struct sim *sim);
 
+/* The beginning of a struct sim, here only so that asking for the time is no call. */
+struct sim_time {
+    int64_t now_ns;
+};
+
 /* Modelled time since sim_new(). */
-int64_t sim_now(const struct sim *sim);
+static inline int64_t sim_now(const struct sim *sim) {
+    return ((const struct sim_time *)sim)->now_ns;
+}
 
 /* Modelled time read from the clock at this moment (virtual: sim_now()); for measuring lateness. */
 int64_t sim_clock(const struct sim *sim);

@@ -67,8 +67,8 @@ static void schedule_one(struct model *m, struct entry *en) {
 static void pop_same_and_compare(struct model *m) {
     struct entry *want;
     while ((want = oracle_first(m)) && want->ev.at_ns == m->now)
-        assert_ptr_equal(queue_pop_same(&m->queue), &want->ev);
-    assert_null(queue_pop_same(&m->queue));
+        assert_ptr_equal(queue_pop(&m->queue, m->now), &want->ev);
+    assert_null(queue_pop(&m->queue, m->now));
 }
 
 static void pop_and_compare(struct model *m, int64_t limit) {
