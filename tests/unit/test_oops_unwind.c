@@ -332,44 +332,112 @@ static void test_oops_slide_by_addresses_of_the_trace(void **state) {
     oops_report_free(r);
 }
 
-/* ---- The link register ---- */
+/* ---- Other machines, where clang can make objects for them ---- */
 
-static void test_oops_unwind_takes_the_caller_of_the_link_register(void **state) {
-    struct bed *native = bed_of(state);
+/* A machine's module, and a report of leaf(4): `lr` the return address that stands nowhere else. */
+struct machine {
+    const char *name, *compiler;
+    const char *head; /* up to the program counter */
+    const char *pc;   /* with the sizes of leaf */
+    const char *lr;   /* "" none */
+    const char *regs;
+    const char *trace;
+    const char *code;
+};
+
+static const struct machine machines[] = {
+    {"arm64", "clang --target=aarch64-linux-gnu",
+     "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000004\n"
+     "Mem abort info:\n  ESR = 0x0000000096000004\nInternal error: Oops: 0000000096000004 [#1] PREEMPT SMP\n"
+     "CPU: 1 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n"
+     "pstate: 80000005 (Nzcv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n",
+     "pc : leaf+0x0/0x%llx [bed]\n", "lr : keeps+0x%llx/0x%llx [bed]\n",
+     "sp : ffff80000a3b3d40\nx29: ffff80000a3b3d40 x28: 0000000000000000 x27: 0000000000000000\n"
+     "x20: 0000000000000000 x19: 0000000000000000 x0 : 0000000000000004\n",
+     "Call trace:\n", "Code: d503201f d503201f d503201f d503201f (b9400000)\n"},
+    {"arm", "clang --target=arm-linux-gnueabi -march=armv7-a -marm",
+     "Unable to handle kernel NULL pointer dereference at virtual address 00000004\n[00000004] *pgd=00000000\n"
+     "Internal error: Oops: 5 [#1] SMP ARM\nCPU: 0 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n",
+     "PC is at leaf+0x0/0x%llx [bed]\n", "LR is at keeps+0x%llx/0x%llx [bed]\n",
+     "pc : [<bf000000>]    lr : [<bf000018>]    psr: 60000013\nsp : d0829e40  ip : 00000000  fp : 00000000\n"
+     "r10: 00000000  r9 : 00000000  r8 : 00000000\nr7 : 00000000  r6 : 00000000  r5 : 00000000  r4 : 00000000\n"
+     "r3 : 00000000  r2 : 00000000  r1 : 00000000  r0 : 00000004\n",
+     "Call trace:\n", "Code: e320f000 e320f000 e320f000 e320f000 (e5900000)\n"},
+    {"i386", "clang -m32 -mregparm=3",
+     "BUG: kernel NULL pointer dereference, address: 00000004\n#PF: supervisor read access in kernel mode\n"
+     "#PF: error_code(0x0000) - not-present page\n*pde = 00000000\nOops: 0000 [#1] SMP\n"
+     "CPU: 0 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n",
+     "EIP: leaf+0x0/0x%llx [bed]\n", "",
+     "Code: <8b> 00 c3 90\nEAX: 00000004 EBX: 00000000 ECX: 00000000 EDX: 00000000\n"
+     "ESI: 00000000 EDI: 00000000 EBP: 00000000 ESP: c2003e5c\nDS: 007b ES: 007b FS: 00d8 GS: 0000 SS: 0068 EFLAGS: "
+     "00010246\nCR0: 80050033 CR2: 00000004 CR3: 02a8c000 CR4: 00000690\n",
+     "Call Trace:\n", ""},
+    {"riscv", "clang --target=riscv64-linux-gnu -mno-relax",
+     "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000004\nOops [#1]\n"
+     "CPU: 0 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n",
+     "epc : leaf+0x0/0x%llx [bed]\n", " ra : keeps+0x%llx/0x%llx [bed]\n",
+     "epc : ffffffff01a83000 ra : ffffffff01a83018 sp : ff20000000a3bd40\n"
+     " gp : ffffffff81a83000 tp : ff60000002830000 t0 : 0000000000000000\n"
+     " s0 : 0000000000000000 s1 : 0000000000000000 a0 : 0000000000000004\n"
+     " s2 : 0000000000000000 s3 : 0000000000000000 s4 : 0000000000000000\n"
+     "status: 0000000200000120 badaddr: 0000000000000004 cause: 000000000000000d\n",
+     "Call Trace:\n", ""},
+};
+
+static void fill(struct form *f, const struct machine *m, struct oops_object *object, bool with_caller) {
+    unsigned long long span = symbol(object, "leaf")->span, keeps = after_call(object, "keeps"),
+                       holds = after_call(object, "holds"), keeps_span = symbol(object, "keeps")->span,
+                       holds_span = symbol(object, "holds")->span;
+    f->at = f->text;
+    add(f, "%s", m->head);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    add(f, m->pc, span);
+    if (*m->lr)
+        add(f, m->lr, keeps, keeps_span);
+#pragma GCC diagnostic pop
+    add(f, "%s%s", m->regs, m->trace);
+    if (with_caller)
+        add(f, " keeps+0x%llx/0x%llx [bed]\n", keeps, keeps_span);
+    add(f, " holds+0x%llx/0x%llx [bed]\n%s---[ end trace 0000000000000000 ]---\n", holds, holds_span, m->code);
+}
+
+static void check_machine(struct bed *bed, const struct machine *m) {
     struct err e = {0};
-    char file[160], dir[320];
-    if (!oops_cc_object(&native->cc, "arm.ko", source, "clang --target=aarch64-linux-gnu", file, sizeof(file)))
-        skip();
-    snprintf(dir, sizeof(dir), "cd %s && mkdir -p arm && mv arm.ko arm/bed.ko", native->cc.dir);
-    assert_int_equal(system(dir), 0);
-    snprintf(file, sizeof(file), "%s/arm/bed.ko", native->cc.dir);
+    char file[160], command[320];
+    if (!oops_cc_object(&bed->cc, "other.ko", source, m->compiler, file, sizeof(file))) {
+        print_message("%s: not here\n", m->compiler);
+        return;
+    }
+    snprintf(command, sizeof(command), "cd %s && mkdir -p %s && mv other.ko %s/bed.ko", bed->cc.dir, m->name, m->name);
+    assert_int_equal(system(command), 0);
+    snprintf(file, sizeof(file), "%s/%s/bed.ko", bed->cc.dir, m->name);
     struct oops_object *object = oops_object_open(file, "bed", NULL, &e);
     assert_non_null(object);
-    struct form f = {.at = f.text};
-    unsigned long long span = symbol(object, "leaf")->span;
-    add(&f,
-        "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000004\n"
-        "Mem abort info:\n  ESR = 0x0000000096000004\nInternal error: Oops: 0000000096000004 [#1] PREEMPT SMP\n"
-        "CPU: 1 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n"
-        "pstate: 80000005 (Nzcv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n"
-        "pc : leaf+0x0/0x%llx [bed]\nlr : keeps+0x%llx/0x%llx [bed]\nsp : ffff80000a3b3d40\n",
-        span, (unsigned long long)after_call(object, "keeps"), (unsigned long long)symbol(object, "keeps")->span);
-    add(&f,
-        "x29: ffff80000a3b3d40 x28: 0000000000000000 x27: 0000000000000000\n"
-        "x20: 0000000000000000 x19: 0000000000000000 x0 : 0000000000000004\n"
-        "Call trace:\n leaf+0x0/0x%llx [bed]\n holds+0x%llx/0x%llx [bed]\n"
-        "Code: d503201f d503201f d503201f d503201f (b9400000)\n---[ end trace 0000000000000000 ]---\n",
-        span, (unsigned long long)after_call(object, "holds"), (unsigned long long)symbol(object, "holds")->span);
-    struct oops_report *r = parse(&f);
-    struct oops_verdict v = explain(r, NULL, file);
-    assert_true(v.lr.count > 0);
-    assert_string_equal(v.lr.places[v.lr.count - 1].function, "keeps");
-    assert_true(v.blame.there);
-    assert_string_equal(v.blame.variable, "item");
-    assert_string_equal(v.blame.function, "keeps");
-    assert_string_equal(v.blame.member, "b");
-    oops_report_free(r);
+    for (unsigned with_caller = *m->lr ? 0 : 1; with_caller < 2; with_caller++) {
+        struct form f;
+        fill(&f, m, object, with_caller);
+        struct oops_report *r = parse(&f);
+        assert_string_equal(oops_arch_name(r->arch), m->name);
+        struct oops_verdict v = explain(r, NULL, file);
+        if (!v.blame.there || strcmp(v.blame.variable, "item") || strcmp(v.blame.function, "keeps"))
+            fail_msg("%s: %s", m->name, v.headline);
+        assert_string_equal(v.blame.member, "b");
+        assert_int_equal(v.blame.value, 0);
+        assert_int_equal(v.lr.count > 0, !with_caller);
+        if (!local(&v, "keeps", "item") || local(&v, "keeps", "item")->value != 0)
+            fail_msg("%s: its register is not known in keeps()", m->name);
+        assert_non_null(local(&v, "leaf", "place"));
+        assert_true(local(&v, "leaf", "place")->value == 4);
+        oops_report_free(r);
+    }
     oops_object_free(object);
+}
+
+static void test_oops_unwind_on_other_machines(void **state) {
+    struct bed *bed = bed_of(state);
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+        check_machine(bed, &machines[i]);
 }
 
 int main(void) {
@@ -380,7 +448,7 @@ int main(void) {
         cmocka_unit_test(test_oops_slide_by_stack),
         cmocka_unit_test(test_oops_slide_by_registers),
         cmocka_unit_test(test_oops_slide_by_addresses_of_the_trace),
-        cmocka_unit_test(test_oops_unwind_takes_the_caller_of_the_link_register),
+        cmocka_unit_test(test_oops_unwind_on_other_machines),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

@@ -47,18 +47,23 @@ static uint64_t u64_at(const uint8_t *p) {
 /* Tables of places relative to themselves: name, bytes of an entry, bytes patched. */
 static const struct table {
     const char *name;
-    unsigned entry, patched;
+    unsigned entry, entry_32, patched; /* bytes of an entry, in files of 32 bits; patched there */
     bool absolute;
 } tables[] = {
-    {".retpoline_sites", 4, 6, false}, {".return_sites", 4, 5, false},   {".call_sites", 4, 5, false},
-    {".smp_locks", 4, 1, false},       {".ibt_endbr_seal", 4, 4, false}, {".static_call_sites", 8, 5, false},
-    {"__jump_table", 16, 5, false},    {"__mcount_loc", 8, 5, true},     {".cfi_sites", 4, 16, false},
+    {".retpoline_sites", 4, 4, 6, false}, {".return_sites", 4, 4, 5, false},   {".call_sites", 4, 4, 5, false},
+    {".smp_locks", 4, 4, 1, false},       {".ibt_endbr_seal", 4, 4, 4, false}, {".static_call_sites", 8, 8, 5, false},
+    {"__jump_table", 16, 12, 5, false},   {"__mcount_loc", 8, 4, 5, true},     {".cfi_sites", 4, 4, 16, false},
 };
 
 static void mask_table(struct window *w, const struct table *t) {
     const struct oops_elf_section *s = oops_elf_find(w->object->elf, t->name);
-    for (uint64_t at = 0; s && s->data && at + t->entry <= s->size; at += t->entry) {
-        uint64_t addr = t->absolute ? u64_at(s->data + at) : s->addr + at + (uint64_t)s32_at(s->data + at);
+    bool wide = w->object->elf->is64;
+    unsigned entry = wide ? t->entry : t->entry_32;
+    for (uint64_t at = 0; s && s->data && at + entry <= s->size; at += entry) {
+        uint64_t addr = !t->absolute ? s->addr + at + (uint64_t)s32_at(s->data + at)
+                        : wide       ? u64_at(s->data + at)
+                                     : (uint32_t)s32_at(s->data + at);
+        addr = wide ? addr : (uint32_t)addr;
         if (addr + t->patched > w->start && addr < w->start + w->len)
             mask(w, addr, t->patched);
     }
@@ -93,8 +98,10 @@ static void mask_alternatives(struct window *w) {
         mask(w, addr, len);
     }
     s = oops_elf_find(w->object->elf, ".parainstructions");
-    for (uint64_t at = 0; s && s->data && at + 16 <= s->size; at += 16)
-        mask(w, u64_at(s->data + at), s->data[at + 9]);
+    bool wide = w->object->elf->is64;
+    unsigned word = wide ? 8 : 4; /* an address, a type, a length */
+    for (uint64_t at = 0; s && s->data && at + 2 * word <= s->size; at += 2 * word)
+        mask(w, wide ? u64_at(s->data + at) : (uint32_t)s32_at(s->data + at), s->data[at + word + 1]);
 }
 
 /* Calls of ftrace's entry: the table of them is not kept in every vmlinux. */
@@ -116,12 +123,15 @@ static unsigned reloc_width(const struct oops_elf *elf, const struct oops_elf_re
 static void mask_reloc(struct window *w, const struct oops_elf_reloc *r) {
     unsigned width = reloc_width(w->object->elf, r);
     uint64_t at = r->addr - w->start;
-    bool branch = w->object->elf->machine == EM_X86_64 && w->object->elf->type == ET_REL && at >= 1 && at < w->len &&
+    bool x86 = w->object->elf->machine == EM_X86_64 || w->object->elf->machine == EM_386;
+    bool branch = x86 && w->object->elf->type == ET_REL && at >= 1 && at < w->len &&
                   (w->bytes[at - 1] == 0xe8 || w->bytes[at - 1] == 0xe9);
     mask(w, branch ? r->addr - 1 : r->addr, width + branch);
 }
 
 static bool is_absolute(const struct oops_elf *elf, uint32_t type) {
+    if (elf->machine == EM_386)
+        return type == R_386_32;
     return elf->machine == EM_X86_64 && (type == R_X86_64_32S || type == R_X86_64_32 || type == R_X86_64_64);
 }
 
@@ -134,6 +144,8 @@ static bool slide_of(const struct window *w, const uint8_t *theirs, const struct
     int64_t ours = width == 8 ? (int64_t)u64_at(w->bytes + at) : s32_at(w->bytes + at);
     int64_t value = width == 8 ? (int64_t)u64_at(theirs + at) : s32_at(theirs + at);
     *slide = (uint64_t)value - (uint64_t)ours;
+    if (!w->object->elf->is64)
+        *slide = (uint32_t)*slide;
     return ours < 0 && (*slide & 0xfff) == 0 && *slide < (1ull << 31);
 }
 

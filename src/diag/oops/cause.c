@@ -81,6 +81,17 @@ static struct link *add_link(struct hunt *h, const struct oops_spot *spot, const
     return l;
 }
 
+/* Differences of addresses on 32-bit machines wrap. */
+static uint64_t narrow(const struct hunt *h, uint64_t value) {
+    return oops_word_bytes(h->session->report->arch) == 4 ? (uint32_t)value : value;
+}
+
+/* A distance that may be negative. */
+static int64_t distance(const struct hunt *h, uint64_t from, uint64_t to) {
+    uint64_t d = to - from;
+    return oops_word_bytes(h->session->report->arch) == 4 ? (int32_t)d : (int64_t)d;
+}
+
 static const char *function_name(struct hunt *h, const struct oops_spot *spot) {
     size_t n = strcspn(spot->sym->name, ".");
     return oops_pool_strn(h->session->pool, spot->sym->name, n);
@@ -106,7 +117,7 @@ static int within(struct hunt *h, struct here *here) {
     uint64_t last_value = here->value;
     for (unsigned beyond = 0; beyond <= BEYOND_MAX; beyond++) {
         struct oops_origin o = oops_origin_of(here->code, here->at, here->reg, beyond, pool);
-        uint64_t value = here->value - (uint64_t)o.add;
+        uint64_t value = narrow(h, here->value - (uint64_t)o.add);
         struct oops_type type;
         const char *name;
         if (o.kind == OOPS_ORIGIN_ARGUMENT) {
@@ -127,7 +138,7 @@ static int within(struct hunt *h, struct here *here) {
         if (!l)
             return -1;
         l->doubtful = o.doubtful;
-        l->container = value != last_value && (int64_t)(value - last_value) > 0;
+        l->container = distance(h, last_value, value) > 0;
         last_value = value;
         if (o.kind == OOPS_ORIGIN_LOAD || o.kind == OOPS_ORIGIN_RESULT)
             return -1;
@@ -149,7 +160,7 @@ static bool by_call_site(struct hunt *h, struct here *here, int argument, uint64
     if (w.where == OOPS_WHERE_UNKNOWN || w.where == OOPS_WHERE_MEMORY)
         return false;
     here->reg = w.reg;
-    here->value -= (uint64_t)w.add;
+    here->value = narrow(h, here->value - (uint64_t)w.add);
     if (w.where == OOPS_WHERE_ENTRY)
         here->at = here->spot->sym->addr;
     return true;
@@ -205,7 +216,7 @@ struct constant {
 static bool constant_fits(void *ctx, const struct oops_var *var) {
     struct constant *c = ctx;
     struct oops_type to = oops_type_pointee(&var->type);
-    uint64_t off = c->h->ea - (uint64_t)var->at.add, size = oops_type_size(&to);
+    uint64_t off = narrow(c->h, c->h->ea - (uint64_t)var->at.add), size = oops_type_size(&to);
     return is_exact(c->h->session->report, (uint64_t)var->at.add) && size && off < size;
 }
 
@@ -226,7 +237,7 @@ static bool covers_it(void *ctx, const struct oops_var *var) {
         uint64_t base;
     } *c = ctx;
     struct oops_type to = oops_type_pointee(&var->type);
-    uint64_t off = c->h->ea - (c->base + (uint64_t)var->at.add), size = oops_type_size(&to);
+    uint64_t off = narrow(c->h, c->h->ea - (c->base + (uint64_t)var->at.add)), size = oops_type_size(&to);
     return var->at.add != 0 && size && off < size;
 }
 
@@ -239,7 +250,7 @@ static void look_for_container(struct hunt *h, struct oops_spot *spot, struct oo
     struct oops_var var;
     if (!h->has_ea || !oops_origin_variable(code, oops_spot_at(spot), &pick, &var))
         return;
-    struct link *l = add_link(h, spot, var.function, var.name, &var.type, base + (uint64_t)var.at.add);
+    struct link *l = add_link(h, spot, var.function, var.name, &var.type, narrow(h, base + (uint64_t)var.at.add));
     if (l)
         l->exact = false;
 }
@@ -265,23 +276,23 @@ static void fill_member(struct hunt *h, const struct link *l, unsigned i, struct
         return;
     for (unsigned k = i; k-- > 0;) { /* the callee's own pointer says how far in to name */
         struct oops_type inner = oops_type_pointee(&h->links[k].type);
-        if ((int64_t)(h->links[k].value - l->value) > 0 && inner.from != OOPS_TYPE_NONE) {
+        if (distance(h, l->value, h->links[k].value) > 0 && inner.from != OOPS_TYPE_NONE) {
             stop = inner;
             touched = h->links[k].value;
             break;
         }
     }
-    b->member_offset = (int64_t)(h->ea - l->value);
-    if (oops_type_member(&to, touched - l->value, &stop, pool, &member) && !member.padding) {
+    b->member_offset = distance(h, l->value, h->ea);
+    if (oops_type_member(&to, narrow(h, touched - l->value), &stop, pool, &member) && !member.padding) {
         b->member = member.path;
         b->member_type = oops_type_name(&member.type, pool);
     } else if (i > 0 && h->links[i - 1].value != l->value) { /* container_of() */
         const struct link *c = &h->links[i - 1];
         to = oops_type_pointee(&c->type);
-        if (oops_type_member(&to, h->ea - c->value, NULL, pool, &member) && !member.padding) {
+        if (oops_type_member(&to, narrow(h, h->ea - c->value), NULL, pool, &member) && !member.padding) {
             b->member = member.path;
             b->member_type = oops_type_name(&member.type, pool);
-            b->member_offset = (int64_t)(h->ea - c->value);
+            b->member_offset = distance(h, c->value, h->ea);
             h->session->container = c->name;
         }
     }
@@ -309,7 +320,7 @@ static const char *value_words(struct hunt *h, uint64_t value) {
     if (v.name && *v.name && (v.offset == 0 || v.pattern == OOPS_PATTERN_ERR_PTR))
         return v.name;
     if (v.pattern == OOPS_PATTERN_NULL_OFFSET || v.pattern == OOPS_PATTERN_NULL_NEGATIVE)
-        return oops_pool_printf(h->session->pool, "NULL%+lld", (long long)value);
+        return oops_pool_printf(h->session->pool, "NULL%+lld", (long long)v.offset);
     return oops_pool_printf(h->session->pool, "0x%llx", (unsigned long long)value);
 }
 

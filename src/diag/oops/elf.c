@@ -332,6 +332,22 @@ static size_t reloc_size(const struct oops_elf *elf, const struct oops_elf_secti
     return table->type == SHT_REL ? sizeof(Elf32_Rel) : sizeof(Elf32_Rela);
 }
 
+/* REL: the field that is relocated holds the addend. In linked files it holds the result. */
+static int64_t addend_in_place(const struct oops_elf *elf, const struct oops_elf_section *target, uint64_t off,
+                               uint32_t type) {
+    uint32_t word;
+    if (!target->data || off > target->size || target->size - off < 4)
+        return 0;
+    memcpy(&word, target->data + off, 4);
+    if (elf->machine != EM_ARM)
+        return (int32_t)word;
+    if (type == R_ARM_CALL || type == R_ARM_JUMP24 || type == R_ARM_PC24)
+        return (int32_t)(word << 8) >> 6;
+    if (type == R_ARM_MOVW_ABS_NC || type == R_ARM_MOVT_ABS)
+        return (int16_t)((word >> 4 & 0xf000) | (word & 0xfff));
+    return (int32_t)word;
+}
+
 static unsigned relocs_of(const struct oops_elf *elf, const struct oops_elf_section *table,
                           const struct oops_elf_section *target, uint64_t addr, uint64_t len,
                           struct oops_elf_reloc *relocs, unsigned max) {
@@ -343,7 +359,10 @@ static unsigned relocs_of(const struct oops_elf *elf, const struct oops_elf_sect
         struct oops_elf_reloc r;
         if (!read_reloc(elf, table, i, &r))
             break;
+        uint64_t place = r.addr;
         r.addr += bias;
+        if (table->type == SHT_REL && elf->type == ET_REL)
+            r.addend = addend_in_place(elf, target, place, r.type);
         if (r.addr >= addr && r.addr - addr < len)
             relocs[count++] = r;
     }

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static const struct oops_flow *const rows[] = {&oops_flow_x86_64, &oops_flow_arm64, &oops_flow_riscv};
+static const struct oops_flow *const rows[] = {&oops_flow_x86_64, &oops_flow_arm64, &oops_flow_riscv, &oops_flow_arm,
+                                               &oops_flow_i386};
 
 const struct oops_flow *oops_flow_of(uint16_t machine) {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -49,7 +49,7 @@ struct oops_flow {
     bool (*decode)(const uint8_t *code, size_t len, uint64_t addr, struct oops_step *step);
 };
 
-extern const struct oops_flow oops_flow_x86_64, oops_flow_arm64, oops_flow_riscv;
+extern const struct oops_flow oops_flow_x86_64, oops_flow_i386, oops_flow_arm64, oops_flow_arm, oops_flow_riscv;
 const struct oops_flow *oops_flow_of(uint16_t machine);                 /* NULL: not this architecture */
 int oops_flow_register(const struct oops_flow *flow, const char *name); /* -1: none of that name */
 

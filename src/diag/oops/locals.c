@@ -29,7 +29,7 @@ static const char *note_of(struct oops_session *s, const struct oops_local *l) {
     if ((symbol = oops_slide_name(s, l->value)))
         return symbol;
     if (v.pattern == OOPS_PATTERN_NULL_OFFSET || v.pattern == OOPS_PATTERN_NULL_NEGATIVE)
-        return oops_pool_printf(s->pool, "NULL%+lld", (long long)l->value);
+        return oops_pool_printf(s->pool, "NULL%+lld", (long long)v.offset);
     bool usual = v.pattern == OOPS_PATTERN_KERNEL || v.pattern == OOPS_PATTERN_VMALLOC ||
                  v.pattern == OOPS_PATTERN_MODULE || v.pattern == OOPS_PATTERN_TEXT;
     return !usual && v.name && *v.name ? v.name : "";

@@ -43,13 +43,13 @@ static void mark_joins(struct oops_code *code) {
 int oops_code_init(struct oops_code *code, struct oops_object *object, struct oops_object *kernel,
                    const struct oops_sym *sym) {
     *code = (struct oops_code){.object = object, .kernel = kernel, .sym = sym};
-    if (!object->flow)
+    if (!object->flow || (object->elf->machine == EM_ARM && (sym->addr & 1))) /* the latter is Thumb */
         return -ENOTSUP;
     code->bytes = oops_object_body(object, sym, &code->len);
     if (!code->bytes)
         return -ENOENT;
     unsigned room = code->len / 2 + 1 < STEPS_MAX ? (unsigned)(code->len / 2 + 1) : STEPS_MAX;
-    if (object->elf->machine == EM_X86_64)
+    if (object->elf->machine == EM_X86_64 || object->elf->machine == EM_386)
         room = code->len + 1 < STEPS_MAX ? (unsigned)(code->len + 1) : STEPS_MAX;
     code->steps = calloc(room, sizeof(*code->steps));
     if (!code->steps)
@@ -184,6 +184,10 @@ static struct oops_origin lost(void) {
     return (struct oops_origin){.kind = OOPS_ORIGIN_NONE, .symbol = "", .reg = -1};
 }
 
+static bool is_address(const struct oops_object *object, int64_t number) {
+    return object->elf->is64 ? number < 0 : number > 0xffff;
+}
+
 static struct oops_origin constant(const struct walk *w, const struct oops_step *s) {
     struct oops_origin o = made(w, OOPS_ORIGIN_CONST);
     struct oops_object *object = w->code->object;
@@ -196,7 +200,7 @@ static struct oops_origin constant(const struct walk *w, const struct oops_step 
         sym = ref.outside ? NULL : oops_symtab_at(&object->symtab, ref.addr);
         if (sym)
             o.number = (int64_t)(ref.addr - sym->addr);
-    } else if (s->imm < 0 && object->elf->type != ET_REL) { /* an address of the kernel */
+    } else if (is_address(object, s->imm) && object->elf->type != ET_REL) {
         sym = oops_symtab_at(&object->symtab, (uint64_t)s->imm);
         if (sym)
             o.number = (int64_t)((uint64_t)s->imm - sym->addr);
