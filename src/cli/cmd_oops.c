@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #define GROUPS_MAX  256
 #define MODULES_MAX 64
 #define READ_BYTES  (1u << 20)
+#define BATCH_MAX   64u         /* reports explained by one process, which opens the files of symbols once */
+#define BATCH_BYTES (64u << 20) /* of memory that they hold */
 
 enum { NOTHING_FOUND = 3 };
 
@@ -38,10 +41,19 @@ struct group {
     uint64_t first_line;
 };
 
+/* A report that waits to be shown. */
+struct waiting {
+    struct oops_report *report;
+    struct oops_verdict v;
+};
+
 struct session {
     const struct arguments *a;
     struct oops_print how;
     unsigned found, shown;
+    struct waiting batch[BATCH_MAX];
+    unsigned batch_count;
+    size_t batch_bytes;
     struct group groups[GROUPS_MAX];
     unsigned group_count;
     bool failed;
@@ -113,17 +125,21 @@ static void count(struct session *s, const struct oops_report *report) {
         s->groups[s->group_count++] = (struct group){title, 1, report->number, report->first_line};
 }
 
-/* One report and what it is written by. */
+/* Reports from `first` on, in the process that explains them. */
 struct showing {
-    struct session *s;
-    struct oops_report *report;
-    struct oops_verdict v;
+    const struct session *s;
+    struct waiting *first;
+    unsigned shown; /* before them */
     struct oops_symbols *symbols;
 };
 
-static int write_report(struct showing *w, FILE *out) {
-    if (!w->s->a->json) {
-        oops_print(out, w->report, &w->v, &w->s->how);
+static int write_report(const struct session *s, const struct waiting *w, unsigned shown, FILE *out) {
+    if (s->a->json)
+        fputs(shown ? ",\n" : "[\n", out);
+    else if (shown)
+        fputs("\n----\n\n", out);
+    if (!s->a->json) {
+        oops_print(out, w->report, &w->v, &s->how);
         return 0;
     }
     json_t *object = oops_json(w->report, &w->v);
@@ -133,42 +149,57 @@ static int write_report(struct showing *w, FILE *out) {
 }
 
 /* In a process of its own: what reads the files of symbols was not made for damaged ones. */
-static int explain_and_write(void *ctx, FILE *out, struct err *e) {
+static int explain_and_write(void *ctx, unsigned i, FILE *out, struct err *e) {
     struct showing *w = ctx;
-    w->symbols = oops_symbols_new(&w->s->a->sources, e);
+    struct waiting *one = &w->first[i];
+    if (!w->symbols)
+        w->symbols = oops_symbols_new(&w->s->a->sources, e);
     if (!w->symbols)
         return e->code;
-    oops_symbols_explain(w->symbols, w->report, &w->v);
-    int rc = write_report(w, out);
-    oops_symbols_free(w->symbols);
-    return rc ? err_set(e, EIO, "the report cannot be written") : 0;
+    oops_symbols_explain(w->symbols, one->report, &one->v);
+    return write_report(w->s, one, w->shown + i, out) ? err_set(e, EIO, "the report cannot be written") : 0;
 }
 
-static void show(struct session *s, struct oops_report *report) {
-    struct showing w = {.s = s, .report = report};
-    struct err e = {0};
-    if (s->a->json)
-        fputs(s->shown ? ",\n" : "[\n", stdout);
-    else if (s->shown)
-        fputs("\n----\n\n", stdout);
-    s->shown++;
-    oops_verdict_text(report, &w.v);
-    if (!s->a->text_alone && oops_guard(explain_and_write, &w, stdout, &e) == 0)
-        return;
-    if (!s->a->text_alone)
-        oops_note(report->pool, &w.v.symbols, "not used: %s", e.text);
-    if (write_report(&w, stdout))
-        s->failed = true;
+/* Those that can't be explained with symbols are shown by their text. */
+static void show_batch(struct session *s) {
+    for (unsigned i = 0; i < s->batch_count;) {
+        struct showing w = {.s = s, .first = &s->batch[i], .shown = s->shown};
+        struct err e = {0};
+        unsigned done = s->a->text_alone ? 0 : oops_guard_each(explain_and_write, &w, s->batch_count - i, stdout, &e);
+        s->shown += done;
+        i += done;
+        if (i == s->batch_count)
+            break;
+        if (!s->a->text_alone)
+            oops_note(s->batch[i].report->pool, &s->batch[i].v.symbols, "not used: %s", e.text);
+        if (write_report(s, &s->batch[i], s->shown, stdout))
+            s->failed = true;
+        s->shown++;
+        i++;
+    }
+    for (unsigned i = 0; i < s->batch_count; i++)
+        oops_report_free(s->batch[i].report);
+    s->batch_count = 0;
+    s->batch_bytes = 0;
+    fflush(stdout);
 }
 
 static void take_report(void *ctx, struct oops_report *report) {
     struct session *s = ctx;
-    bool shown = s->a->first ? s->found == 0 : s->a->all || s->a->json || s->found == 0;
+    bool several = s->a->all || s->a->json;
+    bool shown = s->found == 0 || (several && !s->a->first);
     s->found++;
     count(s, report);
-    if (shown)
-        show(s, report);
-    oops_report_free(report);
+    if (!shown) {
+        oops_report_free(report);
+        return;
+    }
+    struct waiting *w = &s->batch[s->batch_count++];
+    *w = (struct waiting){.report = report};
+    oops_verdict_text(report, &w->v);
+    s->batch_bytes += oops_pool_bytes(report->pool);
+    if (!several || s->batch_count == BATCH_MAX || s->batch_bytes > BATCH_BYTES)
+        show_batch(s);
 }
 
 /* What else is in the log, alike counted once. */
@@ -193,6 +224,9 @@ static int read_stream(struct session *s, struct oops_reader *reader, int fd, co
     char *buffer = malloc(READ_BYTES);
     int rc = buffer ? 0 : -ENOMEM;
     while (!rc && !(s->a->first && s->found)) {
+        struct pollfd more = {.fd = fd, .events = POLLIN};
+        if (s->batch_count && poll(&more, 1, 0) == 0)
+            show_batch(s); /* whoever writes the log has stopped for now */
         ssize_t n = read(fd, buffer, READ_BYTES);
         if (n == 0)
             break;
@@ -228,6 +262,7 @@ static int read_all(struct session *s, int argc, char **argv, struct err *e) {
     if (!rc && oops_reader_end(reader))
         rc = err_set(e, ENOMEM, "no memory");
     oops_reader_free(reader);
+    show_batch(s);
     return rc;
 }
 

@@ -544,6 +544,32 @@ static int dies(void *ctx, FILE *out, struct err *e) {
     _exit(3);
 }
 
+static int counts_to(void *ctx, unsigned i, FILE *out, struct err *e) {
+    unsigned *last = ctx;
+    fprintf(out, "%u after %u, ", i, *last);
+    *last = i;
+    if (i == 2)
+        _exit(3);
+    return i == 4 ? err_set(e, ENOENT, "no four") : 0;
+}
+
+static void test_oops_guard_keeps_the_pieces_before_a_failure(void **state) {
+    char *text = NULL;
+    size_t size = 0;
+    struct err e = {0};
+    unsigned last = 9;
+    FILE *out = open_memstream(&text, &size);
+    (void)state;
+    assert_int_equal(oops_guard_each(counts_to, &last, 2, out, &e), 2);
+    assert_string_equal(e.text, "");
+    assert_int_equal(oops_guard_each(counts_to, &last, 5, out, &e), 2);
+    assert_int_equal(e.code, -EFAULT);
+    fclose(out);
+    assert_string_equal(text, "0 after 9, 1 after 0, 0 after 9, 1 after 0, ");
+    assert_int_equal(last, 9);
+    free(text);
+}
+
 static void test_oops_guard_returns_results_and_failures(void **state) {
     char *text = NULL;
     size_t size = 0;
@@ -578,6 +604,7 @@ int main(void) {
         cmocka_unit_test(test_oops_symbols_survive_cut_and_bent_files),
         cmocka_unit_test(test_oops_symbols_names_missing_files),
         cmocka_unit_test(test_oops_symbols_are_found_below_a_folder),
+        cmocka_unit_test(test_oops_guard_keeps_the_pieces_before_a_failure),
         cmocka_unit_test(test_oops_guard_returns_results_and_failures),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "diag/oops/oops_int.h"
 #include "diag/oops/sym_int.h"
 
 #define TAIL_DEPTH  4u
@@ -64,15 +65,11 @@ struct oops_callee oops_callee_before(const struct oops_code *code, uint64_t ret
 }
 
 /* "f.isra.0" and "f" are one for this purpose; so are the kernel's trampolines. */
-static size_t plain_length(const char *name) {
-    return strcspn(name, ".");
-}
-
 static bool same_function(const char *a, const char *b) {
     if (strncmp(a, "__SCT__", 7) == 0)
         a += 7;
-    size_t n = plain_length(a);
-    return n && n == plain_length(b) && strncmp(a, b, n) == 0;
+    size_t n = oops_plain_length(a);
+    return n && n == oops_plain_length(b) && strncmp(a, b, n) == 0;
 }
 
 /* Two names of one place are one function. */

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "diag/oops/calls.h"
+#include "diag/oops/demangle.h"
+#include "diag/oops/oops_int.h"
 #include "diag/oops/suspects.h"
 
 #define LINKS_MAX  12u
@@ -93,8 +95,8 @@ static int64_t distance(const struct hunt *h, uint64_t from, uint64_t to) {
 }
 
 static const char *function_name(struct hunt *h, const struct oops_spot *spot) {
-    size_t n = strcspn(spot->sym->name, ".");
-    return oops_pool_strn(h->session->pool, spot->sym->name, n);
+    const char *name = oops_demangle(h->session->pool, spot->sym->name);
+    return oops_pool_strn(h->session->pool, name, oops_plain_length(name));
 }
 
 /* Where the walk stands. */

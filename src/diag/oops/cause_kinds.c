@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "diag/oops/cause.h"
+#include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 
 static const char *in_function(const struct oops_report *r) {
-    return r->function[0] ? oops_pool_printf(r->pool, " in `%s`", r->function) : "";
+    return r->function[0] ? oops_pool_printf(r->pool, " in `%s`", oops_demangle(r->pool, r->function)) : "";
 }
 
 /* The first function of a trace that did the work: not the allocator's or the sanitizer's own. */
@@ -23,7 +24,7 @@ static const char *first_function(struct oops_report *r, const struct oops_trace
         for (const char *const *o = own; *o; o++)
             mine |= strstr(name, *o) != NULL;
         if (name[0] && !mine && !trace->frames[i].guess)
-            return oops_pool_strn(r->pool, name, oops_plain_length(name));
+            return oops_demangle(r->pool, oops_pool_strn(r->pool, name, oops_plain_length(name)));
     }
     return "";
 }
@@ -70,8 +71,9 @@ static void check_failed(const struct oops_report *r, struct oops_verdict *v, co
     const char *at = r->source[0] ? oops_pool_printf(r->pool, " at %s", r->source) : "";
     const char *message = r->message[0] ? oops_pool_printf(r->pool, ": %s", r->message) : "";
     const struct oops_state *state = oops_report_fault(r);
-    const char *in =
-        state && state->pc.name[0] ? oops_pool_printf(r->pool, " in `%s`", state->pc.name) : in_function(r);
+    const char *in = state && state->pc.name[0]
+                         ? oops_pool_printf(r->pool, " in `%s`", oops_demangle(r->pool, state->pc.name))
+                         : in_function(r);
     v->headline = oops_pool_printf(r->pool, "%s%s%s%s", what, at, in, message);
     v->confidence = OOPS_CONFIDENCE_HIGH;
     if (v->insn.is_bug)
@@ -173,8 +175,9 @@ static void panic(const struct oops_report *r, struct oops_verdict *v) {
 
 static void trap(const struct oops_report *r, struct oops_verdict *v) {
     const struct oops_state *state = oops_report_fault(r);
-    const char *in =
-        state && state->pc.name[0] ? oops_pool_printf(r->pool, " in `%s`", state->pc.name) : in_function(r);
+    const char *in = state && state->pc.name[0]
+                         ? oops_pool_printf(r->pool, " in `%s`", oops_demangle(r->pool, state->pc.name))
+                         : in_function(r);
     const char *insn = v->insn.decoded ? oops_pool_printf(r->pool, ", instruction `%s`", v->insn.text) : "";
     size_t words = strcspn(r->title, ":");
     const char *what = strstr(r->title, " in ");

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "diag/oops/cause.h"
+#include "diag/oops/demangle.h"
 #include "diag/oops/listing.h"
 #include "diag/oops/oops_int.h"
 
@@ -183,7 +184,7 @@ static const char *symbol_text(struct oops_pool *pool, const struct oops_symbol 
     if (sym->name[0] && sym->module[0])
         return oops_pool_printf(pool, "`%s` [%s]", sym->name, sym->module);
     if (sym->name[0])
-        return oops_pool_printf(pool, "`%s`", sym->name);
+        return oops_pool_printf(pool, "`%s`", oops_demangle(pool, sym->name));
     return oops_pool_printf(pool, "0x%llx", (unsigned long long)sym->address);
 }
 
@@ -191,7 +192,8 @@ static const char *where(const struct oops_report *r) {
     const struct oops_state *state = oops_report_fault(r);
     if (state && state->has_pc && (state->pc.name[0] || state->pc.address))
         return symbol_text(r->pool, &state->pc);
-    return r->function[0] ? oops_pool_printf(r->pool, "`%s`", r->function) : "an unknown function";
+    return r->function[0] ? oops_pool_printf(r->pool, "`%s`", oops_demangle(r->pool, r->function))
+                          : "an unknown function";
 }
 
 /* ", RDI=8" for the registers of the operand. */
@@ -270,10 +272,10 @@ static const char *jumper(const struct oops_report *r) {
     const struct oops_trace *trace = oops_report_trace(r);
     const struct oops_state *state = oops_report_fault(r);
     if (state && state->lr.name[0])
-        return state->lr.name;
+        return oops_demangle(r->pool, state->lr.name);
     for (unsigned i = 0; trace && i < trace->count; i++)
         if (trace->frames[i].sym.name[0] && strncmp(trace->frames[i].sym.name, "__pfx_", 6) != 0)
-            return trace->frames[i].sym.name;
+            return oops_demangle(r->pool, trace->frames[i].sym.name);
     return "";
 }
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "diag/oops/demangle.h"
+
 #define DIES_MAX   2000000u /* looked at for one question */
 #define UNITS_MAX  200000u
 #define PREFIX_MAX 512
@@ -289,6 +291,14 @@ static const char *name_of(Dwarf_Die *die) {
     return name ? name : "";
 }
 
+/* With its namespaces, where the language has them. */
+static const char *function_name(Dwarf_Die *die, struct oops_pool *pool) {
+    Dwarf_Attribute attr;
+    const char *linkage = dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) ? dwarf_formstring(&attr) : NULL;
+    const char *whole = linkage ? oops_demangle(pool, linkage) : NULL;
+    return oops_pool_str(pool, whole && whole != linkage ? whole : name_of(die));
+}
+
 struct spot {
     const char *file;
     unsigned line, column;
@@ -320,7 +330,7 @@ unsigned oops_dwarf_places(struct oops_dwarf *d, uint64_t addr, struct oops_pool
         struct oops_place *place = oops_pool_push(pool, places, &count, sizeof(*place), OOPS_SCOPES_MAX);
         if (!place)
             break;
-        place->function = oops_pool_str(pool, name_of(&scopes.die[i]));
+        place->function = function_name(&scopes.die[i], pool);
         place->file = spot.file ? oops_dwarf_source(d, pool, spot.file) : "";
         place->line = spot.line;
         place->column = spot.column;

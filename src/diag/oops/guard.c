@@ -33,13 +33,39 @@ static void set_limits(void) {
     alarm(2 * SECONDS_MAX);
 }
 
-static _Noreturn void child(oops_guarded_fn *fn, void *ctx, FILE *out, int error_fd) {
+/* How far the child came; shared with it. */
+struct progress {
+    unsigned done;
+    off_t kept; /* bytes of the result that are whole pieces */
+};
+
+struct work {
+    oops_guarded_piece_fn *fn;
+    void *ctx;
+    unsigned count;
+    struct progress *progress;
+    FILE *result;
+    int error_fd;
+};
+
+static int do_piece(const struct work *w, unsigned i, struct err *e) {
+    int rc = w->fn(w->ctx, i, w->result, e);
+    if (!rc && fflush(w->result) != 0)
+        rc = err_set(e, errno, "the result cannot be kept: %s", strerror(errno));
+    if (rc)
+        return rc;
+    w->progress->kept = ftello(w->result);
+    w->progress->done = i + 1;
+    return 0;
+}
+
+static _Noreturn void child(const struct work *w) {
     struct err e = {0};
+    int rc = 0;
     set_limits();
-    int rc = fn(ctx, out, &e);
-    if (!rc && fflush(out) != 0)
-        rc = err_set(&e, errno, "the result cannot be kept: %s", strerror(errno));
-    if (rc && write(error_fd, &e, sizeof(e)) != sizeof(e))
+    for (unsigned i = 0; i < w->count && !rc; i++)
+        rc = do_piece(w, i, &e);
+    if (rc && write(w->error_fd, &e, sizeof(e)) != sizeof(e))
         _exit(2);
     _exit(rc ? 1 : 0);
 }
@@ -58,44 +84,87 @@ static const char *ending(int status) {
     }
 }
 
-static int copy(FILE *from, FILE *to) {
+static int copy(FILE *from, FILE *to, off_t left) {
     char piece[4096];
     rewind(from);
-    for (size_t n; (n = fread(piece, 1, sizeof(piece), from)) > 0;)
-        if (fwrite(piece, 1, n, to) != n)
+    while (left > 0) {
+        size_t want = left < (off_t)sizeof(piece) ? (size_t)left : sizeof(piece), n = fread(piece, 1, want, from);
+        if (n == 0 || fwrite(piece, 1, n, to) != n)
             return -EIO;
-    return ferror(from) ? -EIO : 0;
+        left -= (off_t)n;
+    }
+    return 0;
 }
 
-static int outcome(int status, FILE *result, int error_fd, FILE *out, struct err *e) {
+static void say_why(int status, int error_fd, struct err *e) {
     struct err theirs;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return copy(result, out) ? err_set(e, EIO, "the result cannot be copied") : 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 1 &&
         pread(error_fd, &theirs, sizeof(theirs), 0) == sizeof(theirs) && theirs.code < 0)
-        return err_set(e, -theirs.code, "%.*s", (int)sizeof(theirs.text) - 1, theirs.text);
-    return err_set(e, EFAULT, "the process that read the files of symbols %s; one of them is damaged", ending(status));
+        err_set(e, -theirs.code, "%.*s", (int)sizeof(theirs.text) - 1, theirs.text);
+    else
+        err_set(e, EFAULT, "the process that read the files of symbols %s; one of them is damaged", ending(status));
+}
+
+static int run(const struct work *w, struct err *e) {
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        child(w);
+    if (pid < 0)
+        return err_set(e, EAGAIN, "no new process");
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (w->progress->done < w->count)
+        say_why(status, w->error_fd, e);
+    return 0;
+}
+
+static int prepare(struct work *w, struct err *e) {
+    int fd = memfd_create("drivelab-result", MFD_CLOEXEC);
+    w->error_fd = memfd_create("drivelab-error", MFD_CLOEXEC);
+    w->result = fd >= 0 ? fdopen(fd, "w+") : NULL;
+    if (fd >= 0 && !w->result)
+        close(fd);
+    void *shared = mmap(NULL, sizeof(*w->progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    w->progress = shared == MAP_FAILED ? NULL : shared;
+    return w->result && w->error_fd >= 0 && w->progress ? 0 : err_set(e, ENOMEM, "no memory");
+}
+
+static void release(struct work *w) {
+    if (w->result)
+        fclose(w->result);
+    if (w->error_fd >= 0)
+        close(w->error_fd);
+    if (w->progress)
+        munmap(w->progress, sizeof(*w->progress));
+}
+
+unsigned oops_guard_each(oops_guarded_piece_fn *fn, void *ctx, unsigned count, FILE *out, struct err *e) {
+    struct work w = {.fn = fn, .ctx = ctx, .count = count};
+    unsigned done = 0;
+    fflush(out);
+    if (prepare(&w, e) == 0 && run(&w, e) == 0) {
+        done = w.progress->done < count ? w.progress->done : count;
+        if (copy(w.result, out, w.progress->kept) != 0) {
+            err_set(e, EIO, "the result cannot be copied");
+            done = 0;
+        }
+    }
+    release(&w);
+    return done;
+}
+
+struct one {
+    oops_guarded_fn *fn;
+    void *ctx;
+};
+
+static int only_piece(void *ctx, unsigned i, FILE *out, struct err *e) {
+    struct one *one = ctx;
+    return one->fn(one->ctx, out, e);
 }
 
 int oops_guard(oops_guarded_fn *fn, void *ctx, FILE *out, struct err *e) {
-    int result_fd = memfd_create("drivelab-result", MFD_CLOEXEC),
-        error_fd = memfd_create("drivelab-error", MFD_CLOEXEC);
-    FILE *result = result_fd >= 0 ? fdopen(result_fd, "w+") : NULL;
-    int rc = result && error_fd >= 0 ? 0 : err_set(e, ENOMEM, "no memory");
-    fflush(out);
-    pid_t pid = rc ? -1 : fork();
-    if (pid == 0)
-        child(fn, ctx, result, error_fd);
-    int status = 0;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!rc)
-        rc = pid < 0 ? err_set(e, EAGAIN, "no new process") : outcome(status, result, error_fd, out, e);
-    if (result)
-        fclose(result);
-    else if (result_fd >= 0)
-        close(result_fd);
-    if (error_fd >= 0)
-        close(error_fd);
-    return rc;
+    struct one one = {fn, ctx};
+    return oops_guard_each(only_piece, &one, 1, out, e) == 1 ? 0 : e->code;
 }

@@ -20,4 +20,14 @@ typedef int oops_guarded_fn(void *ctx, FILE *out, struct err *e);
  */
 int oops_guard(oops_guarded_fn *fn, void *ctx, FILE *out, struct err *e);
 
+/* The same, piece by piece: number `i` of several. */
+typedef int oops_guarded_piece_fn(void *ctx, unsigned i, FILE *out, struct err *e);
+
+/*
+ * Runs `fn` for 0 ... count-1 in one child, so that what one piece has opened is
+ * there for the next. Returns how many succeeded, with all that these wrote
+ * copied to `out`; fewer than `count`: `e` says why the next one did not.
+ */
+unsigned oops_guard_each(oops_guarded_piece_fn *fn, void *ctx, unsigned count, FILE *out, struct err *e);
+
 #endif

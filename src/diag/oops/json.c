@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 
 /* Logs may hold any bytes; JSON only UTF-8. */
@@ -52,9 +53,12 @@ static json_t *notes(const struct oops_notes *notes) {
 
 /* ---- Places in the code ---- */
 
-static json_t *symbol(const struct oops_symbol *sym) {
+static json_t *symbol(struct oops_pool *pool, const struct oops_symbol *sym) {
     json_t *object = json_object();
     set(object, "function", string(sym->name));
+    const char *demangled = oops_demangle(pool, sym->name);
+    if (demangled != sym->name)
+        set(object, "demangled", string(demangled));
     set(object, "offset", hex_if(sym->has_off, sym->off));
     set(object, "size", hex_if(sym->has_size, sym->size));
     set(object, "module", string(sym->module));
@@ -102,8 +106,8 @@ static void add_resolved(json_t *object, const struct oops_resolved *resolved) {
     }
 }
 
-static json_t *frame(const struct oops_frame *f) {
-    json_t *object = symbol(&f->sym);
+static json_t *frame(struct oops_pool *pool, const struct oops_frame *f) {
+    json_t *object = symbol(pool, &f->sym);
     set(object, "sure", json_boolean(!f->guess));
     set(object, "kind", json_string(f->kind == OOPS_FRAME_PC ? "pc" : "return"));
     set(object, "stack", string(oops_stack_name(f->stack)));
@@ -119,7 +123,7 @@ static json_t *traces(const struct oops_report *r, const struct oops_verdict *v)
         const struct oops_trace *trace = &r->traces[t];
         json_t *object = json_object(), *frames = json_array();
         for (unsigned i = 0; i < trace->count; i++) {
-            json_t *item = frame(&trace->frames[i]);
+            json_t *item = frame(r->pool, &trace->frames[i]);
             if ((int)t == r->main_trace && i < v->frame_count)
                 add_resolved(item, &v->frames[i]);
             json_array_append_new(frames, item);
@@ -158,9 +162,9 @@ static json_t *states(const struct oops_report *r) {
         for (unsigned n = 0; n < state->reg_count; n++)
             set(regs, state->regs[n].name, hex(state->regs[n].value));
         set(object, "role", json_string(oops_state_role_name(state->role)));
-        set(object, "pc", state->has_pc ? symbol(&state->pc) : json_null());
+        set(object, "pc", state->has_pc ? symbol(r->pool, &state->pc) : json_null());
         if (state->lr.name[0])
-            set(object, "lr", symbol(&state->lr));
+            set(object, "lr", symbol(r->pool, &state->lr));
         set(object, "registers", regs);
         set(object, "code", code(state));
         set(object, "code_trouble", string(state->code_trouble));

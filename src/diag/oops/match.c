@@ -245,5 +245,8 @@ bool oops_symbol(struct oops_pool *pool, const char **text, struct oops_symbol *
 }
 
 size_t oops_plain_length(const char *name) {
+    const char *end = strncmp(name, "_Z", 2) == 0 ? strstr(name, "E.") : NULL;
+    if (strncmp(name, "_Z", 2) == 0) /* rustc's older names have points inside */
+        return end ? (size_t)(end - name) + 1 : strlen(name);
     return name[0] == '<' || strstr(name, "::") ? strlen(name) : strcspn(name, ".+");
 }

@@ -39,6 +39,10 @@ void oops_pool_free(struct oops_pool *pool) {
     free(pool);
 }
 
+size_t oops_pool_bytes(const struct oops_pool *pool) {
+    return pool->total;
+}
+
 static struct block *add_block(struct oops_pool *pool, size_t bytes) {
     size_t room = pool->blocks ? pool->blocks->room * 2 : FIRST_BLOCK;
     if (room > LARGEST_BLOCK)

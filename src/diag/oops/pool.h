@@ -18,6 +18,7 @@ struct oops_pool;
 
 struct oops_pool *oops_pool_new(void); /* NULL: no memory */
 void oops_pool_free(struct oops_pool *pool);
+size_t oops_pool_bytes(const struct oops_pool *pool); /* in use, or ready to be */
 
 /* Zeroed, aligned for any type. NULL: the bound is reached. */
 void *oops_pool_alloc(struct oops_pool *pool, size_t bytes);

@@ -8,6 +8,7 @@
 
 #include "diag/oops/bytes.h"
 #include "diag/oops/calls.h"
+#include "diag/oops/demangle.h"
 #include "diag/oops/sym_int.h"
 
 #define NAMESAKES_MAX 256u
@@ -100,6 +101,7 @@ void oops_resolve_places(struct oops_session *session, struct oops_spot *spot) {
     if (r->count == 0) { /* the symbol alone */
         struct oops_place *place = oops_pool_push(session->pool, &r->places, &r->count, sizeof(*place), 1);
         if (place)
-            *place = (struct oops_place){.function = oops_pool_str(session->pool, spot->sym->name), .file = ""};
+            *place = (struct oops_place){
+                .function = oops_demangle(session->pool, oops_pool_str(session->pool, spot->sym->name)), .file = ""};
     }
 }

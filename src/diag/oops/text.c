@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 
 #define COLUMNS_MIN  40
@@ -14,6 +15,7 @@
 
 struct out {
     FILE *to;
+    struct oops_pool *pool;
     unsigned columns;
     bool colour, all;
 };
@@ -147,7 +149,7 @@ static void print_symbol(const struct out *o, const struct oops_symbol *sym) {
         fprintf(o->to, "0x%llx", (unsigned long long)sym->address);
         return;
     }
-    fputs(sym->name, o->to);
+    fputs(oops_demangle(o->pool, sym->name), o->to);
     if (sym->has_off)
         fprintf(o->to, "+0x%llx", (unsigned long long)sym->off);
     if (sym->has_size)
@@ -307,7 +309,7 @@ static void print_locals(const struct out *o, const struct oops_verdict *v) {
 }
 
 void oops_print(FILE *to, const struct oops_report *r, const struct oops_verdict *v, const struct oops_print *how) {
-    struct out o = {to, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour, how->all};
+    struct out o = {to, r->pool, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour, how->all};
     print_top(&o, r, v);
     print_why(&o, r, v);
     print_trace(&o, r, v);
