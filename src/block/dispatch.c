@@ -309,8 +309,16 @@ static void take_apart(struct block *b, struct request *rq) {
     b->want_run = true;
 }
 
+/*
+ * The ios of a request are back at one moment, so its process sends what follows them in one go: gathered, or a
+ * scheduler that learns from requests as they come would take a sequential process for one that seeks.
+ */
 static void parts_done(struct block *b, struct request *rq) {
     struct io *next;
+    bool several = rq->ios > 1;
+    struct block_context *c = rq->context;
+    if (several)
+        block_plug(b, c);
     if (__builtin_expect(rq->io.stages != NULL, 0)) {
         *rq->head->stages = *rq->io.stages;
         block_say_stages(rq->head);
@@ -321,6 +329,8 @@ static void parts_done(struct block *b, struct request *rq) {
         fail_as(io, &rq->io);
         block_io_end(b, io, rq->io.completed_ns);
     }
+    if (several)
+        block_unplug(b, c);
 }
 
 static void finish(struct block *b, struct request *rq) {

@@ -132,6 +132,25 @@ static void test_block_plug_overflows_at_sixteen(void **state) {
     bed_free(b);
 }
 
+static void go_on(struct bed_io *done) {
+    if (done->io.offset < 4 * 32768)
+        bed_send(done->bed, 1, IO_READ, done->io.offset / 512 + 64, 8, 0)->then = go_on;
+}
+
+/* What a process sends for each part of a request that is back is one request again. */
+static void test_block_gathers_what_follows_a_merged_request(void **state) {
+    struct bed *b = bed_new("noop", MS, 1, NULL);
+    drive_plug(b->drive, 1);
+    for (unsigned i = 0; i < 8; i++)
+        bed_send(b, 1, IO_READ, 8 * i, 8, 0)->then = go_on;
+    drive_unplug(b->drive, 1);
+    bed_finish(b);
+    assert_int_equal(b->seen_count, 5);
+    for (unsigned i = 0; i < 5; i++)
+        saw(b, i, 64 * i, 64, 8);
+    bed_free(b);
+}
+
 /* --- the pool --- */
 
 static void test_block_pool_lets_a_batcher_exceed_it(void **state) {
@@ -562,6 +581,7 @@ int main(void) {
         cmocka_unit_test(test_block_splits_what_is_too_large),
         cmocka_unit_test(test_block_plug_gathers_and_sorts),
         cmocka_unit_test(test_block_plug_overflows_at_sixteen),
+        cmocka_unit_test(test_block_gathers_what_follows_a_merged_request),
         cmocka_unit_test(test_block_pool_lets_a_batcher_exceed_it),
         cmocka_unit_test(test_block_pool_is_each_cgroups_own),
         cmocka_unit_test(test_block_none_has_as_many_requests_as_the_drive),
