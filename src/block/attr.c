@@ -15,6 +15,7 @@
 
 #define MAX_SCHED_REQUESTS 2048 /* 6.8: MAX_SCHED_RQ */
 #define PAGE_KB            4
+#define WBT_USEC_MAX       1000000000
 
 /* --- helpers --- */
 
@@ -97,6 +98,7 @@ static int set_depth(struct block *b, const char *value, char *note, size_t size
         b->nr_requests = b->depth;
     if (b->ops->depth_changed)
         b->ops->depth_changed(b->elevator);
+    block_wbt_resize(&b->wbt);
     elevator_kick(b->elevator);
     return 0;
 }
@@ -154,6 +156,19 @@ static void get_iostats(const struct block *b, char *text, size_t size) {
 
 static int set_iostats(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     return flag("iostats", value, &b->iostats, note, size, e);
+}
+
+static void get_wbt(const struct block *b, char *text, size_t size) {
+    show(text, size, (uint64_t)b->wbt.min_lat_ns / 1000);
+}
+
+static int set_wbt(struct block *b, const char *value, char *note, size_t size, struct err *e) {
+    int64_t v;
+    if (number("wbt_lat_usec", value, "-1 (2000; rotating: 75000), 0 (off) and more", &v, e) ||
+        range("wbt_lat_usec", v, -1, WBT_USEC_MAX, e))
+        return -EINVAL;
+    block_wbt_set(&b->wbt, v);
+    return 0;
 }
 
 static void get_hz(const struct block *b, char *text, size_t size) {
@@ -233,6 +248,8 @@ const struct block_attr block_attrs[] = {
     {"max_sectors_kb", "4..max_hw_sectors_kb", "largest request; larger ones are split", get_max_sectors,
      set_max_sectors},
     {"iostats", "0, 1", "whether stat counts", get_iostats, set_iostats},
+    {"wbt_lat_usec", "-1..",
+     "writeback is throttled so that reads take no longer; -1: 2000, rotating 75000; 0: it isn't", get_wbt, set_wbt},
     {"max_hw_sectors_kb", "", "largest max_sectors_kb", get_max_hw_sectors, NULL},
     {"max_segments", "", "pieces of memory in a request", get_max_segments, NULL},
     {"max_segment_size", "", "bytes of one", get_max_segment_size, NULL},

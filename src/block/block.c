@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "block/block_int.h"
 #include "block/elevator/elevators.h"
+#include "block/throttle.h"
 
 #define HZ_MIN  24
 #define HZ_MAX  10000
@@ -28,6 +29,8 @@ void block_settle(struct block *b) {
             block_switch_finish(b);
         else if (!TAILQ_EMPTY(&b->waking) && !(b->coming && block_multi_queue(b)))
             block_pool_run_wakes(b);
+        else if (block_wbt_waking(&b->wbt) && !(b->coming && block_multi_queue(b)))
+            block_wbt_run_wakes(&b->wbt);
         else
             return;
     }
@@ -104,8 +107,10 @@ void block_forget(struct block *b) {
     for (c = b->contexts; c; c = c->hh.next)
         forget_context(c);
     TAILQ_INIT(&b->waking);
+    block_wbt_forget(&b->wbt);
     for (g = b->groups; g; g = g->hh.next) {
         block_pool_init(&g->pool);
+        block_throttle_forget(g);
         g->requests = 0;
     }
     b->flush.pending.head = b->flush.running.head = b->frozen.head = NULL;
@@ -209,6 +214,7 @@ static void set_up(struct block *b, struct drive *drive, const struct block_sett
     TAILQ_INIT(&b->free);
     TAILQ_INIT(&b->waking);
     io_line_init(&b->late, b->sim, late_out, b);
+    block_wbt_init(&b->wbt, b);
 }
 
 struct block *block_new(struct drive *drive, const struct block_settings *s, struct err *e) {

@@ -31,6 +31,7 @@ struct block_settings {
 /* Section "queue" of the options: the same, as a user says it. */
 struct block_config {
     char scheduler[OPT_STRING_MAX]; /* "": no queue */
+    char wbt_lat_usec[OPT_STRING_MAX];
     uint32_t hz, depth, nr_requests, nomerges, max_sectors_kb, cpus, cgroup_version;
     int rotational; /* 0: as the drive, 1: no, 2: yes */
 };

@@ -9,6 +9,7 @@
 #define DRIVELAB_BLOCK_BLOCK_INT_H
 
 #include "block/block.h"
+#include "block/wbt.h"
 #include "drive/line.h"
 
 #define BLOCK_HASH_BITS        10
@@ -78,6 +79,7 @@ struct block {
     struct block_context *small[BLOCK_SMALL_IDS];
     struct block_group *groups, root; /* hash of all by path */
     uint32_t group_ids;
+    bool limited; /* a group has, or had, limits */
     TAILQ_HEAD(, block_context) plugged;
 
     /* requests */
@@ -86,6 +88,7 @@ struct block {
     uint32_t requests; /* allocated */
     uint64_t inside;   /* ios handed in and not yet completed */
     TAILQ_HEAD(, block_pool) waking;
+    struct block_wbt wbt;
 
     /* bracket */
     uint32_t busy;
@@ -127,6 +130,7 @@ void block_forget(struct block *b); /* all requests, wherever they are */
 
 /* --- submit.c --- */
 void block_submit(struct block *b, struct io *io);
+void block_submit_passed(struct block *b, struct io *io);    /* past the limits of cgroups */
 void block_resume(struct block *b, struct block_context *c); /* it may go on: woken */
 void block_thaw(struct block *b);                            /* what came while a switch held everything up */
 void block_plug(struct block *b, struct block_context *c);

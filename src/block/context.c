@@ -155,6 +155,11 @@ int block_context_describe(struct block *b, uint32_t owner, const struct block_c
         if (rc)
             return rc;
     }
+    if (s->cgroup_limits && s->cgroup_limits[0]) {
+        int rc = block_group_set_limits(b, g, s->cgroup_limits, e);
+        if (rc)
+            return rc;
+    }
     struct block_context *c = block_context_get(b, owner);
     if (!c)
         return err_set(e, ENOMEM, "no memory for a process");

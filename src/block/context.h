@@ -99,7 +99,8 @@ struct block_group {
     uint32_t requests; /* allocated, not yet freed */
     struct block_pool pool;
     struct block_group_stat stat;
-    void *sched; /* the scheduler's; NULL when it first sees the group; its group_exit() frees it */
+    struct block_throttle *throttle; /* limits; NULL: it never had any */
+    void *sched;                     /* the scheduler's; NULL when it first sees the group; its group_exit() frees it */
     UT_hash_handle hh;
 };
 
@@ -158,8 +159,9 @@ struct block_context_settings {
     const char *name;    /* NULL: "owner N" */
     int prioclass, prio; /* -1: not given. A level without a class is of class BE */
     int nice;
-    const char *cgroup;     /* path from the root, made if need be; NULL or "": the root */
-    uint32_t cgroup_weight; /* of that group; 0: as it is */
+    const char *cgroup;        /* path from the root, made if need be; NULL or "": the root */
+    uint32_t cgroup_weight;    /* of that group; 0: as it is */
+    const char *cgroup_limits; /* as block_group_set_limits(); NULL or "": as they are */
 };
 
 /* 0, or -EINVAL, -ENOMEM with `e` naming what is allowed; nothing changed then. */
@@ -186,6 +188,15 @@ struct block_group *block_group_find(struct block *b, const char *path);
 /* 0, or -EINVAL with `e` naming the range. The scheduler hears of it. */
 int block_group_set_weight(struct block *b, struct block_group *g, long weight, struct err *e);
 int block_group_set_leaf_weight(struct block *b, struct block_group *g, long weight, struct err *e);
+
+/*
+ * What io.max of cgroup version 2 takes: "rbps=10M wiops=max", all, some or none
+ * of rbps, wbps, riops, wiops; those not named stay. 0, or -EINVAL with `e` and
+ * nothing changed, -ENOMEM.
+ */
+int block_group_set_limits(struct block *b, struct block_group *g, const char *text, struct err *e);
+/* All four. 128 bytes are enough. */
+void block_group_limits_text(const struct block_group *g, char *text, size_t size);
 
 /* Its processes go to its parent. -EBUSY with `e`: it has children, is the root, or has requests under way. */
 int block_group_remove(struct block *b, struct block_group *g, struct err *e);

@@ -184,6 +184,8 @@ static void start(struct block *b, struct request *rq) {
     b->in_drive++;
     if (rq->flags & RQ_SCHEDULED && b->ops->activate)
         b->ops->activate(b->elevator, rq);
+    if (__builtin_expect(b->wbt.min_lat_ns != 0, 0))
+        block_wbt_issued(&b->wbt, rq);
     if (b->watch && b->watch->dispatched)
         b->watch->dispatched(b->watch, rq);
     PROBE3(block_dispatch, rq->op, rq->sector, rq->sectors);
@@ -337,6 +339,8 @@ static void finish(struct block *b, struct request *rq) {
     b->in_drive--;
     rq->flags &= ~(uint32_t)RQ_IN_DRIVE;
     block_account_done(b, rq);
+    if (__builtin_expect(b->wbt.min_lat_ns != 0, 0))
+        block_wbt_completed(&b->wbt, rq);
     if (rq->flags & RQ_SCHEDULED && b->ops->completed)
         b->ops->completed(b->elevator, rq);
     if (b->watch && b->watch->completed)

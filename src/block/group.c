@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "block/block_int.h"
+#include "block/throttle.h"
 
 #define PATH_MAX_BYTES 1024
 
@@ -56,6 +57,7 @@ void block_groups_release(struct block *b) {
     struct block_group *g, *next;
     HASH_ITER(hh, b->groups, g, next) {
         HASH_DEL(b->groups, g);
+        block_throttle_free(g);
         free(g->path);
         if (g != &b->root)
             free(g);
@@ -162,7 +164,8 @@ static const char *why_kept(const struct block_group *g) {
         return "it is the root";
     if (!LIST_EMPTY(&g->children))
         return "it has groups in it";
-    if (g->requests || !TAILQ_EMPTY(&g->pool.wait[0]) || !TAILQ_EMPTY(&g->pool.wait[1]) || g->pool.waking)
+    if (g->requests || !TAILQ_EMPTY(&g->pool.wait[0]) || !TAILQ_EMPTY(&g->pool.wait[1]) || g->pool.waking ||
+        block_throttled(g))
         return "it has requests under way";
     return NULL;
 }
@@ -189,6 +192,7 @@ int block_group_remove(struct block *b, struct block_group *g, struct err *e) {
     add_stat(&g->parent->stat, &g->stat);
     LIST_REMOVE(g, sibling);
     HASH_DEL(b->groups, g);
+    block_throttle_free(g);
     free(g->path);
     free(g);
     return 0;

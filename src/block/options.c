@@ -26,6 +26,8 @@ const struct opt_row block_opts[] = {
         .help = "largest request; larger ones are split"),
     ROW(rotational, .type = OPT_ENUM, .def = "as_the_drive", .choices = as_drive,
         .help = "what schedulers take the drive for"),
+    ROW(wbt_lat_usec, .type = OPT_STRING, .def = "0",
+        .help = "throttle writeback so that reads take no longer than so many us; -1: 2000, rotating 75000; 0: don't"),
     ROW(cpus, .type = OPT_U32, .min = 1, .max = 4096, .def = "4", .help = "software queues of multi-queue schedulers"),
     ROW(cgroup_version, .type = OPT_U32, .min = 1, .max = 2, .def = "1",
         .help = "1: weights 10 to 1000, normally 500; 2: 1 to 10000, normally 100"),
@@ -59,6 +61,8 @@ int block_open(struct drive *drive, const struct block_config *c, struct err *e)
         rc = set_number(b, "nr_requests", c->nr_requests, e);
     if (!rc && c->rotational)
         rc = set_number(b, "rotational", (uint32_t)c->rotational - 1, e);
+    if (!rc)
+        rc = block_attr_set(b, "wbt_lat_usec", c->wbt_lat_usec, NULL, 0, e);
     if (!rc)
         return 0;
     block_free(b);

@@ -164,6 +164,10 @@ void block_uncount_request(struct block *b, struct request *rq) {
     struct block_pool *pool = rq->pool;
     rq->context->requests--;
     rq->group->requests--;
+    if (__builtin_expect(rq->flags & RQ_THROTTLED, 0)) {
+        rq->flags &= ~(uint32_t)RQ_THROTTLED;
+        block_wbt_exit(&b->wbt, rq->op == IO_TRIM);
+    }
     if (!pool)
         return;
     bool sync = rq->pool_class;

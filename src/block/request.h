@@ -42,6 +42,7 @@ enum request_flag {
     RQ_SPLIT = 1u << 11,      /* a piece of an io larger than a request may be */
     RQ_ACCOUNTED = 1u << 12,  /* counted in the statistics */
     RQ_IN_DRIVE = 1u << 13,   /* between the drive taking it and completing it */
+    RQ_THROTTLED = 1u << 14,  /* counted by writeback throttling */
 };
 
 /* Words of a request that are the scheduler's alone; zero when set_request() or insert() first sees it. */

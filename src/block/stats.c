@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "block/block_int.h"
+#include "block/throttle.h"
 
 static json_t *stat_json(const struct block_stat *s) {
     json_t *dirs[2];
@@ -30,12 +31,13 @@ static void context_json(void *arg, struct block_context *c) {
 
 static void group_json(void *arg, struct block_group *g) {
     const struct block_group_stat *s = &g->stat;
-    json_array_append_new(arg, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "path", g->path, "weight",
-                                         (json_int_t)g->weight, "leaf_weight", (json_int_t)g->leaf_weight,
-                                         "read_requests", (json_int_t)s->ios[0], "read_sectors",
-                                         (json_int_t)s->sectors[0], "write_requests", (json_int_t)s->ios[1],
-                                         "write_sectors", (json_int_t)s->sectors[1], "merged", (json_int_t)s->merged,
-                                         "service_ns", (json_int_t)s->service_ns, "wait_ns", (json_int_t)s->wait_ns));
+    json_array_append_new(arg,
+                          json_pack("{s:s,s:o*,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "path", g->path, "limits",
+                                    block_throttle_json(g), "weight", (json_int_t)g->weight, "leaf_weight",
+                                    (json_int_t)g->leaf_weight, "read_requests", (json_int_t)s->ios[0], "read_sectors",
+                                    (json_int_t)s->sectors[0], "write_requests", (json_int_t)s->ios[1], "write_sectors",
+                                    (json_int_t)s->sectors[1], "merged", (json_int_t)s->merged, "service_ns",
+                                    (json_int_t)s->service_ns, "wait_ns", (json_int_t)s->wait_ns));
 }
 
 json_t *block_json(struct block *b) {
@@ -48,6 +50,8 @@ json_t *block_json(struct block *b) {
     json_object_set_new(all, "queue", block_attrs_json(b));
     json_object_set_new(all, "requests", stat_json(block_stat(b)));
     json_object_set_new(all, "statistics", scheduler ? scheduler : json_object());
+    if (b->wbt.min_lat_ns)
+        json_object_set_new(all, "writeback_throttling", block_wbt_json(&b->wbt));
     json_object_set_new(all, "processes", processes);
     json_object_set_new(all, "cgroups", groups);
     return all;
@@ -56,7 +60,7 @@ json_t *block_json(struct block *b) {
 /* --- self-check --- */
 
 struct census {
-    uint32_t allocated, scheduled, queued, in_drive, accounted, hashed;
+    uint32_t allocated, scheduled, queued, in_drive, accounted, hashed, throttled;
 };
 
 static int count_request(const struct request *rq, struct census *c, struct err *e) {
@@ -79,6 +83,7 @@ static int count_request(const struct request *rq, struct census *c, struct err 
     c->in_drive += !!(rq->flags & RQ_IN_DRIVE);
     c->accounted += !!(rq->flags & RQ_ACCOUNTED);
     c->hashed += !!(rq->flags & RQ_HASHED);
+    c->throttled += !!(rq->flags & RQ_THROTTLED);
     return 0;
 }
 
@@ -102,6 +107,7 @@ static int check_census(const struct block *b, const struct census *c, struct er
         {"in the drive", b->in_drive - b->flush.busy, c->in_drive},
         {"accounted", b->stat.in_flight[0] + b->stat.in_flight[1], c->accounted},
         {"hashed", hashed(b), c->hashed},
+        {"throttled", b->wbt.inflight[WBT_WRITE] + b->wbt.inflight[WBT_TRIM], c->throttled},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].counted != rows[i].found)

@@ -1,10 +1,13 @@
 /*
  * From struct io to request: what a process goes through when it submits.
  *
+ *   limits: what a cgroup's limits don't allow yet waits in it (throttle.c),
+ *          while its process goes on;
  *   fence: a flush waits for the writes its issuer sent before, and its
  *          issuer's later writes wait for the flush;
  *   split: an io larger than a request may be becomes several;
  *   merge: into a request of the plug, then into one of the scheduler;
+ *   wbt:   too many writes that nobody waits for: the process sleeps (wbt.c);
  *   pool:  a request is allocated, or the process sleeps, with all it
  *          submits meanwhile;
  *   plug:  the request waits in the process's plug, or is inserted at once.
@@ -18,6 +21,7 @@
 #include <string.h>
 
 #include "block/block_int.h"
+#include "block/throttle.h"
 #include "drive/drive_int.h"
 
 #define PAGE_BYTES       4096
@@ -161,8 +165,12 @@ enum step { STEP_DONE, STEP_ASLEEP, STEP_FAILED };
 
 /* A request for (a piece of) an io. */
 static enum step make_request(struct block *b, struct block_context *c, struct io *io, uint64_t at, uint64_t bytes) {
-    bool failed;
+    bool failed, counted = false;
+    if (__builtin_expect(b->wbt.min_lat_ns != 0, 0) && !block_wbt_enter(&b->wbt, c, io, &counted))
+        return STEP_ASLEEP;
     struct request *rq = block_get_request(b, c, io, &failed);
+    if (!rq && counted)
+        block_wbt_exit(&b->wbt, io->op == IO_TRIM);
     if (!rq && !failed) {
         sleep_on_pool(b, c, elevator_io_sync(io));
         return STEP_ASLEEP;
@@ -170,6 +178,7 @@ static enum step make_request(struct block *b, struct block_context *c, struct i
     if (!rq)
         return STEP_FAILED;
     fill(b, rq, io);
+    rq->flags |= counted ? RQ_THROTTLED : 0;
     if (bytes != io->bytes) {
         rq->flags |= RQ_SPLIT | RQ_NOMERGE;
         rq->piece = at;
@@ -283,6 +292,15 @@ static void submit_held(struct block *b, struct block_context *c, struct io *io)
         hold_first(c, io);
 }
 
+void block_submit_passed(struct block *b, struct io *io) {
+    submit_held(b, block_context_get(b, io->owner), io);
+}
+
+static void submit_limited(struct block *b, struct block_context *c, struct io *io) {
+    if (!b->limited || !block_throttle_holds(b, c, io))
+        submit_held(b, c, io);
+}
+
 /* What waits at the fence goes on as far as it may: flushes once no write is under way, writes once no flush is. */
 static void fence_open(struct block *b, struct block_context *c) {
     while (c->fence.head) {
@@ -291,7 +309,7 @@ static void fence_open(struct block *b, struct block_context *c) {
             return;
         struct io *next = io_fifo_pop(&c->fence);
         pass(c, next);
-        submit_held(b, c, next);
+        submit_limited(b, c, next);
     }
 }
 
@@ -326,7 +344,7 @@ void block_submit(struct block *b, struct io *io) {
         io_fifo_push(&c->fence, io);
     } else {
         pass(c, io);
-        submit_held(b, c, io);
+        submit_limited(b, c, io);
     }
     block_leave(b);
 }

@@ -59,7 +59,8 @@ static int open_queue(struct session *s, const struct run_args *a, struct err *e
                                                    .prio = job->prio,
                                                    .nice = job->nice,
                                                    .cgroup = job->cgroup,
-                                                   .cgroup_weight = job->cgroup_weight};
+                                                   .cgroup_weight = job->cgroup_weight,
+                                                   .cgroup_limits = job->cgroup_io_max};
         for (unsigned n = 0; n < job->numjobs; n++)
             if (block_context_describe(b, ++owner, &who, e))
                 return err_prefix(e, "%s: job %s: ", a->job, job->name);

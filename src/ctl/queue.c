@@ -133,8 +133,10 @@ static json_t *set(struct ctl *ctl, const struct ctl_value *arg, struct ctl_erro
 }
 
 static json_t *group_json(const struct block_group *g) {
-    return json_pack("{s:o,s:I,s:I,s:I}", "path", ctl_text(g->path), "weight", (json_int_t)g->weight, "leaf_weight",
-                     (json_int_t)g->leaf_weight, "processes", (json_int_t)g->contexts);
+    char limits[128];
+    block_group_limits_text(g, limits, sizeof limits);
+    return json_pack("{s:o,s:I,s:I,s:I,s:s}", "path", ctl_text(g->path), "weight", (json_int_t)g->weight, "leaf_weight",
+                     (json_int_t)g->leaf_weight, "processes", (json_int_t)g->contexts, "io_max", limits);
 }
 
 static void list_group(void *arg, struct block_group *g) {
@@ -167,7 +169,9 @@ static json_t *cgroup(struct ctl *ctl, const struct ctl_value *arg, struct ctl_e
     if ((arg[1].given && block_group_set_weight(b, g, (long)arg[1].number, &why)) ||
         (arg[2].given && block_group_set_leaf_weight(b, g, (long)arg[2].number, &why)))
         return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "weight"), "%s", why.text);
-    if (arg[3].given && arg[3].number)
+    if (arg[3].given && block_group_set_limits(b, g, arg[3].text, &why))
+        return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "io_max"), "%s", why.text);
+    if (arg[4].given && arg[4].number)
         return remove_group(b, g, e);
     return group_json(g);
 }
@@ -197,13 +201,14 @@ const struct ctl_method ctl_queue_methods[] = {
       {"name", CTL_STRING, .help = "scheduler, nr_requests, iosched/slice_idle..."},
       {"value", CTL_SCALAR, .help = "as written to the file; a scheduler may have tunables: cfq,slice_idle=0"}}},
     {"queue.cgroup",
-     "Weights of a cgroup, such as a host's; without a path all groups",
-     "`path`, `weight`, `leaf_weight`, number of `processes`; or `cgroups`",
+     "Weights and limits of a cgroup, such as a host's; without a path all groups",
+     "`path`, `weight`, `leaf_weight`, number of `processes`, `io_max`; or `cgroups`",
      true,
      cgroup,
      {{"path", CTL_STRING, .help = "such as the host's NQN"},
       {"weight", CTL_INT, .min = 0, .max = 10000, .help = "among its siblings"},
       {"leaf_weight", CTL_INT, .min = 0, .max = 10000, .help = "of its own processes among its children"},
+      {"io_max", CTL_STRING, .help = "limits a second: rbps=10M wiops=100; max: none; what isn't named stays"},
       {"remove", CTL_BOOL, .help = "yes: remove it, as rmdir does; its processes go to the group above"}}},
     {.name = NULL},
 };

@@ -60,7 +60,7 @@ static void note(char *notes, size_t size, const char *name) {
 }
 
 static void take_note(struct job_file *jobs, const struct job_option *o) {
-    static const char *const schedulers[] = {"prio", "prioclass", "nice", "cgroup", "cgroup_weight"};
+    static const char *const schedulers[] = {"prio", "prioclass", "nice", "cgroup", "cgroup_weight", "cgroup_io_max"};
     if (o->type == JOB_NOTED)
         note(jobs->notes, sizeof(jobs->notes), o->name);
     for (unsigned i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++)

@@ -171,6 +171,7 @@ struct job {
     int nice;
     char cgroup[64];
     unsigned cgroup_weight;
+    char cgroup_io_max[64];
 
     /* ending, reporting */
     int steadystate;

@@ -687,6 +687,11 @@ const struct job_option job_options[] = {
      .max = 10000,
      .allowed = "a number from 10 to 1000, with queue.cgroup_version=2 from 1 to 10000",
      .help = "weight of the control group; for I/O schedulers"},
+    {.name = "cgroup_io_max",
+     .type = JOB_TEXT,
+     AT(cgroup_io_max),
+     .allowed = "some of rbps=, wbps=, riops=, wiops= with a number (bytes also as 10M) or max, separated by blanks",
+     .help = "limits of the control group, bytes and requests a second, as the file io.max; with --scheduler"},
 
     /* ending, reporting */
     {.name = "group_reporting",

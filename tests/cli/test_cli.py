@@ -490,6 +490,23 @@ def test_run_says_what_is_wrong_with_a_queue_or_a_disk(folder):
         refused(pattern, *args) if pattern else run(*args, code=0)
 
 
+def test_run_limits_cgroups_and_writeback(folder):
+    job = write_job(folder, "[global]\nrw=randread\nbs=4k\nruntime=5\niodepth=4\n[a]\ncgroup=a\ncgroup_io_max=rbps=1M\n"
+                    "[b]\ncgroup=b\ncgroup_io_max=riops=100 rbps=max\n")
+    done = json.loads(run("run", "nossd", *FAST, "--scheduler", "none", "--job", job, "--json", "-", code=0).stdout)
+    a, b = (j["read"] for j in done["jobs"])
+    check(a["bw_bytes"] <= 1.05 * (1 << 20) and 95 <= b["iops"] <= 105, a["bw_bytes"], b["iops"])
+    limits = {g["path"]: g.get("limits") for g in done["drivelab"]["scheduler"]["cgroups"]}
+    check(limits[""] is None and limits["b"]["read_held"] > 100 and limits["b"]["read_waiting"] == 0, limits)
+    refused(r'job a: io.max: "iops=5"; allowed are rbps=', "run", "nossd", *FAST, "--scheduler", "cfq", "--job",
+            write_job(folder, "[a]\nrw=read\nsize=64k\ncgroup_io_max=iops=5\n"))
+    job = write_job(folder, "[global]\nruntime=8\n[w]\nrw=write\nbs=64k\nbuffered=1\nsize=8g\n[r]\nrw=randread\noffset=100g\n")
+    iops = [json.loads(run("run", "hdd-7200", "-o", "hdd.write_cache=no", "--scheduler", "mq-deadline", "-o",
+                           f"queue.wbt_lat_usec={lat}", "--job", job, "--json", "-", code=0).stdout)["jobs"][1]["read"]["iops"]
+            for lat in (0, -1)]
+    check(iops[1] > 4 * iops[0], "reads beside writeback:", iops)
+
+
 def beside_buffered_writes(job, scheduler):
     """Bytes a direct reader got, and the statistics of the queue."""
     done = json.loads(run("run", "ide-2004", "--job", job, *(["--scheduler", scheduler] if scheduler else []), "--json", "-",

@@ -226,6 +226,11 @@ static void test_ctl_queue_weighs_cgroups(void **state) {
     ctl_bed_refused(q.ctl, "queue.cgroup", "{\"path\":\"\",\"weight\":0}", CTL_INVALID_PARAMS, "root cgroup: 0");
     ctl_bed_refused(q.ctl, "queue.cgroup", "{\"path\":\"c\",\"weight\":100}", CTL_INVALID_PARAMS, "no cgroup \"c\"");
     assert_int_equal(block_group_find(q.block, "a")->weight, 500);
+    r = ctl_bed_result(q.ctl, "queue.cgroup", "{\"path\":\"a\",\"io_max\":\"rbps=10M riops=50\"}");
+    expect(r, "io_max", "rbps=10485760 wbps=max riops=50 wiops=max");
+    json_decref(r);
+    ctl_bed_refused(q.ctl, "queue.cgroup", "{\"path\":\"a\",\"io_max\":\"iops=50\"}", CTL_INVALID_PARAMS,
+                    "allowed are rbps=");
     ctl_bed_refused(q.ctl, "queue.cgroup", "{\"path\":\"a\",\"remove\":true}", CTL_REFUSED, "it has groups in it");
     ctl_bed_refused(q.ctl, "queue.cgroup", "{\"path\":\"\",\"remove\":true}", CTL_REFUSED, "it is the root");
     json_decref(ctl_bed_result(q.ctl, "queue.cgroup", "{\"path\":\"a/b\",\"remove\":\"yes\"}"));
