@@ -189,8 +189,9 @@ void bfq_raise_resume(struct bfq *b, struct bfq_queue *q) {
     q->large_burst = x->saved_burst;
     x->shares = false;
     if (x->saved.factor > 1 && b->low_latency && bfq_now(b) <= x->saved.start + x->saved.length) {
+        uint32_t now = q->raised.factor; /* what it is counted with */
         q->raised = x->saved;
-        q->raised.factor = 1;
+        q->raised.factor = now;
         bfq_raise_set(b, q, x->saved.factor);
     }
 }
