@@ -619,6 +619,30 @@ static void test_cfq_group_idle_alone_keeps_the_weights(void **state) {
     bed_stop(&bed);
 }
 
+/*
+ * Ten readers and one that syncs now and then: while it comes back within slice_idle its kind of work keeps its turn,
+ * several requests each; if it thinks for longer, one.
+ */
+static void test_cfq_a_syncing_writer_keeps_its_turn(void **state) {
+    double rate[2]; /* requests a turn */
+    for (unsigned slow = 0; slow < 2; slow++) {
+        bed_start(&bed, 1000, false);
+        setup_readers(11);
+        for (unsigned i = 0; i < 11; i++)
+            bed_context(&bed, 0, be(4));
+        reader[10].write = reader[10].sync = true;
+        reader[10].flags = RQ_NOIDLE;
+        reader[10].sectors = 8;
+        reader[10].think_ns = (slow ? 12 : 3) * BED_MS;
+        bed_run(&bed, reader, 11, 20 * S);
+        rate[slow] = (double)reader[10].done / (20.0 * S / (double)reader[0].longest_gap_ns);
+        assert_true(reader[10].longest_gap_ns < 400 * BED_MS);
+        bed_stop(&bed);
+    }
+    if (rate[0] < 4 || rate[1] > 2)
+        fail_msg("%.1f requests a turn, %.1f if it thinks for longer", rate[0], rate[1]);
+}
+
 /* Processes that seek, before a drive that takes one request: by turns, unless as in Linux two push themselves forward.
  */
 static void test_cfq_nobody_who_seeks_starves(void **state) {
@@ -730,6 +754,7 @@ int main(void) {
         cmocka_unit_test(test_cfq_groups_share_whatever_their_number_of_queues),
         cmocka_unit_test(test_cfq_weights_need_idling),
         cmocka_unit_test(test_cfq_group_idle_alone_keeps_the_weights),
+        cmocka_unit_test(test_cfq_a_syncing_writer_keeps_its_turn),
         cmocka_unit_test(test_cfq_nobody_who_seeks_starves),
         cmocka_unit_test(test_cfq_writeback_does_not_starve),
         cmocka_unit_test(test_cfq_statistics_add_up),

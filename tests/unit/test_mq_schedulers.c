@@ -220,6 +220,38 @@ static void test_kyber_throttles_the_good_when_others_are_bad(void **state) {
     bed_close(&bed);
 }
 
+/* In bucket 1 while writes are bad: halved at every look. In bucket 7 once their target is out of reach: doubled. */
+static void test_kyber_halves_and_doubles(void **state) {
+    static const char *const times[] = {"nossd.read_latency=1ms", "nossd.write_latency=60ms", NULL};
+    open_bed("kyber", BED_MS, 64, times);
+    reader(1, 0, 4);
+    writer(2, FAR_AWAY, 20);
+    int depth = depth_of("read"), halved = 0, doubled = 0;
+    assert_int_equal(depth, 256);
+    for (unsigned i = 0; i < 2000 && depth > 8; i++) {
+        bed_run(&bed, 10 * BED_MS);
+        int now = depth_of("read");
+        if (now != depth)
+            assert_int_equal(now, depth / 2);
+        halved += now != depth;
+        depth = now;
+    }
+    assert_int_equal(halved, 5);
+    bed_set(&bed, "iosched/read_lat_nsec", "100000");
+    for (unsigned i = 0; i < 2000 && depth < 256; i++) {
+        bed_run(&bed, 10 * BED_MS);
+        int now = depth_of("read");
+        if (now > depth)
+            assert_int_equal(now, depth * 2);
+        doubled += now > depth;
+        depth = now;
+    }
+    assert_int_equal(depth, 256);
+    assert_true(doubled >= 5);
+    bed_drain(&bed);
+    bed_close(&bed);
+}
+
 static void test_kyber_leaves_depths_alone_while_all_is_well(void **state) {
     open_bed("kyber", BED_MS, 64, NULL);
     reader(1, 0, 20);
@@ -264,6 +296,7 @@ int main(void) {
         cmocka_unit_test(test_mq_deadline_async_depth_follows_nr_requests),
         cmocka_unit_test(test_kyber_serves_domains_in_batches),
         cmocka_unit_test(test_kyber_throttles_the_good_when_others_are_bad),
+        cmocka_unit_test(test_kyber_halves_and_doubles),
         cmocka_unit_test(test_kyber_leaves_depths_alone_while_all_is_well),
         cmocka_unit_test(test_kyber_tokens_bound_what_is_in_the_drive),
     };
