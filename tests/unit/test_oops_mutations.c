@@ -89,6 +89,19 @@ static void other_output(struct bed_text *to, const char *line, size_t len, unsi
         bed_printf(to, "tester: step %u is done\n", number);
 }
 
+/* As a mail program wraps: at a blank, before column 76. */
+static void mail_wrap(struct bed_text *to, const char *line, size_t len, unsigned number) {
+    while (len > 76) {
+        const char *blank = memrchr(line, ' ', 76);
+        if (!blank || blank - line < 40)
+            break;
+        bed_printf(to, "%.*s\n", (int)(blank - line), line);
+        len -= (size_t)(blank + 1 - line);
+        line = blank + 1;
+    }
+    bed_printf(to, "%.*s\n", (int)len, line);
+}
+
 static const struct {
     const char *name;
     mutate_line *line;
@@ -106,6 +119,7 @@ static const struct {
     {"line numbers", line_numbers},
     {"NUL bytes", nul_bytes},
     {"other output", other_output},
+    {"a mail that wraps", mail_wrap},
 };
 
 static struct golden goldens[BED_GOLDENS_MAX];

@@ -6,9 +6,10 @@
  * A recipe is a row of steps, each of which goes on in the report's lines from
  * where the one before ended; after '|' comes what to try if nothing was found:
  *
- *   H  the function that the header names ("... in f+0x1/0x2")
+ *   H  the function that the header names ("... in f+0x1/0x2"); h: the one of a warning ("at FILE:LINE f+0x1/0x2"),
+ *      unless the step before found nothing
  *   R  the next line with a program counter
- *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"
+ *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"; c: else from here (arm prints frames at once)
  *   B  the next "backtrace:" of kmemleak
  *   S  the frames from here to the next trace; always the last step
  *   A  the next line with "at: f+0x1/0x2" (lockdep); a: whatever function it is
@@ -58,6 +59,7 @@ static const char *const general[] = {
     "dump_stack",
     "walk_stack",
     "dump_backtrace",
+    "^unwind_backtrace$",
     "warn_slowpath",
     "warn_alloc",
     "warn_bogus",
@@ -447,6 +449,7 @@ struct search {
     struct name names[NAMES_MAX];
     unsigned count;
     bool spoiled; /* another stack was mixed in */
+    bool headed;  /* a trace's heading was the last thing found */
 };
 
 /* ---- Names against lists ---- */
@@ -477,6 +480,16 @@ static bool in_list(struct name name, const char *const *list) {
         if (name_matches(name, *list))
             return true;
     return false;
+}
+
+bool oops_only_reports(const char *name) {
+    static const char *const reporting[] = {"^dump_stack",     "^show_stack",     "^show_regs",  "dump_backtrace",
+                                            "warn_slowpath",   "^__warn",         "^report_bug", "^panic$",
+                                            "^handle_bug$",    "^exc_",           "^asm_exc_",   "unwind_backtrace",
+                                            "^__die$",         "^die$",           "^do_trap",    "^oops_",
+                                            "page_fault_oops", "^__kasan",        "^kasan_",     "^print_",
+                                            "^no_context$",    "^bust_spinlocks", NULL};
+    return in_list((struct name){name, oops_plain_length(name)}, reporting);
 }
 
 static void keep(struct search *search, const char *s) {
@@ -536,6 +549,18 @@ static void take_header(struct search *search) {
     keep(search, oops_pool_strn(search->report->pool, in, n));
 }
 
+/* "WARNING: ... at FILE:LINE f+0x1/0x2", "... FILE:LINE at f+0x1/0x2, CPU#0" */
+static void take_warned(struct search *search) {
+    struct oops_symbol sym;
+    for (const char *at = oops_after(search->report->header, " at "); at; at = strchr(at, ' ')) {
+        const char *p = at = oops_blanks(at);
+        if (oops_symbol(search->report->pool, &p, &sym) && sym.name[0] && sym.has_off) {
+            keep(search, sym.name);
+            return;
+        }
+    }
+}
+
 /* The symbol behind `words` of the next line that has both. */
 static void find_symbol(struct search *search, const char *words, bool any) {
     struct oops_symbol sym;
@@ -568,12 +593,17 @@ static bool stack_starts(const char *text) {
 
 static void take_frames(struct search *search) {
     struct oops_frame_line line;
+    unsigned frames = 0;
     while (search->at < search->report->line_count) {
         const char *text = line_at(search, search->at++);
-        if (stack_starts(text))
-            return;
+        if (stack_starts(text)) {
+            if (frames || !search->headed)
+                return;
+            continue;
+        }
         if (!oops_frame_line(search->report->pool, text, &line) || !line.has_frame || line.frame.guess)
             continue;
+        frames++;
         if (oops_starts(line.frame.sym.name, "should_fail")) { /* an injected fault's own stack */
             search->spoiled = true;
             return;
@@ -584,12 +614,15 @@ static void take_frames(struct search *search) {
 }
 
 /* "stack backtrace:" alone only where no other words introduce the trace. */
-static void find_trace(struct search *search) {
+static void find_trace(struct search *search, bool or_here) {
     unsigned from = search->at;
-    if (find_words(search, "Call Trace:|Call trace:|Backtrace:"))
+    search->headed = find_words(search, "Call Trace:|Call trace:|Backtrace:");
+    if (search->headed)
         return;
     search->at = from;
-    find_words(search, "stack backtrace:");
+    search->headed = find_words(search, "stack backtrace:");
+    if (!search->headed && or_here)
+        search->at = from;
 }
 
 static void take_step(struct search *search, char step) {
@@ -597,11 +630,16 @@ static void take_step(struct search *search, char step) {
     case 'H':
         take_header(search);
         break;
+    case 'h':
+        if (search->at < search->report->line_count)
+            take_warned(search);
+        break;
     case 'R':
         find_pc(search);
         break;
     case 'C':
-        find_trace(search);
+    case 'c':
+        find_trace(search, step == 'c');
         break;
     case 'B':
         find_words(search, "backtrace:|backtrace (crc");
@@ -704,7 +742,7 @@ const char *oops_blame(struct oops_report *report, const struct oops_form *form)
         if (found.len && !search.spoiled)
             break;
         search.at = search.count = 0;
-        search.spoiled = false;
+        search.spoiled = search.headed = false;
     }
     struct name last = pick(&search);
     if (last.len)

@@ -178,12 +178,16 @@ static bool register_line(const char *text) {
     return oops_regs_line(text, &state, &arch) >= 2;
 }
 
-bool oops_body_line(const char *text) {
-    if (is_frame(text))
-        return true;
+bool oops_body_begins(const char *text) {
     for (unsigned i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
         if (oops_starts(text, beginnings[i]))
             return true;
+    return false;
+}
+
+bool oops_body_line(const char *text) {
+    if (is_frame(text) || oops_body_begins(text))
+        return true;
     if (text[0] == '[' && text[1] == '<')
         return true;
     return hex_word_line(text) || register_line(text);

@@ -25,9 +25,11 @@ static const char *const skip_usb[] = {
 static const char *const skip_spin[] = {"spin_", "_lock", "_unlock", NULL};
 static const char *const skip_schedule[] = {"schedule", NULL};
 static const char *const skip_stack_end[] = {"schedule", "retint_kernel", NULL};
-static const char *const skip_page[] = {"free_page",      "put_page", "get_page", "update_page", "release_page",
-                                        "free_unref",     "^folio",   "^_folio",  "^__folio",    "truncate_inode_pages",
-                                        "page_frag_free", "alloc",    "vmap",     "page_owner",  NULL};
+static const char *const skip_page[] = {
+    "free_page",      "put_page",   "get_page", "update_page", "release_page",
+    "free_unref",     "^folio",     "^_folio",  "^__folio",    "truncate_inode_pages",
+    "page_frag_free", "alloc",      "vmap",     "page_owner",  "^bad_page$",
+    "free_pcp",       "free_pages", NULL};
 static const char *const skip_preempt[] = {"dump_stack", "preempt", "debug_", "processor_id", "this_cpu", NULL};
 static const char *const skip_leak[] = {"kmemleak",      "mmap",    "kmem",          "slab",      "alloc",
                                         "create_object", "idr_get", "list_lru_init", "kasprintf", "kvasprintf",
@@ -59,7 +61,7 @@ static const char *const skip_rust[] = {"rust_begin_unwind", NULL};
 #define TRACE(skip)                                                                                                    \
     { "CS", skip, OOPS_PICK_FIRST }
 #define WARNED(skip)                                                                                                   \
-    { "RS|CS", skip, OOPS_PICK_FIRST }
+    { "RS|ChS", skip, OOPS_PICK_FIRST }
 #define NO_FUNCTION                                                                                                    \
     { NULL, NULL, OOPS_PICK_FIRST }
 
@@ -82,9 +84,9 @@ static const struct oops_form forms[] = {
      OOPS_KMSAN,
      "KMSAN: kernel-usb-infoleak in %f",
      NULL,
-     {"S", skip_usb, 0},
+     {"S|CS", skip_usb, 0},
      OOPS_FORM_NO_TRACE},
-    {"BUG: KMSAN: * in *", OOPS_KMSAN, "KMSAN: %1 in %f", NULL, {"S", skip_kmsan, 0}, OOPS_FORM_NO_TRACE},
+    {"BUG: KMSAN: * in *", OOPS_KMSAN, "KMSAN: %1 in %f", NULL, {"S|CS", skip_kmsan, 0}, OOPS_FORM_NO_TRACE},
     {"BUG: KCSAN: *", OOPS_KCSAN, "KCSAN: %1", NULL, {"H", NULL, 0}, OOPS_FORM_NO_TRACE},
     {"BUG: KFENCE: memory corruption in ",
      OOPS_KFENCE,
@@ -194,8 +196,8 @@ static const struct oops_form forms[] = {
      OOPS_FORM_NO_TRACE},
     {"BUG: non-zero pgtables_bytes on freeing mm", OOPS_BAD_PAGE, "BUG: non-zero pgtables_bytes on freeing mm", NULL,
      NO_FUNCTION, OOPS_FORM_NO_TRACE},
-    {"BUG: Bad page state", OOPS_BAD_PAGE, "BUG: Bad page state in %f", NULL, {"LS", skip_page, 0}, 0},
-    {"BUG: Bad page cache", OOPS_BAD_PAGE, "BUG: Bad page cache in %f", NULL, {"LS", skip_page, 0}, 0},
+    {"BUG: Bad page state", OOPS_BAD_PAGE, "BUG: Bad page state in %f", NULL, {"LS|CS", skip_page, 0}, 0},
+    {"BUG: Bad page cache", OOPS_BAD_PAGE, "BUG: Bad page cache in %f", NULL, {"LS|CS", skip_page, 0}, 0},
     {"BUG: Bad page map", OOPS_BAD_PAGE, "BUG: Bad page map", NULL, NO_FUNCTION, 0},
     {"BUG: Dentry *still in use (*) [*of ", OOPS_OTHER, "BUG: Dentry still in use in %3", NULL, NO_FUNCTION, 0},
     {"BUG: memory leak", OOPS_MEMORY_LEAK, "memory leak in %f", NULL, {"BS", skip_leak, 0}, 0},
@@ -351,6 +353,7 @@ static const struct oops_form forms[] = {
      OOPS_FORM_LOST | OOPS_FORM_CONTINUES},
     /* ---- Traps ---- */
     {"general protection fault*:", OOPS_GPF, "general protection fault in %f", NULL, PC_THEN_TRACE, 0},
+    {"general protection fault, ", OOPS_GPF, "general protection fault in %f", NULL, PC_THEN_TRACE, 0},
     {"stack segment: ", OOPS_TRAP, "stack segment fault in %f", NULL, PC_THEN_TRACE, 0},
     {"PANIC: double fault", OOPS_DOUBLE_FAULT, "PANIC: double fault in %f", NULL, PC_ONLY, OOPS_FORM_CONTINUES},
     {"double fault: 0000 [#", OOPS_DOUBLE_FAULT, "PANIC: double fault in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
@@ -391,7 +394,7 @@ static const struct oops_form forms[] = {
     {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, OOPS_FORM_CONTINUES},
     /* ---- UBSAN ---- */
     {"UBSAN: Undefined behaviour in", OOPS_UBSAN, "UBSAN: undefined-behaviour in %f", NULL, TRACE(skip_ubsan), 0},
-    {"UBSAN: * in ", OOPS_UBSAN, "UBSAN: %1 in %f", NULL, TRACE(skip_ubsan), 0},
+    {"UBSAN: * in", OOPS_UBSAN, "UBSAN: %1 in %f", NULL, TRACE(skip_ubsan), 0},
     /* ---- Panics without an oops ---- */
     {"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: *+0x",
      OOPS_PANIC,
@@ -548,6 +551,9 @@ const struct oops_form *oops_form_choose(const struct oops_report *report, struc
             captures[c] = (struct oops_span){"", 0};
         if (!form_matches(&forms[i], report->header, captures))
             continue;
+        bool any_words = forms[i].flags & OOPS_FORM_NEEDS_TRACE && strstr(forms[i].match, ": *");
+        if (unfinished && any_words)
+            break;
         if (!forms[i].later || later_matches(report, forms[i].later, later))
             return &forms[i];
         unfinished = unfinished ? unfinished : &forms[i];

@@ -153,6 +153,34 @@ static bool take_time(const char **s, struct oops_log_line *line) {
     return true;
 }
 
+/* "[  +0.000005]", "[  +0,000005]" of dmesg -d, "[Apr14 10:00]" and "[Apr 14 10:00]" of dmesg -H */
+static bool take_relative(const char **s, struct oops_log_line *line) {
+    const char *p = *s;
+    if (*p != '[')
+        return false;
+    p = oops_blanks(p + 1);
+    if (*p == '+') {
+        const char *point = digits_end(p + 1);
+        if (point == p + 1 || (*point != '.' && *point != ','))
+            return false;
+        p = digits_end(point + 1);
+    } else {
+        size_t month = 0; /* in the user's language */
+        while ((unsigned char)p[month] >= 0x80 || isalpha((unsigned char)p[month]))
+            month++;
+        p = oops_blanks(p + month);
+        const char *day = digits_end(p);
+        if (month < 3 || month > 8 || day == p || day - p > 2 || *day != ' ' || !isdigit((unsigned char)day[1]))
+            return false;
+        p = day + 1 + strspn(day + 1, "0123456789:");
+    }
+    if (*p != ']')
+        return false;
+    line->kernel = true;
+    *s = p + 1;
+    return true;
+}
+
 /* "[    C0]", "[ T6604]": CONFIG_PRINTK_CALLER */
 static bool take_caller(const char **s, struct oops_log_line *line) {
     const char *p = *s;
@@ -164,8 +192,9 @@ static bool take_caller(const char **s, struct oops_log_line *line) {
     if ((kind != 'C' && kind != 'T') || !isdigit((unsigned char)p[1]))
         return false;
     p++;
-    if (!oops_decimal(&p, &id) || *p != ']' || !line->has_time)
+    if (!oops_decimal(&p, &id) || *p != ']' || (!line->has_time && p[1] != ' '))
         return false;
+    line->kernel = true;
     line->caller = kind;
     line->caller_id = (uint32_t)id;
     *s = p + 1;
@@ -176,6 +205,10 @@ static bool take_caller(const char **s, struct oops_log_line *line) {
 static bool take_level(const char **s, struct oops_log_line *line) {
     const char *p = *s, *end;
     if (*p != '<' || (end = digits_end(p + 1)) == p + 1 || end - p > 4 || *end != '>')
+        return false;
+    const char *next = end + 2;
+    if (end[1] == ' ' && isxdigit((unsigned char)next[0]) && isxdigit((unsigned char)next[1]) &&
+        (next[2] == ' ' || !next[2])) /* the marked byte of a wrapped "Code:" */
         return false;
     line->kernel = true;
     *s = end + 1;
@@ -295,6 +328,15 @@ static const char *long_date(const char *s) {
     return year - p == 5 ? year : NULL;
 }
 
+/* "13.01.2025 19:40:36:297" */
+static const char *dotted_date(const char *s) {
+    if (!two_digits(s) || s[2] != '.' || !two_digits(s + 3) || s[5] != '.' || !two_digits(s + 6) ||
+        !two_digits(s + 8) || s[10] != ' ')
+        return NULL;
+    const char *end = clock_end(s + 11);
+    return end && *end == ':' ? digits_end(end + 1) : end;
+}
+
 /* "2023-05-01T10:00:00+0200", "2023-05-01 10:00:00", "2023/05/01 10:00:00" */
 static const char *iso_date(const char *s) {
     if (!two_digits(s) || !two_digits(s + 2) || (s[4] != '-' && s[4] != '/') || !two_digits(s + 5) || s[7] != s[4] ||
@@ -307,6 +349,7 @@ static const char *any_date(const char *s) {
     const char *end = long_date(s);
     end = end ? end : syslog_date(s);
     end = end ? end : iso_date(s);
+    end = end ? end : dotted_date(s);
     return end ? end : clock_end(s);
 }
 
@@ -341,6 +384,10 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
             *s = p + n;
             return line->kernel = true;
         }
+        if (words == 0 && line->wall[0] && !line->kernel && oops_starts(p, "kernel  ")) { /* a viewer's column */
+            *s = p + n;
+            return line->kernel = true;
+        }
         if (!n || n > 80 || !p[n] || strchr("[<", *p))
             return false;
         clock |= n >= 8 && clock_end(p) != NULL;
@@ -351,7 +398,7 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
 
 /* "> " of a mail, "| " of a table */
 static bool take_quote(const char **s, struct oops_log_line *line) {
-    if ((**s != '>' && **s != '|') || ((*s)[1] != ' ' && (*s)[1] != '>' && (*s)[1] != '['))
+    if ((**s != '>' && **s != '|') || ((*s)[1] && !strchr(" >[", (*s)[1])))
         return false;
     (*s)++;
     return true;
@@ -391,8 +438,8 @@ static bool take_glued(const char **s, struct oops_log_line *line) {
 
 static const char *strip_prefixes(const char *s, struct oops_log_line *line) {
     static bool (*const prefixes[])(const char **, struct oops_log_line *) = {
-        take_time, take_caller,   take_level, take_dropped,     take_date,  take_kernel_tag,
-        take_kmsg, take_facility, take_quote, take_line_number, take_glued,
+        take_time,       take_relative, take_caller,   take_level, take_dropped,     take_date,
+        take_kernel_tag, take_kmsg,     take_facility, take_quote, take_line_number, take_glued,
     };
     for (int turn = 0; turn < PREFIXES_MAX; turn++) {
         s = oops_blanks(s);

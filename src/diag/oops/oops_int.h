@@ -117,11 +117,25 @@ const char *oops_form_match(unsigned n);
 const struct oops_form *oops_form_choose(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES],
                                          struct oops_span *later);
 
+/*
+ * Whether `line`, of `columns` bytes before it was cleaned, goes on in the line
+ * `next` because a program wrapped it. wrapped.c
+ */
+bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_line *line, size_t columns,
+                     const struct oops_log_line *next);
+
 /* ---- A report from its lines (parse.c) ---- */
 
 /* A new report that `line` starts; NULL: no memory. */
 struct oops_report *oops_report_new(const struct oops_log_line *line);
 void oops_report_add(struct oops_report *report, const struct oops_log_line *line);
+/*
+ * Reports opened one behind the other whose lines may be mixed: all lines of the
+ * others are in the last one. If they are, each gets its own; else false, and
+ * nothing is changed. Not parsed yet. mixed.c
+ */
+#define OOPS_MIXED_MAX 8
+bool oops_separate(struct oops_report *const *reports, unsigned count);
 /* All its lines are there: fill everything else. */
 void oops_report_parse(struct oops_report *report);
 
@@ -138,6 +152,7 @@ bool oops_trace_start(const char *text, enum oops_trace_kind *kind);
 
 /* Whether a line can only be one of a report. body.c */
 bool oops_body_line(const char *text);
+bool oops_body_begins(const char *text); /* by its first words alone */
 
 /* Register names and values of a line; returns how many were added. regs.c */
 unsigned oops_regs_line(const char *text, struct oops_state *state, enum oops_arch *arch);
@@ -150,6 +165,7 @@ void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */
 const char *oops_blame(struct oops_report *report, const struct oops_form *form);
+bool oops_only_reports(const char *name); /* a function that does nothing but say what happened */
 void oops_title(struct oops_report *report);
 
 /* The program counter that a line of any architecture names ("RIP: 0010:f+0x1/0x2", "PC is at f+.."). */

@@ -27,10 +27,12 @@
 #define OPEN_MAX        16
 #define RECENT_MAX      24
 #define RECENT_BYTES    512
-#define QUIET_LINES     60   /* of the same printer that belong to no report: it is over */
-#define QUIET_AFTER_END 25   /* the same behind "end trace" */
-#define FOREIGN_LINES   2000 /* of others */
+#define QUIET_LINES     60      /* of the same printer that belong to no report: it is over */
+#define QUIET_AFTER_END 25      /* the same behind "end trace" */
+#define FOREIGN_LINES   2000    /* of others */
+#define MIXED_US        2000000 /* reports of two CPUs whose headers are further apart are not mixed */
 #define BANNER_BYTES    400
+#define HELD_BYTES      1024 /* longer lines are no wrapped ones */
 
 struct recent {
     struct oops_log_line line;
@@ -41,12 +43,14 @@ struct slot {
     struct oops_report *report; /* NULL: given up */
     const struct oops_form *form;
     bool open, ended;
+    bool waits;         /* interrupted by the next report's header before it was complete; gets no more lines */
     bool kernel;        /* its header had a prefix of the kernel's */
     bool collects_cpus; /* all CPUs were asked for their traces */
     char caller;
     uint32_t caller_id;
     unsigned headers; /* lines at its start that are one header, told once for each inlined function */
     unsigned quiet, foreign;
+    unsigned traces;     /* begun so far */
     unsigned body_lines; /* up to and with the last line that surely belongs to it */
 };
 
@@ -59,7 +63,12 @@ struct oops_reader {
     uint64_t number; /* of the line at `at` */
     bool inside;     /* `at` is in the middle of a long line */
     char *clean;     /* a line after cleaning */
+    bool holds;      /* `held` may go on in the next line */
+    struct oops_log_line held;
+    size_t held_columns; /* of its last line in the log */
+    char held_text[HELD_BYTES];
     struct slot slots[OPEN_MAX];
+    struct oops_report *mention; /* the first, if there is nothing but such */
     unsigned slot_count, reports;
     struct recent recent[RECENT_MAX];
     unsigned recent_count; /* ever; the newest is recent[(recent_count - 1) % RECENT_MAX] */
@@ -92,6 +101,7 @@ void oops_reader_free(struct oops_reader *reader) {
         return;
     for (unsigned i = 0; i < reader->slot_count; i++)
         oops_report_free(reader->slots[i].report);
+    oops_report_free(reader->mention);
     oops_pstore_free(reader->pstore);
     free(reader->clean);
     free(reader->window);
@@ -123,6 +133,17 @@ static const struct oops_log_line *recent_line(const struct oops_reader *reader,
     return NULL;
 }
 
+/* Whether `line` is the rest of the one remembered last, as a program wrapped it; then it is added there. */
+static bool goes_on(struct oops_reader *reader, size_t columns, const struct oops_log_line *line) {
+    struct recent *last = &reader->recent[(reader->recent_count - 1) % RECENT_MAX];
+    size_t n = reader->recent_count ? strlen(last->text) : 0, more = strlen(line->text);
+    if (!n || n + 1 + more >= RECENT_BYTES || !oops_line_wraps(&reader->scanner, &last->line, columns, line))
+        return false;
+    last->text[n] = ' ';
+    memcpy(last->text + n + 1, line->text, more + 1);
+    return true;
+}
+
 /* After skipping: the lines before `start` that are still in the window, cleaned. */
 static void remember_window(struct oops_reader *reader, size_t start) {
     size_t from = start, lines = 0;
@@ -133,16 +154,19 @@ static void remember_window(struct oops_reader *reader, size_t start) {
         lines++;
     }
     reader->recent_count = 0;
+    size_t columns = 0; /* of the line before */
     for (size_t at = from; at < start; lines--) {
         const char *end = memchr(reader->window + at, '\n', start - at);
         size_t n = (size_t)(end - (reader->window + at));
         if (n <= OOPS_LINE_MAX_BYTES) {
             unsigned count = oops_line_clean(reader->window + at, n, reader->clean, cleaned);
-            for (unsigned i = 0; i < count; i++) {
+            bool more = count == 1 && goes_on(reader, columns, &cleaned[0]);
+            for (unsigned i = 0; i < count && !more; i++) {
                 cleaned[i].number = reader->number - lines;
                 remember(reader, &cleaned[i]);
             }
         }
+        columns = n;
         at += n + 1;
     }
 }
@@ -187,15 +211,40 @@ static void take_message(struct oops_reader *reader, struct oops_report *report,
 
 /* ---- Open reports ---- */
 
+static void give(struct oops_reader *reader, struct oops_report *report) {
+    report->number = ++reader->reports;
+    reader->fn(reader->ctx, report);
+}
+
+/*
+ * A header alone, without any of the kernel's prefixes, is what people say about
+ * a report ("Subject: BUG: unable to handle ..."): worth telling only when
+ * nothing else is.
+ */
+static bool is_mention(const struct slot *slot) {
+    const struct oops_report *r = slot->report;
+    return !slot->kernel && slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) &&
+           !strstr(r->header, "+0x") && !r->state_count && !r->trace_count && !r->taint_known;
+}
+
+static void set_mention(struct oops_reader *reader, struct oops_report *report) {
+    if (reader->mention || reader->reports)
+        oops_report_free(report);
+    else
+        reader->mention = report;
+}
+
 /* Give out what is closed, as far as nothing before it is open. */
 static void give_out(struct oops_reader *reader) {
     unsigned given = 0;
     while (given < reader->slot_count && !reader->slots[given].open) {
-        struct oops_report *report = reader->slots[given++].report;
-        if (!report)
+        struct slot *slot = &reader->slots[given++];
+        if (!slot->report)
             continue;
-        report->number = ++reader->reports;
-        reader->fn(reader->ctx, report);
+        if (is_mention(slot))
+            set_mention(reader, slot->report);
+        else
+            give(reader, slot->report);
     }
     reader->slot_count -= given;
     memmove(reader->slots, reader->slots + given, reader->slot_count * sizeof(reader->slots[0]));
@@ -208,25 +257,49 @@ static bool worth_telling(const struct slot *slot) {
     return r->state_count || oops_report_trace(r) || r->taint_known;
 }
 
-static void close_slot(struct slot *slot) {
+static void cut_to_body(struct slot *slot) {
     struct oops_report *r = slot->report;
-    if (!slot->open)
-        return;
-    slot->open = false;
     if (r->line_count > slot->body_lines) {
         r->line_count = slot->body_lines;
         r->last_line = r->lines[r->line_count - 1].number;
     }
-    oops_report_parse(r);
+}
+
+static void finish(struct slot *slot) {
+    slot->open = false;
+    oops_report_parse(slot->report);
     if (!worth_telling(slot)) {
-        oops_report_free(r);
+        oops_report_free(slot->report);
         slot->report = NULL;
     }
 }
 
+static bool same_printer(const struct slot *slot, char caller, uint32_t id) {
+    return slot->caller == caller && (!caller || slot->caller_id == id);
+}
+
+/* A report, and those before it that wait for its lines, which may be theirs. */
+static void close_slot(struct oops_reader *reader, struct slot *slot) {
+    struct slot *group[OOPS_MIXED_MAX];
+    struct oops_report *reports[OOPS_MIXED_MAX] = {NULL};
+    unsigned count = 0;
+    if (!slot->open || slot->waits)
+        return;
+    for (struct slot *s = reader->slots; s <= slot && count < OOPS_MIXED_MAX; s++)
+        if (s == slot || (s->open && s->waits && same_printer(s, slot->caller, slot->caller_id)))
+            group[count++] = s;
+    for (unsigned i = 0; i < count; i++) {
+        cut_to_body(group[i]);
+        reports[i] = group[i]->report;
+    }
+    oops_separate(reports, count);
+    for (unsigned i = 0; i < count; i++)
+        finish(group[i]);
+}
+
 static void close_all(struct oops_reader *reader) {
     for (unsigned i = 0; i < reader->slot_count; i++)
-        close_slot(&reader->slots[i]);
+        close_slot(reader, &reader->slots[i]);
     give_out(reader);
 }
 
@@ -234,32 +307,26 @@ static bool any_open(const struct oops_reader *reader) {
     return reader->slot_count > 0;
 }
 
-static bool same_printer(const struct slot *slot, const struct oops_log_line *line) {
-    return slot->caller == line->caller && (!slot->caller || slot->caller_id == line->caller_id);
-}
-
 /* The open report that a line belongs to, or NULL. */
 static struct slot *slot_of(struct oops_reader *reader, const struct oops_log_line *line, bool body) {
     for (unsigned i = reader->slot_count; i-- > 0;) {
         struct slot *slot = &reader->slots[i];
-        if (!slot->open)
+        if (!slot->open || slot->waits)
             continue;
         if (!line->kernel && slot->kernel) { /* a piece that lost its prefix, or a program's output */
             if (body)
                 return slot;
             continue;
         }
-        if (same_printer(slot, line) || (slot->collects_cpus && line->caller == 'C' && body))
+        if (same_printer(slot, line->caller, line->caller_id) || (slot->collects_cpus && line->caller == 'C' && body))
             return slot;
     }
     return NULL;
 }
 
 static void open_report(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
-    if (reader->slot_count == OPEN_MAX) {
-        close_slot(&reader->slots[0]);
-        give_out(reader);
-    }
+    if (reader->slot_count == OPEN_MAX)
+        close_all(reader);
     struct oops_report *report = reader->slot_count < OPEN_MAX ? oops_report_new(line) : NULL;
     if (!report) {
         reader->error = -ENOMEM;
@@ -277,52 +344,70 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
     take_message(reader, report, line);
 }
 
-static void add_line(struct slot *slot, const struct oops_log_line *line, bool body) {
+static void add_line(struct oops_reader *reader, struct slot *slot, const struct oops_log_line *line, bool body) {
     oops_report_add(slot->report, line);
     slot->quiet = body ? 0 : slot->quiet + 1;
     slot->foreign = 0;
     if (body)
         slot->body_lines = slot->report->line_count;
+    slot->traces += body && oops_starts(line->text, "Call ");
     if (strstr(line->text, "---[ end "))
         slot->ended = true;
     if (strstr(line->text, "Sending NMI from CPU") || strstr(line->text, "detected stalls on CPUs"))
         slot->collects_cpus = true;
     unsigned limit = slot->ended ? QUIET_AFTER_END : QUIET_LINES;
     if (slot->quiet > limit || strstr(line->text, "---[ end Kernel panic"))
-        close_slot(slot);
+        close_slot(reader, slot);
 }
 
 static void count_foreign(struct oops_reader *reader) {
     for (unsigned i = 0; i < reader->slot_count; i++)
         if (reader->slots[i].open && ++reader->slots[i].foreign > FOREIGN_LINES)
-            close_slot(&reader->slots[i]);
+            close_slot(reader, &reader->slots[i]);
 }
 
 /*
  * A log that was decoded already has the header once for each inlined function
- * ("... in f net/a.c:1 [inline]"); the last one is the kernel's own.
+ * ("... in f net/a.c:1 [inline]"); the last one is the kernel's own. One that
+ * two consoles went into has it twice.
  */
-static bool repeats_header(const struct slot *slot) {
+static bool repeats_header(const struct slot *slot, const char *text) {
     const struct oops_report *r = slot->report;
-    return r->line_count == slot->headers && strstr(r->header, "[inline]") != NULL;
+    unsigned blank = 0;
+    while (blank < r->line_count && !r->lines[r->line_count - 1 - blank].text[0])
+        blank++;
+    return r->line_count - blank == slot->headers && (strstr(r->header, "[inline]") || !strcmp(r->header, text));
+}
+
+/* Another CPU's header may have come in the middle of this report: it has no end, and no whole trace yet. */
+static bool may_be_mixed(const struct oops_reader *reader, const struct slot *slot, const struct oops_log_line *line) {
+    const struct oops_report *r = slot->report;
+    unsigned waiting = 0;
+    for (unsigned i = 0; i < reader->slot_count; i++)
+        waiting += reader->slots[i].open && reader->slots[i].waits;
+    if (slot->ended || slot->caller || !r->has_time || !line->has_time || waiting >= OOPS_MIXED_MAX - 2)
+        return false;
+    return line->time_us >= r->time_us && line->time_us - r->time_us < MIXED_US && slot->traces == 0;
 }
 
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     struct slot *slot = slot_of(reader, line, false);
-    if (slot && repeats_header(slot)) {
-        add_line(slot, line, true);
-        slot->headers++;
+    if (slot && repeats_header(slot, line->text)) {
+        add_line(reader, slot, line, true);
+        slot->headers = slot->report->line_count;
         slot->report->header = oops_pool_str(slot->report->pool, line->text);
         return;
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
     if (slot && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
-        add_line(slot, line, true);
+        add_line(reader, slot, line, true);
         return;
     }
-    if (slot)
-        close_slot(slot);
+    if (slot && may_be_mixed(reader, slot, line))
+        slot->waits = true;
+    else if (slot)
+        close_slot(reader, slot);
     open_report(reader, line, form);
 }
 
@@ -360,20 +445,62 @@ static void take_record(struct oops_reader *reader, const struct oops_log_line *
         bool body = oops_body_line(line->text);
         struct slot *slot = slot_of(reader, line, body);
         if (slot)
-            add_line(slot, line, body);
+            add_line(reader, slot, line, body);
         else
             count_foreign(reader);
     }
     give_out(reader);
 }
 
+/* ---- Lines that were broken in two ---- */
+
+static void take_whole(struct oops_reader *reader, const struct oops_log_line *line) {
+    take_record(reader, line);
+    remember(reader, line);
+}
+
+static void take_held(struct oops_reader *reader) {
+    if (!reader->holds)
+        return;
+    reader->holds = false;
+    take_whole(reader, &reader->held);
+}
+
+/* Keep a line until the next one shows whether it goes on there. */
+static void hold(struct oops_reader *reader, const struct oops_log_line *line, size_t columns) {
+    size_t n = strlen(line->text);
+    memcpy(reader->held_text, line->text, n + 1);
+    reader->held = *line;
+    reader->held.text = reader->held_text;
+    reader->held_columns = columns;
+    reader->holds = true;
+}
+
+/* Whether `next` was a part of the line held. */
+static bool joined(struct oops_reader *reader, const struct oops_log_line *next, size_t columns) {
+    size_t n = strlen(reader->held_text), more = strlen(next->text);
+    if (!reader->holds || n + 1 + more >= HELD_BYTES ||
+        !oops_line_wraps(&reader->scanner, &reader->held, reader->held_columns, next))
+        return false;
+    reader->held_text[n] = ' ';
+    memcpy(reader->held_text + n + 1, next->text, more + 1);
+    reader->held_columns = columns;
+    return true;
+}
+
 static void take_line(struct oops_reader *reader, const char *raw, size_t len, uint64_t number) {
     struct oops_log_line lines[OOPS_GLUED_MAX];
     unsigned count = oops_line_clean(raw, len, reader->clean, lines);
+    bool held = reader->holds;
+    if (count == 1 && joined(reader, &lines[0], len))
+        return;
+    take_held(reader);
     for (unsigned i = 0; i < count; i++) {
         lines[i].number = number;
-        take_record(reader, &lines[i]);
-        remember(reader, &lines[i]);
+        if (i == count - 1 && len < HELD_BYTES / 4 && (any_open(reader) || !held))
+            hold(reader, &lines[i], len);
+        else
+            take_whole(reader, &lines[i]);
     }
 }
 
@@ -390,6 +517,7 @@ static void leave_pstore(struct oops_reader *reader) {
     reader->in_pstore = false;
     reader->recent_count = 0;
     oops_pstore_flush(reader->pstore, pstore_line, reader);
+    take_held(reader);
     close_all(reader);
 }
 
@@ -398,8 +526,10 @@ static bool take_pstore(struct oops_reader *reader, const char *raw, size_t len)
     bool header = oops_pstore_is_header(raw, len);
     if (!reader->in_pstore && !header)
         return false;
-    if (header && !reader->in_pstore)
+    if (header && !reader->in_pstore) {
+        take_held(reader);
         close_all(reader);
+    }
     reader->in_pstore = true;
     if (oops_pstore_line(reader->pstore, raw, len, reader->number))
         return true;
@@ -410,7 +540,7 @@ static bool take_pstore(struct oops_reader *reader, const char *raw, size_t len)
 /* ---- The window ---- */
 
 static bool is_idle(const struct oops_reader *reader) {
-    return !any_open(reader) && !reader->in_pstore;
+    return !any_open(reader) && !reader->in_pstore && !reader->holds;
 }
 
 /* Pass over what holds no report. False: there is nothing left to look at. */
@@ -501,7 +631,13 @@ int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len) {
 int oops_reader_end(struct oops_reader *reader) {
     work(reader, true);
     leave_pstore(reader);
+    take_held(reader);
     close_all(reader);
+    if (reader->mention && !reader->reports)
+        give(reader, reader->mention);
+    else
+        oops_report_free(reader->mention);
+    reader->mention = NULL;
     return reader->error;
 }
 

@@ -213,10 +213,35 @@ static void fill(struct text_buffer *b, const struct oops_report *report, const 
     }
 }
 
-/* With no function of its own in the title: where it was all the same. */
-static const char *any_function(struct oops_report *report) {
-    const struct oops_form plain = {.recipe = {"RCS|CS", NULL, OOPS_PICK_FIRST}};
-    return oops_blame(report, &plain);
+/* Old arm kernels print frames without words before them, where no form looks for them. */
+static bool bare_arm_trace(const struct oops_report *report) {
+    for (unsigned t = 0; t < report->trace_count; t++)
+        if (report->traces[t].count && report->traces[t].frames[0].inner[0])
+            return true;
+    return false;
+}
+
+/*
+ * Where it was all the same, if the form's own way leads nowhere: what helpers
+ * are passed over matters less than saying something.
+ */
+static const char *any_function(struct oops_report *report, const struct oops_form *form) {
+    const struct oops_form plain = {.recipe = {"RcS|hcS|HS", form->recipe.skip,
+                                               form->recipe.pick == OOPS_PICK_HANG ? OOPS_PICK_HANG : OOPS_PICK_FIRST}};
+    const struct oops_state *fault = oops_report_fault(report);
+    const struct oops_trace *trace = oops_report_trace(report);
+    const char *found = oops_blame(report, &plain);
+    if (found[0])
+        return found;
+    if (fault && fault->pc.name[0])
+        return oops_pool_strn(report->pool, fault->pc.name, oops_plain_length(fault->pc.name));
+    for (int guesses = 0; trace && guesses < 2; guesses++)
+        for (unsigned i = 0; i < trace->count; i++)
+            if (trace->frames[i].sym.name[0] && trace->frames[i].guess == guesses &&
+                !oops_only_reports(trace->frames[i].sym.name))
+                return oops_pool_strn(report->pool, trace->frames[i].sym.name,
+                                      oops_plain_length(trace->frames[i].sym.name));
+    return "";
 }
 
 void oops_title(struct oops_report *report) {
@@ -233,15 +258,17 @@ void oops_title(struct oops_report *report) {
     if (form->flags & OOPS_FORM_LOST)
         report->corrupted = "what was printed before it is missing";
     else if (unfinished || (form->recipe.steps && !report->function[0]))
-        report->corrupted = "no function is to be found in it";
+        report->corrupted = "no function is to be found where it should be";
+    if (form->recipe.steps && !report->function[0] && bare_arm_trace(report))
+        report->function = any_function(report, form);
+    if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
+        report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
     if (unfinished)
         put_str(&b, header_words(report, form));
     else
         fill(&b, report, form, captures, later);
     normalise(&b);
-    report->title = oops_pool_strn(report->pool, b.s, b.len);
-    if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
-        report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
     if (!report->function[0])
-        report->function = any_function(report);
+        report->function = any_function(report, form);
+    report->title = oops_pool_strn(report->pool, b.s, b.len);
 }

@@ -1,0 +1,95 @@
+/*
+ * Lines that a mail program, a terminal or a form broke in two: whether one line
+ * goes on in the next.
+ *
+ * A program that wraps breaks where the next word would not have fitted, and
+ * what it moved to the next line has no time stamp. So a line goes on if it is
+ * of about the usual width, would not have had room for the next one's first
+ * word, and the next one has none of the kernel's prefixes while this one has.
+ * Logs without prefixes have no such sign; there only headers and lines that
+ * end in the middle of words known by heart are joined. Kernels before 4.20
+ * broke some headers themselves, when another CPU printed in between.
+ *
+ * Simplified: lines that lost blanks at the place of the break get one back.
+ */
+#include <string.h>
+
+#include "diag/oops/oops_int.h"
+
+#define NARROWEST 62  /* columns that wrapping programs leave */
+#define WIDEST    100 /* lines longer than this were not wrapped */
+
+static bool ends_with(const char *text, const char *words) {
+    size_t n = strlen(text), m = strlen(words);
+    return n >= m && !memcmp(text + n - m, words, m);
+}
+
+/* Where headers and program counters are broken in logs that have no time stamps. */
+static bool ends_in_the_middle(const char *text) {
+    static const char *const ends[] = {
+        " PID:",      " at",         " blocked for",  " for more",   " more than",  " blocked",
+        " handle",    " kernel",     " NULL",         " pointer",    " paging",     " request",
+        " virtual",   " address",    " address:",     "RIP:",        "RIP: 0010:",  "EIP is at",
+        "PC is at",   "possible",    "circular",      "locking",     "dependency",  " called",
+        " from",      " invalid",    "self-detected", " detected",   " stall",      " stalls",
+        " stall on",  " stalls on",  "soft",          "lockup -",    " possibly",   " stuck",
+        " stuck for", "dereference", "non-canonical", " probably",   " protection", " protection fault,",
+        " on",        " for",        " of",           " to",         " by",         " maybe",
+        "WARNING:",   "BUG:",        "kernel BUG at", " suspicious", " in",         "task",
+    };
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (ends_with(text, ends[i]))
+            return true;
+    return (oops_starts(text, "RIP: ") || oops_starts(text, "EIP: ") || oops_starts(text, "IP: ")) &&
+           ends_with(text, ">]");
+}
+
+/* Headers that end in a function, and this one does not yet. */
+static bool lacks_function(const char *text) {
+    return (strstr(text, "WARNING: CPU: ") || strstr(text, "WARNING: at ") || strstr(text, "WARNING: [") ||
+            (strstr(text, "BUG: K") && !strstr(text, "KCSAN"))) &&
+           !strstr(text, "+0x");
+}
+
+/* Words that begin a line of their own, or that such a line has in front. */
+static bool begins_anew(const char *text) {
+    static const char *const begins[] = {"----", "====", "<TASK>", "</TASK>", "<IRQ>", "</IRQ>", "? "};
+    if (oops_body_begins(text))
+        return true;
+    for (unsigned i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+        if (oops_starts(text, begins[i]))
+            return true;
+    return false;
+}
+
+/* "BUG: unable to handle kernel", then " paging request at ..." as a record of its own. */
+static bool broken_by_printk(const char *text, const char *next) {
+    if (ends_with(text, "to handle kernel"))
+        return oops_starts(next, "NULL pointer") || oops_starts(next, "paging request");
+    return false;
+}
+
+/* "Code: 55 89 e5", then "8b 40 <0c> c3" */
+static bool more_code(const char *text, const char *next) {
+    if (!oops_starts(text, "Code:") || strlen(next) < 5)
+        return false;
+    return strspn(next, "0123456789abcdef <>()") == strlen(next) && (next[2] == ' ' || strchr("<(", next[0]));
+}
+
+bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_line *line, size_t columns,
+                     const struct oops_log_line *next) {
+    const char *text = line->text, *more = next->text;
+    if (!text[0] || !more[0])
+        return false;
+    if (broken_by_printk(text, more) || (!next->kernel && more_code(text, more)))
+        return true;
+    if (next->kernel || next->wall[0] || begins_anew(more))
+        return false;
+    if (columns > WIDEST || (line->kernel && strstr(text, "+0x") && strchr(more, ':')) || oops_form_of(scanner, more))
+        return false;
+    if (ends_in_the_middle(text))
+        return true;
+    if (columns + 1 + strcspn(more, " \t") < NARROWEST)
+        return false;
+    return lacks_function(text) || (line->kernel && !oops_form_of(scanner, text));
+}
