@@ -1,17 +1,19 @@
 /*
  * Job files: any bytes as a fio job file, then each job fitted to a drive, then
- * its first requests. What was accepted must lie inside of the drive; what was
- * refused must say why.
+ * its first requests, bent for zones if it asks for them. What was accepted must
+ * lie inside of the drive; what was refused must say why.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "fuzz.h"
 #include "load/generator.h"
+#include "load/zbd.h"
 
 #define CAPACITY (UINT64_C(1) << 30)
 #define JOBS     4   /* whose requests are looked at */
 #define REQUESTS 100 /* of each */
+#define ZONES    4096
 
 static void check_fitted(const struct job *job) {
     fuzz_require(job->offset.bytes % 512 == 0);
@@ -41,10 +43,50 @@ static void check_requests(const struct job *job) {
     generator_release(&g);
 }
 
+/* A write is at its zone's write pointer, nothing leaves its zone or the region. */
+static void check_zoned(const struct job *job, uint64_t offset, uint64_t size) {
+    struct drive drive = {.capacity = CAPACITY};
+    const struct drive_ops without_zones = {0};
+    struct generator g;
+    struct request r;
+    struct zbd_cursor c;
+    struct err e = {0};
+    drive.ops = &without_zones;
+    struct zbd *z = zbd_new(&drive, job, &e);
+    if (z && !zbd_cursor_init(&c, z, job, offset, size, &e) && !generator_init(&g, job, offset, size, 1, 1)) {
+        for (unsigned i = 0; i < REQUESTS && generator_next(&g, generator_direction(&g), &r); i++) {
+            uint32_t zone = 0;
+            struct request asked = r;
+            enum zbd_answer answer = zbd_adjust(&c, &r, &zone);
+            if (answer == ZBD_RESET) {
+                fuzz_require(zone >= c.first && zone < c.end);
+                zbd_was_reset(&c, zone);
+                r = asked;
+                answer = zbd_adjust(&c, &r, &zone);
+                fuzz_require(answer == ZBD_ISSUE);
+            }
+            if (answer == ZBD_NONE)
+                break;
+            zone = (uint32_t)(r.offset / z->zone_bytes);
+            fuzz_require(zone >= c.first && zone < c.end && r.bytes && r.bytes % 512 == 0);
+            fuzz_require(r.offset % z->zone_bytes + r.bytes <= z->zone_bytes);
+            fuzz_require(r.dir != RUN_WRITE || r.offset % z->zone_bytes + r.bytes == z->zone[zone].written);
+            fuzz_require(z->zone[zone].written <= z->zone[zone].capacity);
+        }
+        generator_release(&g);
+    } else {
+        fuzz_require(!z || e.text[0] != '\0');
+    }
+    zbd_free(z);
+}
+
 static void check_one(const struct job *job, unsigned i) {
     check_fitted(job);
-    if (i < JOBS)
-        check_requests(job);
+    if (i >= JOBS)
+        return;
+    check_requests(job);
+    if (job->zonemode == JOB_ZONE_ZBD && CAPACITY / job->zonesize <= ZONES)
+        check_zoned(job, job->offset.bytes, job->size.bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

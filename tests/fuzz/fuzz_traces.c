@@ -11,6 +11,7 @@
 #include "load/trace/trace.h"
 
 #define RECORDS_MAX 10000
+#define FORMATS     11
 
 static void read_all(struct trace *t) {
     struct trace_record r;
@@ -34,8 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (fd < 0 || write(fd, data + 1, size - 1) != (ssize_t)(size - 1))
         abort();
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    const struct trace_format_doc *named = data[0] ? trace_format_row((data[0] - 1) % 9) : NULL;
-    const struct trace_config config = {.path = path, .format = named ? named->name : NULL, .bad_lines = data[0] / 9};
+    const struct trace_format_doc *named = data[0] ? trace_format_row((data[0] - 1) % FORMATS) : NULL;
+    const struct trace_config config = {
+        .path = path, .format = named ? named->name : NULL, .bad_lines = data[0] / FORMATS};
     struct trace *t = trace_open(&config, &e);
     fuzz_require(!t == (e.text[0] != '\0'));
     if (t)
