@@ -133,13 +133,104 @@ static void test_ssd_streams_image_survives_restarts(void **state) {
     o.fua_percent = 0; /* each costs a real flush of the file */
     o.weight[IO_FLUSH] = 0;
     for (unsigned i = 0; i < 4; i++) {
-        o.config.ssd.streams = 1 + i % 3; /* nothing of it is kept in the image */
+        o.config.ssd.streams = 1 + i % 3; /* an image may be used with others */
         stretch(&o, i, 1200, false);
         assert_int_equal(oracle_one(&o, IO_FLUSH, 0, 0, 0), IO_OK);
         oracle_reopen(&o);
         oracle_check(&o);
         oracle_verify(&o);
     }
+    oracle_close(&o);
+    unlink(path);
+}
+
+struct known {
+    unsigned regions, blocks; /* that are warm */
+    uint64_t sum;
+};
+
+static struct known what_is_known(const struct oracle *o) {
+    const struct ftl *f = &ssd_of(o->drive)->ftl;
+    struct known k = {0};
+    for (uint32_t lpn = 0; lpn < f->units; lpn += 256) {
+        unsigned heat = ftl_heat_known(f, lpn);
+        k.regions += heat > 0;
+        k.sum = k.sum * 31 + heat;
+    }
+    for (uint64_t i = 0; i < f->total_blocks; i++) {
+        k.blocks += f->blocks[i].state == BLOCK_FULL && f->blocks[i].heat;
+        k.sum = k.sum * 31 + ftl_heat_of_block(f, i);
+    }
+    return k;
+}
+
+/* A stop keeps all of it, a loss of power what lies beside the data. */
+static void test_ssd_streams_are_known_after_a_restart(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    char path[] = "/tmp/drivelab-test-streams-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    close(fd);
+    oracle_config(&config, ARGS("ssd.streams=2", "nand.blocks=20"));
+    oracle_open(&o, &config, "file", path, 61);
+    o.fua_percent = 0;
+    o.weight[IO_FLUSH] = o.weight[IO_TRIM] = o.weight[IO_WRITE_ZEROES] = 0;
+    for (unsigned i = 0; i < 6; i++)
+        stretch(&o, i, 2000, false);
+    oracle_drain(&o);
+    struct known before = what_is_known(&o);
+    assert_true(before.regions > 0 && before.blocks > 0);
+    oracle_reopen(&o);
+    struct known after = what_is_known(&o);
+    assert_int_equal(after.regions, before.regions);
+    assert_true(after.sum == before.sum);
+    assert_true(after.blocks >= before.blocks); /* and those that were open */
+    oracle_power_cut(&o);
+    struct known cut = what_is_known(&o);
+    assert_int_equal(cut.regions, 0);
+    assert_true(cut.blocks >= before.blocks);
+    stretch(&o, 1, 2000, false);
+    oracle_verify(&o);
+    oracle_check(&o);
+    oracle_close(&o);
+    unlink(path);
+}
+
+/* What a damaged image says of heat may be anything. */
+static void test_ssd_streams_take_no_harm_from_wrong_heat(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    char path[] = "/tmp/drivelab-test-streams-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    close(fd);
+    oracle_config(&config, ARGS("ssd.streams=3", "nand.blocks=24"));
+    oracle_open(&o, &config, "file", path, 62);
+    o.fua_percent = 0;
+    o.weight[IO_FLUSH] = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        bool fresh;
+        struct err e = {0};
+        const struct ftl *f = &ssd_of(o.drive)->ftl;
+        size_t bytes = 88 + ((f->units >> 8) + 1) * 12;
+        stretch(&o, i, 1200, false);
+        oracle_drain(&o);
+        uint8_t *counts = store_state(o.drive->store, "ftl.heat", 1, bytes, &fresh, &e);
+        uint8_t *blocks = store_state(o.drive->store, "ftl.heat-blocks", 1, f->total_blocks, &fresh, &e);
+        assert_true(counts && blocks && !fresh);
+        for (size_t b = i < 2 ? 0 : 88; b < bytes; b++)
+            counts[b] = (uint8_t)rng_below(&o.rng, 256);
+        for (size_t b = 0; b < f->total_blocks; b++)
+            blocks[b] = (uint8_t)rng_below(&o.rng, 256);
+        oracle_reopen(&o);
+        oracle_check(&o);
+        oracle_verify(&o);
+    }
+    stretch(&o, 1, 3000, false);
+    oracle_verify(&o);
     oracle_close(&o);
     unlink(path);
 }
@@ -237,6 +328,8 @@ int main(void) {
         cmocka_unit_test(test_ssd_streams_power_cut),
         cmocka_unit_test(test_ssd_streams_power_cut_sweep),
         cmocka_unit_test(test_ssd_streams_image_survives_restarts),
+        cmocka_unit_test(test_ssd_streams_are_known_after_a_restart),
+        cmocka_unit_test(test_ssd_streams_take_no_harm_from_wrong_heat),
         cmocka_unit_test(test_ssd_streams_on_failing_flash),
         cmocka_unit_test(test_ssd_streams_end_of_life),
         cmocka_unit_test(test_ssd_streams_need_a_page_of_buffer_each),

@@ -60,6 +60,7 @@ void ssd_power_cut(struct drive *drive) {
     wbuf_reset(&s->buffer);
     ssd_ops_reset(s);
     ftl_gc_reset(&s->ftl);
+    ftl_heat_reset(&s->ftl);
     if (s->ftl.ops->recover(&s->ftl, &e))
         log_error(LOG_DRIVE, "recovery after power loss is incomplete: %s", e.text);
     ssd_adopt_homeless(s);

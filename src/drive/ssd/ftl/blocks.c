@@ -191,8 +191,10 @@ void ftl_blocks_rebuild(struct ftl *f) {
             p->open[s].block = FTL_NONE;
             p->open[s].page = p->open[s].programs = 0;
         }
-        for (uint32_t b = 0; b < f->geometry->blocks; b++)
+        for (uint32_t b = 0; b < f->geometry->blocks; b++) {
+            f->blocks[p->first_block + b].heat = ftl_heat_of_block(f, p->first_block + b) & (FTL_HEATS_MAX - 1);
             sort_block(f, p, b);
+        }
     }
     for (uint32_t i = 0; i < f->planes; i++)
         plane_changed(f, &f->plane[i]);
@@ -201,7 +203,6 @@ void ftl_blocks_rebuild(struct ftl *f) {
     f->running = 0;
     for (unsigned h = 0; h < f->heats; h++)
         f->cursor[h] = 0;
-    ftl_heat_reset(f);
 }
 
 /* --- streams --- */
@@ -213,6 +214,7 @@ void ftl_take_page(struct ftl *f, struct ftl_plane *p, unsigned s, struct ftl_pa
         struct ftl_block *b = &f->blocks[p->first_block + p->open[s].block];
         b->state = BLOCK_OPEN;
         b->heat = (s / 2) & (FTL_HEATS_MAX - 1);
+        ftl_heat_opened(f, p->first_block + p->open[s].block, s / 2);
     }
     uint32_t block = p->open[s].block, number = p->open[s].page++;
     *page = (struct ftl_page){p, block, (uint16_t)number, (uint16_t)s, ftl_ppu(f, p, block, number)};

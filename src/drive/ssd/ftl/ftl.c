@@ -200,8 +200,8 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
     rc = f->ops->init(f, store, &fresh_map, e);
     if (!rc)
         rc = planes_init(f, e);
-    if (!rc && ftl_heat_init(f))
-        rc = err_set(e, ENOMEM, "no memory to tell units by how often they are written");
+    if (!rc)
+        rc = ftl_heat_init(f, store, e);
     if (rc)
         return rc;
     order_init(f);

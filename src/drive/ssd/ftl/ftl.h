@@ -337,9 +337,11 @@ int ftl_victims_check(const struct ftl *f, const struct ftl_plane *p, struct err
 
 /* --- heat.c: how often units are written --- */
 
-int ftl_heat_init(struct ftl *f); /* 0 or -ENOMEM */
+int ftl_heat_init(struct ftl *f, struct store *store, struct err *e); /* 0 or -errno */
 void ftl_heat_release(struct ftl *f);
-void ftl_heat_reset(struct ftl *f); /* nothing is known */
+void ftl_heat_reset(struct ftl *f); /* nothing is counted */
+void ftl_heat_opened(struct ftl *f, uint64_t block, unsigned heat);
+unsigned ftl_heat_of_block(const struct ftl *f, uint64_t block); /* for which it was last opened */
 unsigned ftl_heat_written(struct ftl *f, uint32_t lpn);
 unsigned ftl_heat_known(const struct ftl *f, uint32_t lpn);
 
