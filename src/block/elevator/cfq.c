@@ -230,8 +230,8 @@ static const struct elevator_tunable tunables[] = {
     {"target_latency", TUNABLE_JIFFIES, AT(target_latency), 1, MOST, 300, .unit = "ms",
      .help = "the time in which all groups are to be served", .def_for = def_target},
     {"preempt_served", TUNABLE_BOOL, AT(preempt_served), 0, 1, 0,
-     .help = "1: as in Linux, a request goes before all others when the queue in charge has no more to do but what the "
-             "drive is at; not Linux's name"},
+     .help =
+         "1: as in Linux, a request also takes the place of an empty queue the drive still works for (not Linux's)"},
     {NULL},
 };
 
