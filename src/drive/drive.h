@@ -45,6 +45,9 @@ struct nossd_config {
 /* Section "ssd": controller, write buffer and translation layer of a block SSD. */
 struct ssd_config {
     int mapping;                      /* row of ftl kinds: page */
+    uint64_t map_unit;                /* bytes that an entry of the map stands for */
+    int partial;                      /* writes of part of a unit: wait, buffer, free */
+    double partial_percent;           /* of the write buffer, that wait for the rest of their unit */
     double op_percent;                /* spare factor: (physical - capacity) / capacity at least this */
     char plane_order[OPT_STRING_MAX]; /* permutation of C, L, P (channel, LUN, plane), fastest first */
     uint64_t write_buffer;            /* bytes; 0 = write through */

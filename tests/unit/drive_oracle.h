@@ -42,7 +42,7 @@ struct oracle {
     struct oracle_io io[ORACLE_DEPTH];
     unsigned inflight;
     bool flushing, expect_failures;
-    bool maps; /* the kind knows what was never written */
+    bool maps; /* the drive knows of each unit whether it was ever written */
     unsigned weight[IO_OPS];
     unsigned fua_percent;
 };

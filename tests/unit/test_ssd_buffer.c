@@ -139,7 +139,7 @@ static void test_ssd_buffer_flush_waits_for_older_writes_only(void **state) {
         struct model m = {0};
         struct err e = {0};
         rng_init(&m.rng, slots, 5);
-        assert_int_equal(wbuf_init(&m.b, slots, false, &e), 0);
+        assert_int_equal(wbuf_init(&m.b, slots, 12, false, &e), 0);
         for (unsigned i = 0; i < 20000; i++) {
             step(&m);
             check(&m);
@@ -152,7 +152,7 @@ static void test_ssd_buffer_flush_waits_for_older_writes_only(void **state) {
 static void test_ssd_buffer_flush_outlives_many_others(void **state) {
     struct wbuf b;
     struct err e = {0};
-    assert_int_equal(wbuf_init(&b, 2, false, &e), 0);
+    assert_int_equal(wbuf_init(&b, 2, 12, false, &e), 0);
     uint32_t stuck = wbuf_add(&b, 0, SLOT_DIRTY, 0), other = SLOT_NONE;
     assert_int_equal(wbuf_take(&b, 0), stuck);
     uint64_t age = wbuf_flush(&b);

@@ -14,13 +14,14 @@ static uint32_t pow2_at_least(uint32_t v) {
     return v <= 1 ? 1 : 1u << (32 - __builtin_clz(v - 1));
 }
 
-int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e) {
-    *b = (struct wbuf){.count = slots, .mask = 2 * pow2_at_least(slots) - 1};
+int wbuf_init(struct wbuf *b, uint32_t slots, uint32_t unit_shift, bool undo, struct err *e) {
+    *b = (struct wbuf){.count = slots, .mask = 2 * pow2_at_least(slots) - 1, .unit_shift = unit_shift};
+    b->whole = (uint16_t)((1u << (1u << (unit_shift - 12))) - 1);
     b->slots = calloc(slots, sizeof *b->slots);
     b->heads = calloc(b->mask + 1ull, sizeof *b->heads);
     if (undo) {
-        b->undo =
-            mmap(NULL, (size_t)slots << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        b->undo = mmap(NULL, (size_t)slots << unit_shift, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (b->undo == MAP_FAILED)
             b->undo = NULL;
     }
@@ -34,7 +35,7 @@ void wbuf_release(struct wbuf *b) {
     free(b->slots);
     free(b->heads);
     if (b->undo)
-        munmap(b->undo, (size_t)b->count << 12);
+        munmap(b->undo, (size_t)b->count << b->unit_shift);
 }
 
 void wbuf_reset(struct wbuf *b) {
@@ -43,7 +44,7 @@ void wbuf_reset(struct wbuf *b) {
         b->slots[i] = (struct slot){.chain = i + 1 < b->count ? i + 1 : SLOT_NONE};
     b->free = 0;
     b->used = b->dirty = 0;
-    for (unsigned i = 0; i < WBUF_LISTS; i++) {
+    for (unsigned i = 0; i <= WBUF_LISTS; i++) {
         b->list[i].count = 0;
         b->list[i].head = b->list[i].tail = SLOT_NONE;
     }
@@ -66,32 +67,41 @@ uint32_t wbuf_older(const struct wbuf *b, uint32_t slot) {
     return live_of(b, b->slots[slot].chain, b->slots[slot].lpn);
 }
 
-static void dirty_append(struct wbuf *b, uint32_t slot) {
+static void append(struct wbuf *b, uint32_t slot, unsigned list) {
     struct slot *s = &b->slots[slot];
-    s->state = SLOT_DIRTY;
     s->seq = ++b->seq;
     s->next = SLOT_NONE;
-    s->prev = b->list[s->list].tail;
+    s->prev = b->list[list].tail;
     if (s->prev != SLOT_NONE)
         b->slots[s->prev].next = slot;
     else
-        b->list[s->list].head = slot;
-    b->list[s->list].tail = slot;
-    b->list[s->list].count++;
+        b->list[list].head = slot;
+    b->list[list].tail = slot;
+    b->list[list].count++;
+}
+
+static void dirty_append(struct wbuf *b, uint32_t slot) {
+    struct slot *s = &b->slots[slot];
+    s->state = SLOT_DIRTY;
+    append(b, slot, s->list);
     b->dirty++;
 }
 
-static void dirty_remove(struct wbuf *b, uint32_t slot) {
+static void take_out(struct wbuf *b, uint32_t slot, unsigned list) {
     struct slot *s = &b->slots[slot];
     if (s->prev != SLOT_NONE)
         b->slots[s->prev].next = s->next;
     else
-        b->list[s->list].head = s->next;
+        b->list[list].head = s->next;
     if (s->next != SLOT_NONE)
         b->slots[s->next].prev = s->prev;
     else
-        b->list[s->list].tail = s->prev;
-    b->list[s->list].count--;
+        b->list[list].tail = s->prev;
+    b->list[list].count--;
+}
+
+static void dirty_remove(struct wbuf *b, uint32_t slot) {
+    take_out(b, slot, b->slots[slot].list);
     b->dirty--;
 }
 
@@ -126,20 +136,41 @@ uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state, unsigned 
     struct slot *s = &b->slots[slot];
     uint32_t *head = &b->heads[hash(b, lpn)];
     b->free = s->chain;
-    *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state, .list = (uint8_t)list};
+    *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state, .list = (uint8_t)list, .have = b->whole};
     *head = slot;
     b->used++;
     live_append(b, slot);
     if (state == SLOT_DIRTY)
         dirty_append(b, slot);
+    else if (state == SLOT_PARTIAL)
+        append(b, slot, WBUF_PARTIAL);
+    return slot;
+}
+
+static void complete(struct wbuf *b, uint32_t slot) {
+    b->slots[slot].have = b->whole;
+    dirty_append(b, slot);
+    /* A flush that came while it was not complete counts on it. */
+    if (b->slots[slot].age <= b->flush_age || b->slots[slot].waiter)
+        wbuf_drain(b);
+}
+
+void wbuf_part(struct wbuf *b, uint32_t slot, uint16_t have) {
+    if ((b->slots[slot].have |= have) != b->whole)
+        return;
+    take_out(b, slot, WBUF_PARTIAL);
+    complete(b, slot);
+}
+
+uint32_t wbuf_take_partial(struct wbuf *b) {
+    uint32_t slot = b->list[WBUF_PARTIAL].head;
+    take_out(b, slot, WBUF_PARTIAL);
+    b->slots[slot].state = SLOT_FILLING;
     return slot;
 }
 
 void wbuf_filled(struct wbuf *b, uint32_t slot) {
-    dirty_append(b, slot);
-    /* A flush that came while it was filled counts on it. */
-    if (b->slots[slot].age <= b->flush_age || b->slots[slot].waiter)
-        wbuf_drain(b);
+    complete(b, slot);
 }
 
 uint32_t wbuf_take(struct wbuf *b, unsigned list) {
@@ -170,6 +201,9 @@ void wbuf_kill(struct wbuf *b, uint32_t slot) {
     live_remove(b, slot);
     if (s->state == SLOT_DIRTY) {
         dirty_remove(b, slot);
+        wbuf_put(b, slot);
+    } else if (s->state == SLOT_PARTIAL) {
+        take_out(b, slot, WBUF_PARTIAL);
         wbuf_put(b, slot);
     }
 }
@@ -206,11 +240,12 @@ static uint32_t check_live(const struct wbuf *b) {
 }
 
 int wbuf_check(const struct wbuf *b, struct err *e) {
-    uint32_t used = 0, dirty = 0, live = 0, listed = check_live(b), chained = 0, in_lists = 0;
+    uint32_t used = 0, dirty = 0, partial = 0, live = 0, listed = check_live(b), chained = 0, in_lists = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct slot *s = &b->slots[i];
         used += s->state != SLOT_FREE;
         dirty += s->state == SLOT_DIRTY;
+        partial += s->state == SLOT_PARTIAL && s->have != b->whole;
         live += s->state != SLOT_FREE && !s->dead;
     }
     for (uint32_t i = 0; i <= b->mask; i++)
@@ -218,7 +253,8 @@ int wbuf_check(const struct wbuf *b, struct err *e) {
             chained++;
     for (unsigned i = 0; i < WBUF_LISTS; i++)
         in_lists += b->list[i].count;
-    if (used != b->used || dirty != b->dirty || dirty != in_lists || live != listed || chained != used)
+    if (used != b->used || dirty != b->dirty || dirty != in_lists || partial != b->list[WBUF_PARTIAL].count ||
+        live != listed || chained != used)
         return err_set(e, EFAULT, "write buffer: %u used, %u dirty, %u live, %u chained; counted %u, %u, %u", used,
                        dirty, live, chained, b->used, b->dirty, listed);
     return 0;

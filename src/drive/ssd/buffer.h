@@ -9,7 +9,12 @@
  *   FREE -> DIRTY -> INFLIGHT -> FREE        FREE -> DIRTY: wbuf_add
  *            ^ |        |                    FREE -> FILLING: wbuf_add, part
  *   FILLING -+ |        |                    of a unit whose rest must be read
- *              +--------+ program failed     FILLING -> DIRTY: wbuf_filled
+ *      ^     | +--------+ program failed     FILLING -> DIRTY: wbuf_filled
+ *   PARTIAL -+                               FREE -> PARTIAL: wbuf_add, part of a
+ *                                            unit whose rest is read later
+ *                                            PARTIAL -> FILLING: wbuf_take_partial
+ *                                            PARTIAL -> DIRTY: wbuf_part, the rest
+ *                                            was written, too
  *
  * A `dead` slot was overtaken: by a deallocation or by a younger version that
  * reached flash first. It only waits for its program to end.
@@ -34,9 +39,9 @@ struct io;
 
 #define SLOT_NONE 0xffffffffu
 
-enum { WBUF_LISTS = 8 };
+enum { WBUF_LISTS = 8, WBUF_PARTIAL = WBUF_LISTS }; /* of dirty slots; and one more, of partial ones */
 
-enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_DIRTY, SLOT_INFLIGHT };
+enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_DIRTY, SLOT_INFLIGHT, SLOT_PARTIAL };
 
 struct slot {
     uint32_t lpn;
@@ -50,7 +55,8 @@ struct slot {
     uint8_t state;
     uint8_t list; /* dirty list that it belongs to */
     bool dead;
-    bool undo; /* its undo page holds the old content */
+    bool undo;     /* its undo page holds the old content */
+    uint16_t have; /* bit by 4 KiB of the unit: in the buffer; without PARTIAL slots all */
 };
 
 struct wbuf {
@@ -58,10 +64,12 @@ struct wbuf {
     uint32_t count, used, free;
     uint32_t *heads;
     uint32_t mask;
-    uint32_t dirty; /* slots, in all lists */
+    uint32_t unit_shift; /* of a unit's bytes */
+    uint16_t whole;      /* `have` of a complete unit */
+    uint32_t dirty;      /* slots, in all dirty lists */
     struct {
         uint32_t count, head, tail;
-    } list[WBUF_LISTS];        /* what shares pages on flash */
+    } list[WBUF_LISTS + 1];    /* what shares pages on flash; partial ones */
     uint64_t seq;              /* of the last slot that became dirty */
     uint64_t drain_seq;        /* dirty slots up to here are to be programmed without waiting for full pages */
     uint32_t oldest, youngest; /* ends of the list of live slots */
@@ -70,15 +78,23 @@ struct wbuf {
     char *undo;                /* a page per slot; NULL without */
 };
 
-int wbuf_init(struct wbuf *b, uint32_t slots, bool undo, struct err *e);
+/* Units of 4 KiB << `unit_shift` - 12, up to 64 KiB. */
+int wbuf_init(struct wbuf *b, uint32_t slots, uint32_t unit_shift, bool undo, struct err *e);
 void wbuf_release(struct wbuf *b);
 void wbuf_reset(struct wbuf *b);
 
 /* The youngest live version of a unit, or SLOT_NONE. */
 uint32_t wbuf_find(const struct wbuf *b, uint32_t lpn);
 
-/* A new version of a unit, DIRTY or FILLING, that is or will be in this dirty list; SLOT_NONE if the buffer is full. */
+/* A new version of a unit, DIRTY, FILLING or PARTIAL, that is or will be in this dirty list; SLOT_NONE if the buffer is
+ * full. */
 uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state, unsigned list);
+
+/* More of a PARTIAL slot was written: `have` of that. */
+void wbuf_part(struct wbuf *b, uint32_t slot, uint16_t have);
+
+/* The oldest PARTIAL slot becomes FILLING. */
+uint32_t wbuf_take_partial(struct wbuf *b);
 
 /* What a FILLING slot missed has been read. */
 void wbuf_filled(struct wbuf *b, uint32_t slot);
@@ -89,7 +105,7 @@ uint32_t wbuf_take(struct wbuf *b, unsigned list);
 /* The program of an INFLIGHT slot failed: it is the oldest of its dirty list again. */
 void wbuf_retry(struct wbuf *b, uint32_t slot);
 
-/* The version no longer counts. A DIRTY or FILLING slot is freed, others when their program ends. */
+/* The version no longer counts. A DIRTY or PARTIAL slot is freed, others when their program ends. */
 void wbuf_kill(struct wbuf *b, uint32_t slot);
 
 /* The next older live version after `slot`, or SLOT_NONE. */
@@ -117,7 +133,7 @@ static inline bool wbuf_flushed(const struct wbuf *b, uint64_t age) {
 }
 
 static inline void *wbuf_undo(const struct wbuf *b, uint32_t slot) {
-    return b->undo + ((uint64_t)slot << 12);
+    return b->undo + ((uint64_t)slot << b->unit_shift);
 }
 
 int wbuf_check(const struct wbuf *b, struct err *e);

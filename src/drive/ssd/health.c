@@ -87,7 +87,9 @@ static json_t *amplification(const struct ssd *s) {
     double host = (double)s->ftl.count.host_units;
     if (!host)
         return json_pack("{s:f,s:f,s:f,s:f}", "total", 0.0, "host", 0.0, "gc", 0.0, "padding", 0.0);
-    double written = host + (double)s->count.buffer_write_units;
+    double written =
+        host + (double)s->count.buffer_write_units - (double)s->count.missing_bytes / (double)s->ftl.unit_bytes;
+    written = written < 1 ? 1 : written;
     return json_pack("{s:f,s:f,s:f,s:f}", "total", (host + (double)c->gc_units + (double)c->pad_units) / written,
                      "host", host / written, "gc", (double)c->gc_units / written, "padding",
                      (double)c->pad_units / written);
@@ -117,6 +119,8 @@ json_t *ssd_stats(const struct drive *drive) {
     const struct ssd *s = ssd_of(drive);
     json_t *all = json_object();
     json_t *ftl = ftl_stats(s);
+    if (s->ftl.unit_bytes != FTL_SECTOR_BYTES)
+        json_object_set_new(ftl, "unit_bytes", json_integer(s->ftl.unit_bytes));
     if (s->ftl.heats > 1)
         json_object_set_new(ftl, "streams", stream_stats(&s->ftl));
     json_object_set_new(all, "ftl", ftl);

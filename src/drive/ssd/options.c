@@ -7,11 +7,21 @@
 
 /* In the order of ftl_kinds[] and gc_policies[]; a test compares the names. */
 static const char *const mappings[] = {"page", NULL};
+static const char *const partials[] = {"wait", "buffer", "free", NULL};
 static const char *const policies[] = {"greedy", "fifo", "random", "dchoices", NULL};
 static const char *const preconditions[] = {"none", "sequential", "striped", "random", NULL};
 
 const struct opt_row ssd_opts[] = {
     ROW(mapping, .type = OPT_ENUM, .choices = mappings, .def = "page", .help = "how logical units find their place"),
+    ROW(map_unit, .type = OPT_SIZE, .min = 4096, .max = 65536, .def = "4KiB", .unit = "bytes",
+        .help = "what an entry of the map stands for (indirection unit): 4, 8, 16, 32 or 64 KiB, up to a page of the "
+                "flash"),
+    ROW(partial, .type = OPT_ENUM, .choices = partials, .def = "wait",
+        .help =
+            "a write of part of a mapping unit that is on flash: wait, answer when the rest has been read; buffer, at "
+            "once, and the rest is read before it goes to flash unless it is written meanwhile; free, nobody reads it"),
+    ROW(partial_percent, .type = OPT_DOUBLE, .max = 90, .def = "50", .unit = "%",
+        .help = "ssd.partial=buffer: share of the write buffer that may hold parts of units before the rest is read"),
     ROW(op_percent, .type = OPT_DOUBLE, .max = 1000, .def = "7", .unit = "%",
         .help = "flash beyond the capacity, of the capacity; at least so much where nand.blocks is given"),
     ROW(plane_order, .type = OPT_STRING, .def = "PCL",

@@ -12,13 +12,14 @@
 /* Take a version back. */
 static void undo(struct ssd *s, uint32_t slot) {
     const struct slot *v = &s->buffer.slots[slot];
-    uint64_t offset = (uint64_t)v->lpn << FTL_UNIT_SHIFT;
+    uint64_t offset = (uint64_t)v->lpn << s->ftl.unit_shift;
+    uint32_t bytes = s->ftl.unit_bytes;
     if (v->was == FTL_BUFFERED && !v->undo)
         return; /* taken over at a start: this is its only version */
     if (s->payload && v->undo)
-        memcpy(store_map(s->store, offset, FTL_UNIT_BYTES), wbuf_undo(&s->buffer, slot), FTL_UNIT_BYTES);
-    else if (s->payload && store_discard(s->store, offset, FTL_UNIT_BYTES))
-        memset(store_map(s->store, offset, FTL_UNIT_BYTES), 0, FTL_UNIT_BYTES);
+        memcpy(store_map(s->store, offset, bytes), wbuf_undo(&s->buffer, slot), bytes);
+    else if (s->payload && store_discard(s->store, offset, bytes))
+        memset(store_map(s->store, offset, bytes), 0, bytes);
     if (!ftl_on_flash(v->was) && v->was != FTL_BUFFERED)
         s->ftl.ops->mark(&s->ftl, v->lpn, v->was);
 }

@@ -9,6 +9,7 @@
 #include "drive/payload.h"
 #include "drive/ssd/ssd.h"
 
+enum { HOST_PAGE_BYTES = 4096 };
 enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
 
 /*
@@ -16,14 +17,14 @@ enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
  * first are in a list that the drive goes through (NVMe Base, PRP).
  */
 static int64_t list_ns(const struct ssd *s, const struct io *io) {
-    return (int64_t)((io->bytes - 1) / FTL_UNIT_BYTES) * s->drive.config.ssd.list_page_time;
+    return (int64_t)((io->bytes - 1) / HOST_PAGE_BYTES) * s->drive.config.ssd.list_page_time;
 }
 
 static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
     bool verify = s->payload && (io->flags & IO_NO_DATA);
     int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes), list = 0;
-    if (__builtin_expect(io->bytes > 2 * FTL_UNIT_BYTES && !verify, 0)) {
+    if (__builtin_expect(io->bytes > 2 * HOST_PAGE_BYTES && !verify, 0)) {
         list = list_ns(s, io);
         end = io_link_hold(&s->link_out, end, list);
     }
@@ -81,48 +82,93 @@ static void say_stages(const struct ssd *s, struct io *io, const struct nand_op 
     ns[IO_STAGE_CHANNEL_WAIT] = sim_now(s->sim) - nand->started_ns - nand->array_ns - nand->bus_ns;
 }
 
+/* The rest of a unit that was answered already can't be read: the unit is lost, with what was written of it. */
+static void rest_lost(struct ssd *s, const struct ssd_op *op) {
+    struct slot *v = &s->buffer.slots[op->slot];
+    s->life->media_errors++;
+    if (v->dead)
+        return;
+    if (v->waiter)
+        io_fail(v->waiter, IO_WRITE_FAULT,
+                "uncorrectable page under the unit at byte %" PRIu64 ", of which a part was written",
+                (uint64_t)v->lpn << s->ftl.unit_shift);
+    uint32_t lpn = v->lpn;
+    ssd_slot_kill(s, op->slot);
+    s->ftl.ops->mark(&s->ftl, lpn, FTL_LOST);
+    s->ftl.count.lost_units++;
+}
+
+static void filled(struct ssd *s, struct io *io, uint32_t slot) {
+    ssd_slot_filled(s, slot);
+    if (io)
+        ssd_write_part(s, io);
+    ssd_pump(s);
+}
+
 static void page_read(struct nand_op *nand) {
     struct ssd_op *op = (struct ssd_op *)nand; /* first member */
     struct ssd *s = op->ssd;
     struct io *io = op->io;
     s->life->bytes_read += nand->bytes;
-    if (__builtin_expect(nand->result != NAND_DONE, 0))
-        read_failed(s, op);
+    if (__builtin_expect(nand->result != NAND_DONE, 0)) {
+        if (io)
+            read_failed(s, op);
+        else
+            rest_lost(s, op);
+    }
     uint32_t slot = op->slot;
-    if (__builtin_expect(io->stages != NULL, 0) && slot == SLOT_NONE && io->pending == 1)
+    if (slot == SLOT_NONE && __builtin_expect(io->stages != NULL, 0) && io->pending == 1)
         say_stages(s, io, nand);
     ssd_op_free(op);
-    if (slot != SLOT_NONE) {
-        ssd_slot_filled(s, slot);
-        ssd_write_part(s, io);
-        ssd_pump(s);
-    } else if (--io->pending == 0) {
+    if (slot != SLOT_NONE)
+        filled(s, io, slot);
+    else if (--io->pending == 0)
         gathered(s, io);
-    }
 }
 
-static struct ssd_op *read_op(struct ssd *s, struct io *io, uint32_t ppu) {
+/* What a request reads of a unit of more than 4 KiB, in whole pieces of 4 KiB. */
+static uint32_t sectors_bytes(const struct ftl *f, const struct io *io, uint32_t lpn) {
+    uint64_t start = (uint64_t)lpn << f->unit_shift, end = start + f->unit_bytes, mask = FTL_SECTOR_BYTES - 1;
+    uint64_t from = io->offset > start ? io->offset : start, to = io->offset + io->bytes;
+    return (uint32_t)((((to < end ? to : end) + mask) & ~mask) - (from & ~mask));
+}
+
+static inline uint32_t bytes_of(const struct ftl *f, const struct io *io, uint32_t lpn) {
+    return __builtin_expect(f->unit_bytes == FTL_SECTOR_BYTES, 1) ? FTL_SECTOR_BYTES : sectors_bytes(f, io, lpn);
+}
+
+static struct ssd_op *op_for(struct ssd *s, struct io *io, uint32_t ppu, uint32_t bytes) {
     struct ssd_op *op = ssd_op_new(s);
-    if (!op) {
-        io_fail(io, IO_INTERNAL_ERROR, "no memory for a page read");
+    if (__builtin_expect(!op, 0))
         return NULL;
-    }
     op->io = io;
     op->ppu = ppu;
     op->slot = SLOT_NONE;
     op->nand.kind = NAND_READ;
-    op->nand.bytes = FTL_UNIT_BYTES;
+    op->nand.bytes = bytes;
     op->nand.done = page_read;
-    io->pending++;
     ftl_address(&s->ftl, ppu, &op->nand);
     return op;
 }
 
+static struct ssd_op *read_op(struct ssd *s, struct io *io, uint32_t ppu, uint32_t bytes) {
+    struct ssd_op *op = op_for(s, io, ppu, bytes);
+    if (op)
+        io->pending++;
+    else
+        io_fail(io, IO_INTERNAL_ERROR, "no memory for a page read");
+    return op;
+}
+
 bool ssd_fill(struct ssd *s, struct io *io, uint32_t slot, uint32_t ppu) {
-    struct ssd_op *op = read_op(s, io, ppu);
+    uint16_t missing = s->buffer.whole & (uint16_t)~s->buffer.slots[slot].have;
+    uint32_t bytes = (uint32_t)__builtin_popcount(missing) << FTL_SECTOR_SHIFT;
+    struct ssd_op *op = op_for(s, io, ppu, bytes ? bytes : FTL_SECTOR_BYTES);
     if (!op)
         return false;
     op->slot = slot;
+    if (io)
+        io->pending++;
     s->count.fill_reads++;
     nand_submit(s->ftl.nand, &op->nand);
     return true;
@@ -138,23 +184,38 @@ static bool read_off_flash(struct ssd *s, struct io *io, uint32_t lpn, uint32_t 
     }
     if (entry == FTL_LOST)
         io_fail(io, IO_UNRECOVERED_READ, "the unit at byte %" PRIu64 " was lost: its page could not be read to move it",
-                (uint64_t)lpn << FTL_UNIT_SHIFT);
+                (uint64_t)lpn << s->ftl.unit_shift);
     io->part |= FROM_BUFFER;
     s->count.buffer_read_units++;
     return true;
 }
 
+/* True if what the request reads of a unit is all in its slot. */
+static bool slot_has(const struct ssd *s, const struct io *io, uint32_t lpn, uint32_t slot) {
+    uint64_t start = (uint64_t)lpn << s->ftl.unit_shift, end = start + s->ftl.unit_bytes;
+    uint64_t from = io->offset > start ? io->offset : start, to = io->offset + io->bytes;
+    uint32_t first = (uint32_t)(from - start) >> FTL_SECTOR_SHIFT;
+    uint32_t last = (uint32_t)((to < end ? to : end) - start - 1) >> FTL_SECTOR_SHIFT;
+    uint32_t wanted = ((2u << (last - first)) - 1) << first;
+    return !(wanted & ~(uint32_t)s->buffer.slots[slot].have);
+}
+
+static bool buffered(const struct ssd *s, const struct io *io, uint32_t lpn) {
+    uint32_t slot = wbuf_find(&s->buffer, lpn);
+    return slot != SLOT_NONE && (__builtin_expect(!s->late, 1) || slot_has(s, io, lpn, slot));
+}
+
 void ssd_read(struct ssd *s, struct io *io) {
     struct ftl *f = &s->ftl;
-    uint32_t lpn = (uint32_t)(io->offset >> FTL_UNIT_SHIFT);
-    uint32_t end = (uint32_t)((io->offset + io->bytes - 1) >> FTL_UNIT_SHIFT);
+    uint32_t lpn = (uint32_t)(io->offset >> f->unit_shift);
+    uint32_t end = (uint32_t)((io->offset + io->bytes - 1) >> f->unit_shift);
     struct ssd_op *op = NULL;
     bool any = false;
     io->pending = 1;
     io->part = 0;
     for (; lpn <= end; lpn++) {
         uint32_t entry = f->ops->translate(f, lpn);
-        if (s->buffer.used && wbuf_find(&s->buffer, lpn) != SLOT_NONE)
+        if (s->buffer.used && buffered(s, io, lpn))
             entry = FTL_BUFFERED;
         if (!ftl_on_flash(entry)) {
             any |= read_off_flash(s, io, lpn, entry);
@@ -163,12 +224,12 @@ void ssd_read(struct ssd *s, struct io *io) {
         any = true;
         uint32_t ppu = entry - 1;
         if (op && op->ppu >> f->page_shift == ppu >> f->page_shift) {
-            op->nand.bytes += FTL_UNIT_BYTES;
+            op->nand.bytes += bytes_of(f, io, lpn);
             continue;
         }
         if (op)
             nand_submit(f->nand, &op->nand);
-        op = read_op(s, io, ppu);
+        op = read_op(s, io, ppu, bytes_of(f, io, lpn));
         io->part |= FROM_FLASH;
     }
     if (op)

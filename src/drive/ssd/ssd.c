@@ -20,6 +20,7 @@
 
 _Static_assert((int)WBUF_LISTS == (int)FTL_HEATS_MAX, "a list for each heat");
 
+enum { PARTIAL_WAIT, PARTIAL_BUFFER, PARTIAL_FREE }; /* of option ssd.partial */
 enum { OPS_PER_SLAB = 256, WRITE_BUFFER_UNITS_MAX = 1 << 24 };
 
 struct ssd_op_slab {
@@ -78,11 +79,11 @@ static int ssd_check(const struct drive_config *c, struct err *e) {
     if (nand_config_check(&c->nand, e) || ftl_config_check(c, e))
         return -EINVAL;
     if (c->ssd.write_buffer &&
-        (c->ssd.write_buffer < page || c->ssd.write_buffer >> FTL_UNIT_SHIFT > WRITE_BUFFER_UNITS_MAX))
+        (c->ssd.write_buffer < page || c->ssd.write_buffer / c->ssd.map_unit > WRITE_BUFFER_UNITS_MAX))
         return err_set(e, EINVAL,
                        "ssd.write_buffer = %" PRIu64 ": allowed are 0 and one page (nand.page_bytes = %" PRIu64
-                       ") to %u units of 4 KiB",
-                       c->ssd.write_buffer, page, WRITE_BUFFER_UNITS_MAX);
+                       ") to %u units of ssd.map_unit = %" PRIu64 " bytes",
+                       c->ssd.write_buffer, page, WRITE_BUFFER_UNITS_MAX, c->ssd.map_unit);
     if (c->ssd.write_buffer && c->ssd.write_buffer / page < c->ssd.streams)
         return err_set(e, EINVAL,
                        "ssd.write_buffer = %" PRIu64 ": ssd.streams = %u needs a page of %" PRIu64
@@ -102,6 +103,9 @@ static void ssd_identity(const struct drive_config *c, char *text, unsigned size
              "capacity=%" PRIu64 " mapping=%s channels=%u luns=%u planes=%u blocks=%u pages=%u page_bytes=%u",
              c->drive.capacity, ftl_kinds[c->ssd.mapping]->name, n->channels, n->luns, n->planes, n->blocks, n->pages,
              n->page_bytes);
+    size_t used = strlen(text);
+    if (c->ssd.map_unit != FTL_SECTOR_BYTES && used < size)
+        snprintf(text + used, size - used, " map_unit=%" PRIu64, c->ssd.map_unit);
 }
 
 /* --- life --- */
@@ -118,8 +122,15 @@ static void answered(struct io_line *line, struct io *io) {
 static uint32_t buffer_units(const struct drive_config *c) {
     uint64_t planes = nand_block_count(&c->nand) / c->nand.blocks;
     if (!c->ssd.write_buffer)
-        return (uint32_t)(planes * FTL_PROGRAM_DEPTH * (c->nand.page_bytes >> FTL_UNIT_SHIFT));
-    return (uint32_t)(c->ssd.write_buffer >> FTL_UNIT_SHIFT);
+        return (uint32_t)(planes * FTL_PROGRAM_DEPTH * (c->nand.page_bytes / c->ssd.map_unit));
+    return (uint32_t)(c->ssd.write_buffer / c->ssd.map_unit);
+}
+
+/* So many that what remains has at least one full page: a full buffer goes on. */
+static uint32_t partial_limit(const struct drive_config *c, uint32_t slots) {
+    uint32_t loose = c->ssd.streams * (uint32_t)(c->nand.page_bytes / c->ssd.map_unit - 1) + 1;
+    uint32_t wanted = (uint32_t)(slots * c->ssd.partial_percent / 100), most = slots > loose ? slots - loose : 0;
+    return wanted < most ? wanted : most;
 }
 
 static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
@@ -140,7 +151,11 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     if (!s->life)
         return -EIO; /* the store said why */
     s->ftl.space = space;
-    int rc = wbuf_init(&s->buffer, buffer_units(c), s->undo, e);
+    uint32_t slots = buffer_units(c);
+    s->late = c->ssd.partial == PARTIAL_BUFFER;
+    s->fills = c->ssd.partial != PARTIAL_FREE;
+    s->partial_limit = partial_limit(c, slots);
+    int rc = wbuf_init(&s->buffer, slots, (uint32_t)__builtin_ctzll(c->ssd.map_unit), s->undo, e);
     if (!rc)
         rc = ftl_init(&s->ftl, c, s->sim, s->store, fresh, e);
     if (!rc)
@@ -219,7 +234,7 @@ static void ssd_reconfigured(struct drive *drive) {
 
 static void ssd_expect(const struct drive *drive, uint64_t offset) {
     const struct ftl *f = &ssd_of(drive)->ftl;
-    f->ops->prefetch(f, (uint32_t)(offset >> FTL_UNIT_SHIFT));
+    f->ops->prefetch(f, (uint32_t)(offset >> f->unit_shift));
 }
 
 static struct nand *ssd_nand(struct drive *drive) {
@@ -228,14 +243,15 @@ static struct nand *ssd_nand(struct drive *drive) {
 
 static void ssd_limits(const struct drive *drive, struct drive_limits *limits) {
     const struct ssd *s = ssd_of(drive);
-    limits->granularity = limits->trim_granularity = FTL_UNIT_BYTES;
+    limits->granularity = limits->trim_granularity = s->ftl.unit_bytes;
     limits->optimal_write_bytes = s->drive.config.nand.page_bytes * (uint32_t)s->ftl.planes;
     limits->volatile_cache = s->drive.config.ssd.volatile_cache && !s->write_through;
 }
 
 static bool ssd_mapped(const struct drive *drive, uint64_t offset, uint64_t bytes) {
     const struct ssd *s = ssd_of(drive);
-    for (uint64_t lpn = offset >> FTL_UNIT_SHIFT; bytes && lpn <= (offset + bytes - 1) >> FTL_UNIT_SHIFT; lpn++)
+    unsigned shift = s->ftl.unit_shift;
+    for (uint64_t lpn = offset >> shift; bytes && lpn <= (offset + bytes - 1) >> shift; lpn++)
         if (s->ftl.ops->translate(&s->ftl, (uint32_t)lpn) != FTL_UNMAPPED)
             return true;
     return false;

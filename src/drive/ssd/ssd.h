@@ -20,7 +20,7 @@ struct ssd_op {
     struct ssd *ssd;
     struct io *io; /* read */
     uint32_t ppu;
-    uint32_t slot;        /* read to fill this slot, or SLOT_NONE */
+    uint32_t slot;        /* read to fill this slot, for nobody if there is no `io`; or SLOT_NONE */
     struct ftl_page page; /* program */
     uint32_t count;
     uint32_t slots[FTL_PAGE_UNITS_MAX];
@@ -39,6 +39,7 @@ struct ssd_counters {
     uint64_t unmapped_read_units;
     uint64_t stalls; /* writes that waited for room */
     uint64_t fill_reads;
+    uint64_t missing_bytes; /* of units that were written in part */
     uint64_t buffer_peak;
 };
 
@@ -47,6 +48,9 @@ struct ssd {
     struct store *store;
     struct sim *sim;
     bool payload, undo, write_through;
+    bool fills;             /* the rest of units that are written in part is read */
+    bool late;              /* parts of units are answered before the rest is read */
+    uint32_t partial_limit; /* slots that may then wait for it */
     struct ftl ftl;
     struct wbuf buffer;
     struct ssd_life *life;
@@ -81,7 +85,7 @@ void ssd_ops_reset(struct ssd *s);
 void ssd_read(struct ssd *s, struct io *io);
 void ssd_read_lines_init(struct ssd *s);
 
-/* Read the unit under a FILLING slot for `io`. False: no memory. */
+/* Read what a FILLING slot has not of its unit, for `io` or for nobody. False: no memory. */
 bool ssd_fill(struct ssd *s, struct io *io, uint32_t slot, uint32_t ppu);
 
 /* --- write.c --- */
@@ -126,5 +130,13 @@ void ssd_health(const struct drive *drive, struct drive_health *health);
 struct json_t *ssd_stats(const struct drive *drive);
 
 extern const struct drive_ops ssd_ops;
+
+/* --- */
+
+/* Bits of the 4 KiB of a unit that are whole within `bytes` from `in_unit` on. */
+static inline uint16_t ssd_whole_sectors(uint32_t in_unit, uint32_t bytes) {
+    uint32_t first = (in_unit + FTL_SECTOR_BYTES - 1) >> FTL_SECTOR_SHIFT, end = (in_unit + bytes) >> FTL_SECTOR_SHIFT;
+    return end > first ? (uint16_t)(((1u << (end - first)) - 1) << first) : 0;
+}
 
 #endif

@@ -35,7 +35,8 @@ static void forget_range(struct ssd *s, uint32_t first, uint32_t end) {
 }
 
 static void trim_units(struct ssd *s, struct io *io, uint32_t first, uint32_t end) {
-    int rc = store_discard(s->store, (uint64_t)first << FTL_UNIT_SHIFT, (uint64_t)(end - first) << FTL_UNIT_SHIFT);
+    int rc =
+        store_discard(s->store, (uint64_t)first << s->ftl.unit_shift, (uint64_t)(end - first) << s->ftl.unit_shift);
     if (rc) {
         io_fail(io, IO_WRITE_FAULT, "the store could not give back %u units: %s", end - first, strerror(-rc));
         return;
@@ -49,7 +50,8 @@ static void trim_units(struct ssd *s, struct io *io, uint32_t first, uint32_t en
  * that the store has space there: writing zeros into a hole could need some.
  */
 static void zero_part(struct ssd *s, struct io *io, uint64_t offset, uint64_t bytes) {
-    if (!bytes || s->ftl.ops->translate(&s->ftl, (uint32_t)(offset >> FTL_UNIT_SHIFT)) == FTL_UNMAPPED)
+    uint32_t lpn = (uint32_t)(offset >> s->ftl.unit_shift);
+    if (!bytes || s->ftl.ops->translate(&s->ftl, lpn) == FTL_UNMAPPED)
         return;
     int rc = store_discard(s->store, offset, bytes);
     if (rc)
@@ -58,8 +60,8 @@ static void zero_part(struct ssd *s, struct io *io, uint64_t offset, uint64_t by
 }
 
 /* The end of the whole units of a request; io->part is the first that is left to do. */
-static uint32_t units_end(const struct io *io) {
-    return (uint32_t)((io->offset + io->bytes) >> FTL_UNIT_SHIFT);
+static uint32_t units_end(const struct ssd *s, const struct io *io) {
+    return (uint32_t)((io->offset + io->bytes) >> s->ftl.unit_shift);
 }
 
 static void finish(struct ssd *s, struct io *io) {
@@ -71,7 +73,7 @@ static void finish(struct ssd *s, struct io *io) {
 
 /* Do some; true if that was the last of it. */
 static bool step(struct ssd *s, struct io *io) {
-    uint32_t end = units_end(io);
+    uint32_t end = units_end(s, io);
     if (io->part < end) {
         uint32_t mapped = s->ftl.ops->seek(&s->ftl, io->part, end);
         uint32_t until = end - mapped > STEP_UNITS ? mapped + STEP_UNITS : end;
@@ -110,7 +112,7 @@ void ssd_trim_reset(struct ssd *s) {
 }
 
 void ssd_trim(struct ssd *s, struct io *io) {
-    uint64_t mask = FTL_UNIT_BYTES - 1, start = io->offset, end = start + io->bytes;
+    uint64_t mask = s->ftl.unit_bytes - 1, start = io->offset, end = start + io->bytes;
     uint64_t first = (start + mask) & ~mask, last = end & ~mask;
     if (s->ftl.read_only) {
         ssd_refuse(s, io);
@@ -119,7 +121,7 @@ void ssd_trim(struct ssd *s, struct io *io) {
     zero_part(s, io, start, (first < end ? first : end) - start);
     if (first <= last)
         zero_part(s, io, last, end - last);
-    io->part = (uint32_t)(first >> FTL_UNIT_SHIFT);
+    io->part = (uint32_t)(first >> s->ftl.unit_shift);
     io->next = NULL;
     if (step(s, io)) {
         ssd_pump(s);

@@ -3,9 +3,9 @@
  *
  * A write takes buffer slots unit by unit, in order of arrival; whoever finds
  * the buffer full waits, and everybody behind him. It is answered when its
- * last unit has a slot (and, for a part of a unit, the rest has been read) and
- * its data has crossed the link. With FUA on a volatile cache, or without a
- * buffer, it also waits until its own units are on flash.
+ * last unit has a slot (and, for a part of a unit, the rest has been read,
+ * unless ssd.partial=buffer puts that off) and its data has crossed the link. With FUA on a volatile cache, or without
+ * a buffer, it also waits until its own units are on flash.
  *
  * Payload reaches the store when a unit takes its slot. A unit that was not on
  * flash is first marked as buffered in the durable map, so that a process that
@@ -87,13 +87,23 @@ static void save_undo(struct ssd *s, uint32_t slot, uint32_t entry, bool older) 
     v->was = entry;
     if (!s->undo || (entry == FTL_UNMAPPED && !older))
         return;
-    const void *old = store_map(s->store, (uint64_t)v->lpn << FTL_UNIT_SHIFT, FTL_UNIT_BYTES);
-    memcpy(wbuf_undo(&s->buffer, slot), old, FTL_UNIT_BYTES);
+    const void *old = store_map(s->store, (uint64_t)v->lpn << s->ftl.unit_shift, s->ftl.unit_bytes);
+    memcpy(wbuf_undo(&s->buffer, slot), old, s->ftl.unit_bytes);
     v->undo = true;
 }
 
-/* A slot for a unit of which the request writes `bytes`; SLOT_NONE: no room. */
-static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t bytes) {
+/* A slot that has all or part of its unit gets (more of) a part. */
+static void part_joins(struct ssd *s, uint32_t slot, uint32_t in_unit, uint32_t bytes) {
+    uint16_t have = ssd_whole_sectors(in_unit, bytes);
+    s->count.missing_bytes += s->ftl.unit_bytes - bytes;
+    if (s->buffer.slots[slot].state == SLOT_PARTIAL)
+        wbuf_part(&s->buffer, slot, have);
+    else
+        s->buffer.slots[slot].have |= have;
+}
+
+/* A slot for a unit of which the request writes `bytes` from `in_unit` on; SLOT_NONE: no room. */
+static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t in_unit, uint32_t bytes) {
     struct ftl *f = &s->ftl;
     struct wbuf *b = &s->buffer;
     bool wait = on_flash_before_answer(s, io);
@@ -102,20 +112,29 @@ static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t by
         s->count.buffer_write_units++;
         b->slots[held].waiter = wait ? io : NULL;
         io->pending += wait;
+        if (bytes < f->unit_bytes || b->slots[held].state == SLOT_PARTIAL)
+            part_joins(s, held, in_unit, bytes);
         return held;
     }
     uint32_t entry = f->ops->translate(f, lpn);
-    bool fill = bytes < FTL_UNIT_BYTES && held == SLOT_NONE && ftl_on_flash(entry);
+    bool part = bytes < f->unit_bytes, fill = part && held == SLOT_NONE && ftl_on_flash(entry) && s->fills;
+    bool late = fill && s->late && !wait;
     if (b->free == SLOT_NONE)
         return SLOT_NONE;
-    uint32_t slot = wbuf_add(b, lpn, fill ? SLOT_FILLING : SLOT_DIRTY, ftl_heat_now(f, lpn));
+    uint32_t slot = wbuf_add(b, lpn, late ? SLOT_PARTIAL : fill ? SLOT_FILLING : SLOT_DIRTY, ftl_heat_now(f, lpn));
+    if (part)
+        s->count.missing_bytes += f->unit_bytes - bytes;
+    if (late)
+        b->slots[slot].have = ssd_whole_sectors(in_unit, bytes);
     save_undo(s, slot, entry, held != SLOT_NONE);
     b->slots[slot].waiter = wait ? io : NULL;
     io->pending += wait;
     if (!ftl_on_flash(entry) && entry != FTL_BUFFERED)
         f->ops->mark(f, lpn, FTL_BUFFERED);
-    if (fill && !ssd_fill(s, io, slot, entry - 1))
+    if (fill && !late && !ssd_fill(s, io, slot, entry - 1)) {
+        io_fail(io, IO_INTERNAL_ERROR, "no memory for a page read");
         wbuf_filled(b, slot);
+    }
     return slot;
 }
 
@@ -124,10 +143,10 @@ static bool accept(struct ssd *s, struct io *io) {
     struct payload_cursor at = payload_seek(io, io->part);
     while (io->part < io->bytes) {
         uint64_t offset = io->offset + io->part;
-        uint32_t in_unit = offset & (FTL_UNIT_BYTES - 1), bytes = FTL_UNIT_BYTES - in_unit;
+        uint32_t in_unit = offset & (s->ftl.unit_bytes - 1), bytes = s->ftl.unit_bytes - in_unit;
         if (bytes > io->bytes - io->part)
             bytes = (uint32_t)(io->bytes - io->part);
-        if (slot_for(s, io, (uint32_t)(offset >> FTL_UNIT_SHIFT), bytes) == SLOT_NONE)
+        if (slot_for(s, io, (uint32_t)(offset >> s->ftl.unit_shift), in_unit, bytes) == SLOT_NONE)
             return false;
         if (s->payload)
             payload_write(&s->drive, io, &at, offset, bytes);
@@ -154,8 +173,8 @@ void ssd_refuse(struct ssd *s, struct io *io) {
 
 /* Space behind the payload and the map entries; false: io has failed with the reason. */
 static bool reserve(struct ssd *s, struct io *io) {
-    uint32_t first = (uint32_t)(io->offset >> FTL_UNIT_SHIFT);
-    uint32_t last = (uint32_t)((io->offset + io->bytes - 1) >> FTL_UNIT_SHIFT);
+    uint32_t first = (uint32_t)(io->offset >> s->ftl.unit_shift);
+    uint32_t last = (uint32_t)((io->offset + io->bytes - 1) >> s->ftl.unit_shift);
     int rc = s->ftl.ops->reserve(&s->ftl, first, last - first + 1);
     if (rc)
         io_fail(io, IO_CAPACITY_EXCEEDED,
@@ -279,7 +298,24 @@ static void heat_to_flash(struct ssd *s, unsigned heat) {
     }
 }
 
+static bool partial_due(const struct ssd *s) {
+    const struct wbuf *b = &s->buffer;
+    return b->list[WBUF_PARTIAL].count > s->partial_limit || b->slots[b->list[WBUF_PARTIAL].head].seq <= b->drain_seq;
+}
+
+/* Parts of units that may wait no longer for the rest to be written: read it. */
+static void fill_partial(struct ssd *s) {
+    struct wbuf *b = &s->buffer;
+    while (b->list[WBUF_PARTIAL].count && partial_due(s)) {
+        uint32_t slot = wbuf_take_partial(b), entry = s->ftl.ops->translate(&s->ftl, b->slots[slot].lpn);
+        if (!ftl_on_flash(entry) || !ssd_fill(s, NULL, slot, entry - 1))
+            wbuf_filled(b, slot);
+    }
+}
+
 static void to_flash(struct ssd *s) {
+    if (__builtin_expect(s->buffer.list[WBUF_PARTIAL].count, 0))
+        fill_partial(s);
     for (unsigned heat = 0; heat < s->ftl.heats; heat++)
         heat_to_flash(s, heat);
 }

@@ -31,7 +31,7 @@ static uint64_t capacity_max(const struct drive_config *c) {
     double by_spare = good * block_bytes / (1 + c->ssd.op_percent / 100);
     double by_blocks = (good - ftl_spare_min(&c->ssd) * planes) * block_bytes;
     double max = fmin(by_spare, by_blocks);
-    return max < 0 ? 0 : (uint64_t)max / FTL_UNIT_BYTES * FTL_UNIT_BYTES;
+    return max < 0 ? 0 : (uint64_t)max / c->ssd.map_unit * c->ssd.map_unit;
 }
 
 /* The smallest number of blocks a plane by which capacity_max() reaches the capacity: it never falls with more. */
@@ -69,24 +69,37 @@ int ftl_config_too_large(const struct drive_config *c, struct err *e) {
 }
 
 static int page_size_check(const struct nand_config *n, struct err *e) {
-    uint32_t units = n->page_bytes / FTL_UNIT_BYTES;
-    if (n->page_bytes % FTL_UNIT_BYTES || !units || units & (units - 1) || units > FTL_PAGE_UNITS_MAX)
+    uint32_t units = n->page_bytes / FTL_SECTOR_BYTES;
+    if (n->page_bytes % FTL_SECTOR_BYTES || !units || units & (units - 1) || units > FTL_PAGE_UNITS_MAX)
         return err_set(e, EINVAL, "nand.page_bytes = %u: an ssd needs 4096, 8192, 16384, 32768 or 65536",
                        n->page_bytes);
     return 0;
 }
 
+static int map_unit_check(const struct drive_config *c, struct err *e) {
+    uint64_t unit = c->ssd.map_unit;
+    if (unit < FTL_SECTOR_BYTES || unit > FTL_UNIT_BYTES_MAX || unit & (unit - 1) || unit > c->nand.page_bytes)
+        return err_set(e, EINVAL,
+                       "ssd.map_unit = %" PRIu64 ": allowed are 4096, 8192, 16384, 32768 and 65536, up to "
+                       "nand.page_bytes = %u",
+                       unit, c->nand.page_bytes);
+    if (c->drive.capacity % unit)
+        return err_set(e, EINVAL, "drive.capacity = %" PRIu64 ": allowed are multiples of ssd.map_unit = %" PRIu64,
+                       c->drive.capacity, unit);
+    return 0;
+}
+
 int ftl_config_check(const struct drive_config *c, struct err *e) {
     const struct nand_config *n = &c->nand;
-    if (order_check(c->ssd.plane_order, e) || page_size_check(n, e))
+    if (order_check(c->ssd.plane_order, e) || page_size_check(n, e) || map_unit_check(c, e))
         return -EINVAL;
-    unsigned shift = log2_up((uint64_t)n->pages * (n->page_bytes / FTL_UNIT_BYTES));
+    unsigned shift = log2_up((uint64_t)n->pages * (n->page_bytes / c->ssd.map_unit));
     uint64_t blocks = nand_block_count(n);
     if (blocks > (uint64_t)FTL_UNITS_MAX >> shift)
         return err_set(e, EINVAL,
                        "nand.channels x luns x planes x blocks = %" PRIu64 " blocks of %u pages: an ssd can address at "
-                       "most %" PRIu64 " blocks of that size (2^32 - 4 units of 4 KiB)",
-                       blocks, n->pages, (uint64_t)FTL_UNITS_MAX >> shift);
+                       "most %" PRIu64 " blocks of that size (2^32 - 4 units of %" PRIu64 " KiB)",
+                       blocks, n->pages, (uint64_t)FTL_UNITS_MAX >> shift, c->ssd.map_unit / 1024);
     uint64_t max = capacity_max(c);
     if (c->drive.capacity > max)
         return err_set(
@@ -174,8 +187,10 @@ static void geometry_init(struct ftl *f, const struct drive_config *config) {
     f->policy = &gc_policies[config->ssd.gc_policy];
     f->total_blocks = nand_block_count(n);
     f->planes = f->total_blocks / n->blocks;
-    f->units = (uint32_t)(config->drive.capacity / FTL_UNIT_BYTES);
-    f->page_units = n->page_bytes / FTL_UNIT_BYTES;
+    f->unit_bytes = (uint32_t)config->ssd.map_unit;
+    f->unit_shift = log2_up(f->unit_bytes);
+    f->units = (uint32_t)(config->drive.capacity >> f->unit_shift);
+    f->page_units = n->page_bytes >> f->unit_shift;
     f->page_shift = log2_up(f->page_units);
     f->block_units = n->pages * f->page_units;
     f->block_shift = log2_up(f->block_units);

@@ -3,7 +3,7 @@
  * blocks are free, and how garbage is collected. It knows nothing of requests
  * or buffers; ssd/ asks it where to write and tells it what was written.
  *
- * Addresses. A logical unit (lpn) is 4 KiB of the host's space. A physical unit
+ * Addresses. A logical unit (lpn) is 4 KiB of the host's space, or ssd.map_unit. A physical unit
  * (ppu) packs block index, page and unit within the page, block strides being
  * rounded up to a power of two so that no division is needed. A block index is
  * the NAND's: ((die * planes) + plane) * blocks + block.
@@ -38,7 +38,9 @@
 #include "base/rng.h"
 #include "drive/drive.h"
 
-enum { FTL_UNIT_SHIFT = 12, FTL_UNIT_BYTES = 1 << FTL_UNIT_SHIFT, FTL_PAGE_UNITS_MAX = 16, FTL_PROGRAM_DEPTH = 2 };
+/* The smallest mapping unit, in which flash is read, too. */
+enum { FTL_SECTOR_SHIFT = 12, FTL_SECTOR_BYTES = 1 << FTL_SECTOR_SHIFT };
+enum { FTL_UNIT_BYTES_MAX = 16 * FTL_SECTOR_BYTES, FTL_PAGE_UNITS_MAX = 16, FTL_PROGRAM_DEPTH = 2 };
 enum { FTL_HEATS_MAX = 8 };
 
 /* What a logical unit maps to; everything else is a physical unit + 1. Zero, so that an untouched table is an empty
@@ -152,7 +154,8 @@ struct ftl {
     const struct nand_config *geometry;
     struct nand_block *state; /* durable, shared with the NAND */
     uint64_t planes, total_blocks;
-    uint32_t units; /* logical */
+    uint32_t units;                  /* logical */
+    uint32_t unit_shift, unit_bytes; /* of what an entry of the map stands for */
     uint32_t page_units, page_shift, block_shift, block_units;
     uint32_t gc_start, gc_stop, gc_urgent;
     uint64_t blocks_recip; /* 2^64 / blocks of a plane, rounded up */

@@ -289,7 +289,7 @@ static void read_page(struct ftl *f, struct ftl_plane *p, uint32_t page, struct 
     op->nand.kind = NAND_READ;
     op->nand.block = p->victim;
     op->nand.page = page;
-    op->nand.bytes = op->count << FTL_UNIT_SHIFT;
+    op->nand.bytes = op->count << f->unit_shift;
     op->nand.done = read_done;
     nand_submit(f->nand, &op->nand);
 }

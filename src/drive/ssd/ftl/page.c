@@ -1,5 +1,5 @@
 /*
- * Page mapping: one entry per 4 KiB unit, all of it in memory.
+ * Page mapping: one entry per unit (4 KiB, or ssd.map_unit), all of it in memory.
  *
  * The map is durable and the only truth; owners, valid bits and counts are
  * rebuilt from it at start. Each change of the map is one 32-bit store, made
@@ -525,7 +525,7 @@ static int page_check(const struct ftl *f, struct err *e) {
 
 const struct ftl_ops ftl_page_ops = {
     .name = "page",
-    .doc = "one map entry per 4 KiB, all in controller memory",
+    .doc = "one map entry per unit, all in controller memory",
     .init = page_init,
     .release = page_release,
     .reserve = page_reserve,

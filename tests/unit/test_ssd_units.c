@@ -1,0 +1,246 @@
+/*
+ * Mapping units of more than 4 KiB, and writes of part of a unit: what is read
+ * back, what a loss of power leaves, and what each costs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "drive/ssd/ssd.h"
+#include "drive_oracle.h"
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const char *const partials[] = {"ssd.partial=wait", "ssd.partial=buffer"};
+
+static void check_all(struct oracle *o) {
+    oracle_check(o);
+    oracle_verify(o);
+    oracle_check(o);
+}
+
+static void run(const char *const *args, uint64_t seed, uint64_t ios) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, args);
+    oracle_open(&o, &config, "memory", NULL, seed);
+    for (unsigned i = 0; i < 6; i++) {
+        oracle_run(&o, ios / 6, i % 2);
+        oracle_check(&o);
+    }
+    oracle_drain(&o);
+    check_all(&o);
+    oracle_close(&o);
+}
+
+static void test_units_random_requests_read_back(void **state) {
+    for (unsigned p = 0; p < 2; p++) {
+        run(ARGS("ssd.map_unit=8KiB", partials[p]), 1, 6000);
+        run(ARGS("ssd.map_unit=16KiB", partials[p], "ssd.partial_percent=0"), 2, 6000);
+        run(ARGS("ssd.map_unit=64KiB", "nand.page_bytes=65536", partials[p], "ssd.partial_percent=90"), 3, 4000);
+        run(ARGS("ssd.map_unit=4KiB", partials[p]), 4, 6000);
+        run(ARGS("ssd.map_unit=8KiB", "ssd.streams=2", partials[p]), 5, 4000);
+        run(ARGS("ssd.map_unit=8KiB", "ssd.write_buffer=16KiB", partials[p]), 6, 4000);
+        run(ARGS("ssd.map_unit=16KiB", "ssd.write_buffer=0", partials[p]), 7, 4000);
+    }
+}
+
+static void power(const char *const *args, uint64_t seed) {
+    struct drive_config config;
+    static struct oracle o;
+    oracle_config(&config, args);
+    oracle_open(&o, &config, "memory", NULL, seed);
+    for (unsigned i = 0; i < 10; i++) {
+        oracle_run(&o, 100 + rng_below(&o.rng, 1000), true);
+        oracle_power_cut(&o);
+        oracle_check(&o);
+    }
+    oracle_run(&o, 500, false);
+    oracle_verify(&o);
+    oracle_close(&o);
+}
+
+static void test_units_power_cut_keeps_what_was_flushed(void **state) {
+    for (unsigned p = 0; p < 2; p++) {
+        power(ARGS("ssd.map_unit=16KiB", partials[p]), 20);
+        power(ARGS("ssd.map_unit=8KiB", "ssd.write_buffer=0", partials[p]), 21);
+        power(ARGS("ssd.map_unit=8KiB", "ssd.volatile_cache=no", partials[p]), 22);
+        power(ARGS("ssd.map_unit=4KiB", partials[p]), 23);
+    }
+}
+
+static void test_units_image_survives_restarts(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    char path[] = "/tmp/drivelab-test-units-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    close(fd);
+    oracle_config(&config, ARGS("ssd.map_unit=16KiB", "ssd.partial=buffer"));
+    oracle_open(&o, &config, "file", path, 30);
+    o.fua_percent = 0; /* each costs a real flush of the file */
+    o.weight[IO_FLUSH] = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        oracle_run(&o, 1000, false);
+        assert_int_equal(oracle_one(&o, IO_FLUSH, 0, 0, 0), IO_OK);
+        oracle_reopen(&o);
+        check_all(&o);
+    }
+    oracle_close(&o);
+    unlink(path);
+}
+
+static void test_units_failing_flash(void **state) {
+    struct drive_config config;
+    static struct oracle o;
+    for (unsigned p = 0; p < 2; p++) {
+        oracle_config(&config, ARGS("ssd.map_unit=8KiB", "nand.read_fail_ppm=2000", "nand.program_fail_ppm=1000",
+                                    "nand.blocks=40", partials[p]));
+        oracle_open(&o, &config, "memory", NULL, 40 + p);
+        o.expect_failures = true;
+        oracle_run(&o, 6000, false);
+        assert_true(o.failed > 0);
+        oracle_check(&o);
+        oracle_close(&o);
+    }
+}
+
+/* --- what it costs --- */
+
+struct request {
+    struct io io;
+    bool done;
+};
+
+static void request_done(struct io *io) {
+    assert_int_equal(io->status, IO_OK);
+    ((struct request *)io)->done = true;
+}
+
+/* A request that is waited for; how long it took. */
+static int64_t one(struct oracle *o, enum io_op op, uint64_t offset, uint64_t bytes) {
+    struct request r = {0};
+    io_init(&r.io);
+    r.io.op = (uint8_t)op;
+    r.io.flags = IO_NO_DATA;
+    r.io.offset = offset;
+    r.io.bytes = bytes;
+    r.io.done = request_done;
+    drive_submit(o->drive, &r.io);
+    while (!r.done)
+        sim_run(o->sim, sim_now(o->sim) + 1000);
+    return r.io.completed_ns - r.io.submitted_ns;
+}
+
+enum { ARRAY = 40000, FIRMWARE = 5000, HIT = 1000 };
+
+static void open_plain(struct oracle *o, const char *unit, const char *partial, const char *percent) {
+    struct drive_config config;
+    oracle_config(&config, ARGS(unit, partial, percent, "nand.read_time=40us", "nand.bus_mts=1000", "ssd.op_percent=25",
+                                "ssd.precondition=sequential", "ssd.precondition_percent=50"));
+    oracle_open(o, &config, "none", NULL, 1);
+}
+
+static const struct ssd_counters *count(const struct oracle *o) {
+    return &ssd_of(o->drive)->count;
+}
+
+/* A part waits for the rest, or it does not. */
+static void test_units_part_is_answered(void **state) {
+    static struct oracle o;
+    open_plain(&o, "ssd.map_unit=16KiB", "ssd.partial=wait", "ssd.partial_percent=50");
+    assert_int_equal(one(&o, IO_WRITE, 0, 16384), FIRMWARE);
+    assert_true(one(&o, IO_WRITE, 65536, 4096) >= ARRAY);
+    assert_int_equal(count(&o)->fill_reads, 1);
+    assert_int_equal(one(&o, IO_WRITE, 8 << 20, 4096), FIRMWARE); /* nothing is there */
+    assert_int_equal(count(&o)->fill_reads, 1);
+    oracle_close(&o);
+
+    open_plain(&o, "ssd.map_unit=16KiB", "ssd.partial=buffer", "ssd.partial_percent=50");
+    assert_int_equal(one(&o, IO_WRITE, 65536, 4096), FIRMWARE);
+    assert_int_equal(count(&o)->fill_reads, 0);
+    assert_int_equal(one(&o, IO_READ, 65536, 4096), FIRMWARE + HIT);
+    assert_true(one(&o, IO_READ, 65536 + 4096, 4096) >= ARRAY); /* is on flash only */
+    assert_true(one(&o, IO_READ, 65536, 8192) >= ARRAY);
+    /* The rest comes: whole without a read. */
+    assert_int_equal(one(&o, IO_WRITE, 65536 + 4096, 12288), FIRMWARE);
+    assert_int_equal(one(&o, IO_FLUSH, 0, 0) > 0, 1);
+    assert_int_equal(count(&o)->fill_reads, 0);
+    /* It does not: a flush reads it. */
+    assert_int_equal(one(&o, IO_WRITE, 131072, 4096), FIRMWARE);
+    assert_true(one(&o, IO_FLUSH, 0, 0) > ARRAY);
+    assert_int_equal(count(&o)->fill_reads, 1);
+    oracle_close(&o);
+}
+
+static double amplification(const struct oracle *o) {
+    struct json_t *all = o->drive->ops->stats(o->drive);
+    double wa = json_number_value(json_object_get(all, "write_amplification"));
+    json_decref(all);
+    return wa;
+}
+
+/* Scattered writes of a quarter of a unit program four times as much; in order, the buffer puts them together. */
+static void test_units_write_amplification(void **state) {
+    static struct oracle o;
+    open_plain(&o, "ssd.map_unit=16KiB", "ssd.partial=buffer", "ssd.partial_percent=25");
+    for (uint64_t i = 0; i < 400; i++)
+        one(&o, IO_WRITE, i * 16384 % (8 << 20), 4096);
+    one(&o, IO_FLUSH, 0, 0);
+    assert_true(amplification(&o) > 3.9 && amplification(&o) < 4.3);
+    assert_int_equal(count(&o)->fill_reads, 400);
+    oracle_close(&o);
+
+    open_plain(&o, "ssd.map_unit=16KiB", "ssd.partial=buffer", "ssd.partial_percent=25");
+    for (uint64_t i = 0; i < 1600; i++)
+        one(&o, IO_WRITE, i * 4096, 4096);
+    one(&o, IO_FLUSH, 0, 0);
+    assert_true(amplification(&o) > 0.99 && amplification(&o) < 1.1);
+    assert_int_equal(count(&o)->fill_reads, 0);
+    oracle_close(&o);
+}
+
+/* Only what is asked for crosses the channel. */
+static void test_units_reads_move_what_they_need(void **state) {
+    static struct oracle o;
+    open_plain(&o, "ssd.map_unit=16KiB", "ssd.partial=wait", "ssd.partial_percent=50");
+    int64_t quarter = one(&o, IO_READ, 20480, 4096), whole = one(&o, IO_READ, 16384, 16384);
+    assert_in_range(whole - quarter, 12288 - 1, 12288 + 1); /* ns at 1 GB/s */
+    assert_int_equal(one(&o, IO_READ, 20480 + 512, 512), quarter);
+    assert_in_range(one(&o, IO_READ, 20480 - 512, 1024) - quarter, 4096 - 1, 4096 + 1);
+    oracle_close(&o);
+}
+
+static void test_units_refused(void **state) {
+    static const char *const wrong[][3] = {{"ssd.map_unit=12KiB", NULL, NULL},
+                                           {"ssd.map_unit=32KiB", "nand.page_bytes=16384", NULL},
+                                           {"ssd.map_unit=16KiB", "drive.capacity=16781312", NULL}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct drive_config config;
+        struct err e = {0};
+        oracle_config(&config, wrong[i]);
+        assert_int_not_equal(drive_config_check(&config, &e), 0);
+        assert_non_null(strstr(e.text, "ssd.map_unit"));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_units_random_requests_read_back),
+        cmocka_unit_test(test_units_power_cut_keeps_what_was_flushed),
+        cmocka_unit_test(test_units_image_survives_restarts),
+        cmocka_unit_test(test_units_failing_flash),
+        cmocka_unit_test(test_units_part_is_answered),
+        cmocka_unit_test(test_units_write_amplification),
+        cmocka_unit_test(test_units_reads_move_what_they_need),
+        cmocka_unit_test(test_units_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
