@@ -30,6 +30,18 @@ static bool touch_type(void *ctx, const struct oops_var *var) {
     return true;
 }
 
+static void look_at_rules(struct oops_object *object, uint64_t addr) {
+    Dwarf_Frame *frame;
+    Dwarf_Op own[3], *ops;
+    size_t count;
+    if (!oops_dwarf_frame(object->dwarf, addr, &frame))
+        return;
+    dwarf_frame_cfa(frame, &ops, &count);
+    for (int reg = 0; reg < 33; reg++)
+        dwarf_frame_register(frame, reg, own, &ops, &count);
+    free(frame);
+}
+
 static void look_at(struct oops_object *object, const struct oops_sym *sym, struct oops_pool *pool) {
     struct oops_place *places;
     struct oops_code code;
@@ -39,6 +51,7 @@ static void look_at(struct oops_object *object, const struct oops_sym *sym, stru
             fuzz_require(places[i].function && places[i].file);
         oops_vars_at(object->dwarf, sym->addr + 1, touch_type, pool);
         oops_vars_argument(object->dwarf, sym->addr + 8, 5);
+        look_at_rules(object, sym->addr + 4);
     }
     if (oops_code_init(&code, object, NULL, sym) != 0)
         return;

@@ -434,6 +434,57 @@ static void check_machine(struct bed *bed, const struct machine *m) {
     oops_object_free(object);
 }
 
+/* "Backtrace:" has what each function saved of its caller's registers. */
+static void test_oops_unwind_takes_registers_that_arm_prints(void **state) {
+    struct bed *bed = bed_of(state);
+    struct err e = {0};
+    char file[160], command[320];
+    if (!oops_cc_object(&bed->cc, "other.ko", source, machines[1].compiler, file, sizeof(file)))
+        skip();
+    snprintf(command, sizeof(command), "cd %s && mkdir -p arm2 && mv other.ko arm2/bed.ko", bed->cc.dir);
+    assert_int_equal(system(command), 0);
+    snprintf(file, sizeof(file), "%s/arm2/bed.ko", bed->cc.dir);
+    struct oops_object *object = oops_object_open(file, "bed", NULL, &e);
+    assert_non_null(object);
+    unsigned long long keeps = after_call(object, "keeps"), holds = after_call(object, "holds"),
+                       keeps_span = symbol(object, "keeps")->span, holds_span = symbol(object, "holds")->span;
+    struct form f = {.at = f.text};
+    add(&f, "%sPC is at leaf+0x0/0x%llx [bed]\nLR is at keeps+0x%llx/0x%llx [bed]\n%sBacktrace: \n", machines[1].head,
+        (unsigned long long)symbol(object, "leaf")->span, keeps, keeps_span, machines[1].regs);
+    add(&f, "[<bf000000>] (leaf [bed]) from [<bf000018>] (keeps+0x%llx/0x%llx [bed])\n", keeps, keeps_span);
+    add(&f, "[<bf000008>] (keeps [bed]) from [<bf000054>] (holds+0x%llx/0x%llx [bed])\n r5:00000001 r4:c4007700\n",
+        holds, holds_span);
+    add(&f, "%s---[ end trace 0000000000000000 ]---\n", machines[1].code);
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, NULL, file);
+    const struct oops_local *owner = local(&v, "holds", "owner");
+    assert_non_null(owner);
+    assert_int_equal(owner->value, 0xc4007700);
+    assert_int_equal(local(&v, "keeps", "item")->value, 0);
+    oops_report_free(r);
+    oops_object_free(object);
+}
+
+/* ---- The wrong kernel ---- */
+
+static void test_oops_unwind_says_when_no_calls_end_there(void **state) {
+    struct bed *bed = linked_bed(state);
+    struct form f;
+    begin(&f, bed->kernel, "", "");
+    frames(&f, bed->kernel, "");
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, bed->linked, NULL);
+    assert_false(v.wrong_kernel);
+    oops_report_free(r);
+    r = parse(&f);
+    for (unsigned i = 0; i < 3; i++)
+        r->traces[r->main_trace].frames[i].sym.off++;
+    v = explain(r, bed->linked, NULL);
+    assert_true(v.wrong_kernel);
+    assert_true(has_note(&v.misfits, "call nobody"));
+    oops_report_free(r);
+}
+
 static void test_oops_unwind_on_other_machines(void **state) {
     struct bed *bed = bed_of(state);
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
@@ -449,6 +500,8 @@ int main(void) {
         cmocka_unit_test(test_oops_slide_by_registers),
         cmocka_unit_test(test_oops_slide_by_addresses_of_the_trace),
         cmocka_unit_test(test_oops_unwind_on_other_machines),
+        cmocka_unit_test(test_oops_unwind_takes_registers_that_arm_prints),
+        cmocka_unit_test(test_oops_unwind_says_when_no_calls_end_there),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

@@ -17,13 +17,14 @@
 
 #include "diag/oops/unpack.h"
 
-#define SECTIONS_MAX 65280u
-#define LAYOUT_BASE  0x10000u
-#define LAYOUT_GAP   16u
-#define FILE_MAX     (8ull << 30)
-#define SYMBOLS_MAX  (16u << 20)
-#define LAYOUT_LIMIT (1ull << 40)
-#define ALIGN_MAX    (1u << 21)
+#define SECTIONS_MAX    65280u
+#define LAYOUT_BASE     0x10000u
+#define LAYOUT_GAP      16u
+#define IMAGE_TYPES_MIN 4096u /* bytes of a kernel's BTF */
+#define FILE_MAX        (8ull << 30)
+#define SYMBOLS_MAX     (16u << 20)
+#define LAYOUT_LIMIT    (1ull << 40)
+#define ALIGN_MAX       (1u << 21)
 
 static bool inside(const struct oops_elf *elf, uint64_t off, uint64_t len) {
     return off <= elf->size && len <= elf->size - off;
@@ -105,7 +106,49 @@ static int read_sections(struct oops_elf *elf, uint64_t table, unsigned count, u
     return 0;
 }
 
+/* Types of the kernel: its header, types, strings; no section header says where. */
+static void find_btf(struct oops_elf *elf, struct oops_elf_section *btf) {
+    static const uint8_t magic[] = {0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0};
+    const uint8_t *at = elf->map, *end = elf->map + elf->size;
+    while ((at = memmem(at, (size_t)(end - at), magic, sizeof(magic)))) {
+        uint32_t types, strings_off, strings;
+        if (end - at < 24)
+            return;
+        memcpy(&types, at + 12, 4);
+        memcpy(&strings_off, at + 16, 4);
+        memcpy(&strings, at + 20, 4);
+        uint64_t size = 24 + (uint64_t)types + strings;
+        if (types == strings_off && types >= IMAGE_TYPES_MIN && size <= (uint64_t)(end - at)) {
+            *btf = (struct oops_elf_section){.name = ".BTF", .type = SHT_PROGBITS, .size = size, .data = at};
+            return;
+        }
+        at++;
+    }
+}
+
+static int read_image(struct oops_elf *elf, struct err *e) {
+    elf->sections = calloc(3, sizeof(*elf->sections));
+    if (!elf->sections)
+        return err_set(e, ENOMEM, "no memory");
+    elf->image = elf->is64 = true;
+    elf->type = ET_EXEC;
+    elf->section_count = 3;
+    elf->sections[0].name = elf->sections[2].name = "";
+    elf->sections[1] = (struct oops_elf_section){
+        .name = ".image", .type = SHT_PROGBITS, .flags = SHF_ALLOC, .size = elf->size, .data = elf->map};
+    find_btf(elf, &elf->sections[2]);
+    return 0;
+}
+
+void oops_elf_place_image(struct oops_elf *elf, uint64_t addr) {
+    if (elf->image)
+        elf->sections[1].addr = addr;
+}
+
 static int read_header(struct oops_elf *elf, struct err *e) {
+    elf->machine = elf->size >= OOPS_IMAGE_HEADER ? oops_image_machine(elf->map) : 0;
+    if (elf->machine)
+        return read_image(elf, e);
     if (elf->size < sizeof(Elf32_Ehdr) || memcmp(elf->map, ELFMAG, SELFMAG) != 0)
         return err_set(e, EINVAL, "no ELF file");
     if (elf->map[EI_DATA] != ELFDATA2LSB)
@@ -196,8 +239,9 @@ struct oops_elf *oops_elf_from_fd(int fd, const char *path, struct err *e) {
 /* The descriptor of what is inside, if it is packed; else the same. Closes the other one. */
 static int unwrap(int fd, const char *path, struct err *e) {
     struct stat st;
-    uint8_t magic[6] = {0};
-    if (pread(fd, magic, 4, 0) == 4 && memcmp(magic, ELFMAG, SELFMAG) == 0)
+    uint8_t head[OOPS_IMAGE_HEADER] = {0};
+    ssize_t n = pread(fd, head, sizeof(head), 0);
+    if (n >= SELFMAG && (memcmp(head, ELFMAG, SELFMAG) == 0 || oops_image_machine(head)))
         return fd;
     int inner = -EINVAL;
     void *map = MAP_FAILED;

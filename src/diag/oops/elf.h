@@ -1,8 +1,8 @@
 /*
  * ELF files as the kernel's build leaves them: vmlinux (linked, with or without
- * debug information), modules (relocatable), split debug files. Compressed ones
- * and vmlinuz are unpacked on opening. Everything in them is checked against the
- * file's size before use.
+ * debug information), modules (relocatable), split debug files, and the bare
+ * images of arm64 and riscv. Compressed ones and vmlinuz are unpacked on opening. Everything in them is checked against
+ * the file's size before use.
  *
  * Relocatable files have no addresses: their sections get some here, side by
  * side, so that an address names one byte of the file in either case.
@@ -35,6 +35,7 @@ struct oops_elf {
     size_t size;
     bool is64;
     uint16_t machine, type; /* e_machine, ET_REL and so on */
+    bool image;             /* no ELF file: what arm64 and riscv boot; sections .image and perhaps .BTF */
     struct oops_elf_section *sections;
     unsigned section_count;
     uint8_t build_id[OOPS_BUILD_ID_MAX];
@@ -59,6 +60,9 @@ struct oops_elf_reloc {
 struct oops_elf *oops_elf_open(const char *path, struct err *e);
 struct oops_elf *oops_elf_from_fd(int fd, const char *path, struct err *e); /* takes fd */
 void oops_elf_free(struct oops_elf *elf);
+
+/* Where an image's first byte is linked to. */
+void oops_elf_place_image(struct oops_elf *elf, uint64_t addr);
 
 const struct oops_elf_section *oops_elf_find(const struct oops_elf *elf, const char *name);
 /* The loaded section that holds the byte at `addr`, or NULL. */

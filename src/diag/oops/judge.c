@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "diag/oops/bytes.h"
+#include "diag/oops/calls.h"
 #include "diag/oops/sym_int.h"
+
+#define SURE 3u /* symbols that do not fit, and a quarter of all: files of the kernel that reported have none */
 
 static bool accuse(struct oops_session *s, struct oops_object *object, const char *why) {
     object->wrong = true;
@@ -115,11 +118,32 @@ bool oops_judge_file(struct oops_session *s, struct oops_object *object) {
     return judge_banner(s, object) && judge_build_id(s, object, s->report->build_id);
 }
 
+/* Return addresses that no call ends at, although the sizes of their functions fit. */
+static unsigned stray_returns(struct oops_session *s, struct oops_object *object) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->count && object->dwarf; i++) {
+        const struct oops_spot *spot = &s->spots[i];
+        struct oops_code code;
+        Dwarf_Die die, cu;
+        if (spot->object != object || spot->exact || spot->guess ||
+            !oops_dwarf_function(object->dwarf, oops_spot_at(spot), &die, &cu) ||
+            oops_code_init(&code, object, s->kernel, spot->sym) != 0)
+            continue;
+        n += code.count && oops_callee_before(&code, spot->addr).kind == OOPS_CALLEE_NONE;
+        oops_code_release(&code);
+    }
+    return n;
+}
+
 bool oops_judge_symbols(struct oops_session *s, struct oops_object *object, const struct oops_judgement *j) {
-    unsigned unfit = j->named - j->fitting;
-    if (unfit == 0 || unfit * 2 <= j->named || (unfit < 3 && j->fitting))
+    unsigned unfit = j->named - j->fitting, stray = stray_returns(s, object), bad = unfit + stray;
+    if (bad == 0 || bad * (bad >= SURE ? 4 : 2) <= j->named || (bad < SURE && j->fitting))
         return true;
     const struct oops_symbol *p = j->first_unfit;
+    if (!p)
+        return accuse(s, object,
+                      oops_pool_printf(s->pool, "%u of the %u functions named call nobody where the report says so",
+                                       stray, j->named));
     const struct oops_sym *sym = NULL;
     const char *what = !oops_symtab_named(&object->symtab, p->name, &sym, 1)
                            ? "it has no such function"

@@ -110,6 +110,8 @@ static int open_parts(struct oops_object *o, const char *const *dirs, struct err
         oops_symtab_release(&o->symtab);
         rc = oops_kallsyms_read(o->elf, &o->symtab);
         o->from_kallsyms = !rc;
+        if (!rc && o->elf->image)
+            oops_object_place_image(o);
         if (rc == -ENOENT)
             rc = oops_symtab_finish(&o->symtab, NULL);
     }

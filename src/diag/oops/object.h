@@ -29,6 +29,9 @@ struct oops_object {
 struct oops_object *oops_object_open(const char *path, const char *name, const char *const *dirs, struct err *e);
 void oops_object_free(struct oops_object *object);
 
+/* A bare image and its symbols (both of kallsyms) put to the same addresses. image.c */
+void oops_object_place_image(struct oops_object *object);
+
 /* BTF of the kernel; of a module with the kernel's as its base. NULL: none. Kept. */
 struct btf *oops_object_btf(struct oops_object *object, struct oops_object *kernel);
 

@@ -4,10 +4,11 @@
  *
  * Sources: Documentation/arch/x86/boot.rst of Linux (setup_sects, payload_offset,
  * payload_length), the libraries' manuals, lz4's "legacy frame" as the kernel's
- * build writes it. Not modelled: LZO and LZMA-alone kernels, EFI zboot images.
+ * build writes it, drivers/firmware/efi/libstub/zboot-header.S, and Documentation/arch/arm64/booting.rst.
  */
 #include "diag/oops/unpack.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <lzma.h>
 #include <stdbool.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+
+#include "diag/oops/unpack_int.h"
 #ifdef HAVE_BZIP2
 #include <bzlib.h>
 #endif
@@ -24,20 +27,14 @@
 #include <lz4.h>
 #endif
 
-#define PIECE          (256u << 10)
+#define PIECE          OOPS_UNPACK_PIECE
 #define LZ4_BLOCK      (8u << 20)
 #define XZ_MEMORY      (256u << 20)
 #define VMLINUZ_TRIES  64u
+#define ZBOOT_HEADER   64u
 #define BOOT_SIGNATURE 0x53726448u /* "HdrS" */
 
-struct sink {
-    int fd;
-    size_t written;
-    uint8_t *piece;
-};
-
-/* 0 or a negative errno. */
-static int sink_put(struct sink *sink, const uint8_t *data, size_t len) {
+int oops_sink_put(struct sink *sink, const uint8_t *data, size_t len) {
     if (len > OOPS_UNPACK_MAX_BYTES - sink->written)
         return -EFBIG;
     while (len) {
@@ -62,16 +59,15 @@ static int unpack_gzip(struct sink *sink, const uint8_t *data, size_t len) {
         z.next_out = sink->piece;
         z.avail_out = PIECE;
         state = inflate(&z, Z_NO_FLUSH);
-        rc = state == Z_OK || state == Z_STREAM_END ? sink_put(sink, sink->piece, PIECE - z.avail_out) : -EINVAL;
+        rc = state == Z_OK || state == Z_STREAM_END ? oops_sink_put(sink, sink->piece, PIECE - z.avail_out) : -EINVAL;
     }
     inflateEnd(&z);
     return rc;
 }
 
-static int unpack_xz(struct sink *sink, const uint8_t *data, size_t len) {
-    lzma_stream x = LZMA_STREAM_INIT;
-    if (lzma_stream_decoder(&x, XZ_MEMORY, 0) != LZMA_OK)
-        return -ENOMEM;
+/* Both formats of liblzma, the decoder being ready. */
+static int unpack_lzma_stream(struct sink *sink, lzma_stream *stream, const uint8_t *data, size_t len) {
+    lzma_stream x = *stream;
     x.next_in = data;
     x.avail_in = len;
     int rc = 0;
@@ -80,10 +76,21 @@ static int unpack_xz(struct sink *sink, const uint8_t *data, size_t len) {
         x.next_out = sink->piece;
         x.avail_out = PIECE;
         state = lzma_code(&x, LZMA_RUN);
-        rc = state == LZMA_OK || state == LZMA_STREAM_END ? sink_put(sink, sink->piece, PIECE - x.avail_out) : -EINVAL;
+        rc = state == LZMA_OK || state == LZMA_STREAM_END ? oops_sink_put(sink, sink->piece, PIECE - x.avail_out)
+                                                          : -EINVAL;
     }
     lzma_end(&x);
     return rc;
+}
+
+static int unpack_xz(struct sink *sink, const uint8_t *data, size_t len) {
+    lzma_stream x = LZMA_STREAM_INIT;
+    return lzma_stream_decoder(&x, XZ_MEMORY, 0) == LZMA_OK ? unpack_lzma_stream(sink, &x, data, len) : -ENOMEM;
+}
+
+static int unpack_lzma(struct sink *sink, const uint8_t *data, size_t len) {
+    lzma_stream x = LZMA_STREAM_INIT;
+    return lzma_alone_decoder(&x, XZ_MEMORY) == LZMA_OK ? unpack_lzma_stream(sink, &x, data, len) : -ENOMEM;
 }
 
 static int unpack_zstd(struct sink *sink, const uint8_t *data, size_t len) {
@@ -98,7 +105,7 @@ static int unpack_zstd(struct sink *sink, const uint8_t *data, size_t len) {
         size_t before = in.pos;
         state = ZSTD_decompressStream(stream, &out, &in);
         bool stuck = in.pos == before && out.pos == 0;
-        rc = ZSTD_isError(state) || (stuck && state != 0) ? -EINVAL : sink_put(sink, sink->piece, out.pos);
+        rc = ZSTD_isError(state) || (stuck && state != 0) ? -EINVAL : oops_sink_put(sink, sink->piece, out.pos);
     }
     ZSTD_freeDStream(stream);
     return rc;
@@ -116,7 +123,7 @@ static int unpack_bzip2(struct sink *sink, const uint8_t *data, size_t len) {
         state = BZ2_bzDecompress(&b);
         bool stuck = b.avail_out == PIECE && b.avail_in == 0;
         bool good = state == BZ_STREAM_END || (state == BZ_OK && !stuck);
-        rc = good ? sink_put(sink, sink->piece, PIECE - b.avail_out) : -EINVAL;
+        rc = good ? oops_sink_put(sink, sink->piece, PIECE - b.avail_out) : -EINVAL;
     }
     BZ2_bzDecompressEnd(&b);
     return rc;
@@ -138,7 +145,7 @@ static int unpack_lz4(struct sink *sink, const uint8_t *data, size_t len) {
         if (size == 0 || size > len - at || size > LZ4_COMPRESSBOUND(LZ4_BLOCK))
             break; /* the kernel's build puts the unpacked size behind the last block */
         int n = LZ4_decompress_safe((const char *)data + at, block, (int)size, LZ4_BLOCK);
-        rc = n < 0 ? -EINVAL : sink_put(sink, (uint8_t *)block, (size_t)n);
+        rc = n < 0 ? -EINVAL : oops_sink_put(sink, (uint8_t *)block, (size_t)n);
         at += size;
     }
     free(block);
@@ -156,12 +163,21 @@ static const struct packing {
 } packings[] = {
     {"gzip", "\x1f\x8b\x08", 3, unpack_gzip},     {"xz", "\xfd\x37\x7a\x58\x5a\x00", 6, unpack_xz},
     {"zstd", "\x28\xb5\x2f\xfd", 4, unpack_zstd}, {"bzip2", "BZh", 3, unpack_bzip2},
-    {"lz4", "\x02\x21\x4c\x18", 4, unpack_lz4},
+    {"lz4", "\x02\x21\x4c\x18", 4, unpack_lz4},   {"lzop", "\x89LZO\x00\r\n\x1a\n", 9, oops_unpack_lzo},
+    {"lzma", "\x5d\x00\x00", 3, unpack_lzma},
 };
+
+/* Its magic bytes are few: the size behind them is unknown, or below 4 GiB. */
+static bool is_lzma(const uint8_t *data, size_t len) {
+    static const uint8_t unknown[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, zeros[4] = {0};
+    return len > 13 &&
+           (memcmp(data + 5, unknown, 8) == 0 || (memcmp(data + 9, zeros, 4) == 0 && memcmp(data + 5, zeros, 4) != 0));
+}
 
 static const struct packing *packing_of(const uint8_t *data, size_t len) {
     for (size_t i = 0; i < sizeof(packings) / sizeof(packings[0]); i++)
-        if (len > packings[i].magic_len && memcmp(data, packings[i].magic, packings[i].magic_len) == 0)
+        if (len > packings[i].magic_len && memcmp(data, packings[i].magic, packings[i].magic_len) == 0 &&
+            (packings[i].unpack != unpack_lzma || is_lzma(data, len)))
             return &packings[i];
     return NULL;
 }
@@ -209,21 +225,45 @@ static size_t payload_of(const uint8_t *data, size_t len, size_t *size) {
     return at < len && *size <= len - at ? at : 0;
 }
 
+/* What a payload has to be: a kernel as ELF, or as the bare image of arm64 and riscv. */
+static bool is_kernel(int fd) {
+    uint8_t head[OOPS_IMAGE_HEADER];
+    ssize_t n = pread(fd, head, sizeof(head), 0);
+    return (n >= 4 && memcmp(head, "\177ELF", 4) == 0) || (n == (ssize_t)sizeof(head) && oops_image_machine(head));
+}
+
+/* An EFI application that unpacks itself. */
+static size_t zboot_payload(const uint8_t *data, size_t len, size_t *size) {
+    if (len < ZBOOT_HEADER || memcmp(data, "MZ", 2) != 0 || memcmp(data + 4, "zimg", 4) != 0)
+        return 0;
+    size_t at = u32_at(data + 8);
+    *size = u32_at(data + 12);
+    return at >= ZBOOT_HEADER && at < len && *size <= len - at ? at : 0;
+}
+
+uint16_t oops_image_machine(const uint8_t head[OOPS_IMAGE_HEADER]) {
+    if (memcmp(head + 0x38, "ARM\x64", 4) == 0)
+        return EM_AARCH64;
+    return memcmp(head + 0x38, "RSC\x05", 4) == 0 && memcmp(head + 0x30, "RISCV", 6) == 0 ? EM_RISCV : 0;
+}
+
 int oops_unpack_vmlinuz(const uint8_t *data, size_t len, struct err *e) {
     size_t size, at = payload_of(data, len, &size);
+    if (!at)
+        at = zboot_payload(data, len, &size);
     if (at && packing_of(data + at, size))
         return oops_unpack(data + at, size, e);
     unsigned tries = 0;
     for (at = 1; at + 16 < len && tries < VMLINUZ_TRIES; at++) {
-        if (!packing_of(data + at, len - at))
+        const struct packing *packing = packing_of(data + at, len - at);
+        if (!packing)
             continue;
         tries++;
         int fd = oops_unpack(data + at, len - at, e);
-        char magic[4];
-        if (fd >= 0 && pread(fd, magic, 4, 0) == 4 && memcmp(magic, "\177ELF", 4) == 0)
+        if (fd >= 0 && is_kernel(fd))
             return fd;
         if (fd >= 0)
             close(fd);
     }
-    return err_set(e, EINVAL, "no compressed kernel with an ELF header in it");
+    return err_set(e, EINVAL, "no compressed kernel in it");
 }

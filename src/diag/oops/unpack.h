@@ -23,7 +23,11 @@ const char *oops_unpack_kind(const uint8_t *data, size_t len);
  */
 int oops_unpack(const uint8_t *data, size_t len, struct err *e);
 
-/* The compressed kernel in a vmlinuz (x86's boot protocol, else by its magic bytes); same results. */
+/* The machine (e_machine) of a bare kernel image by its header; 0: it is none. */
+#define OOPS_IMAGE_HEADER 64
+uint16_t oops_image_machine(const uint8_t head[OOPS_IMAGE_HEADER]);
+
+/* The compressed kernel in a vmlinuz (x86's boot protocol, EFI zboot, else by its magic bytes); same results. */
 int oops_unpack_vmlinuz(const uint8_t *data, size_t len, struct err *e);
 
 #endif

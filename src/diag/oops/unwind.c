@@ -10,6 +10,8 @@
  */
 #include "diag/oops/unwind.h"
 
+#include "diag/oops/oops_int.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -316,6 +318,33 @@ static bool changes_stack(const struct oops_session *s, const struct oops_spot *
     return from->frame >= 0 && stack_of(s, from) != stack_of(s, to);
 }
 
+/*
+ * arm prints below "(f) from [<..>] (g+..)" what f has saved of g's registers when it was entered:
+ * " r6:c0a3e000 r5:00000000 r4:df8cbe40".
+ */
+static void take_printed(const struct oops_session *s, const struct oops_flow *flow, const struct oops_spot *spot,
+                         struct oops_unwound *out) {
+    const struct oops_trace *trace = oops_report_trace(s->report);
+    const struct oops_report *r = s->report;
+    if (flow->machine != EM_ARM || spot->frame < 0 || !trace || !*trace->frames[spot->frame].inner)
+        return;
+    uint64_t first = trace->frames[spot->frame].line;
+    uint64_t end = (unsigned)spot->frame + 1 < trace->count ? trace->frames[spot->frame + 1].line : first + 3;
+    for (unsigned i = 0; i < r->line_count; i++) {
+        struct oops_state saved = {.reg_count = 0};
+        enum oops_arch arch = OOPS_ARCH_ARM;
+        struct oops_unwound more;
+        if (r->lines[i].number <= first || r->lines[i].number >= end)
+            continue;
+        oops_regs_line(r->lines[i].text, &saved, &arch);
+        take_state(s, flow, &saved, &more);
+        for (unsigned reg = 0; reg < 11; reg++)
+            if (more.known >> reg & 1)
+                out->value[reg] = more.value[reg];
+        out->known |= more.known & 0x7ff;
+    }
+}
+
 static void step_out(struct oops_session *s, unsigned i, struct oops_spot *caller) {
     struct oops_spot *spot = &s->spots[i];
     struct oops_unwound *out = &s->unwound[caller - s->spots];
@@ -330,6 +359,8 @@ static void step_out(struct oops_session *s, unsigned i, struct oops_spot *calle
         step_back_from_nowhere(s, flow, i, out);
     else if (spot->object && spot->object->flow)
         step(s, i, caller, out);
+    if (flow)
+        take_printed(s, flow, caller, out);
 }
 
 const struct oops_unwound *oops_unwound_at(const struct oops_session *s, const struct oops_spot *spot) {
