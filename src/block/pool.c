@@ -194,6 +194,11 @@ static bool room(const struct block *b, const struct block_pool *pool, bool sync
     return count + 1 <= b->nr_requests;
 }
 
+/* Of a multi-queue scheduler; the pool is the process' still. */
+static bool wakes_in_vain(struct block *b, struct block_context *c, const struct block_pool *pool) {
+    return block_multi_queue(b) && pool == pool_of(b, c) && c->held.head && !tags_allow(b, c, pool, c->held.head);
+}
+
 /*
  * The first sleeper goes on while there is room. Who doesn't get all it wants
  * is at the end again; a few of those (limit_depth) are enough for one time, as
@@ -205,6 +210,11 @@ static void wake(struct block *b, struct block_pool *pool, bool sync) {
     while (vain < VAIN_WAKES && room(b, pool, sync) && !TAILQ_EMPTY(&pool->wait[sync])) {
         struct block_context *c = TAILQ_FIRST(&pool->wait[sync]);
         TAILQ_REMOVE(&pool->wait[sync], c, wait_link);
+        if (wakes_in_vain(b, c, pool)) {
+            TAILQ_INSERT_TAIL(&pool->wait[sync], c, wait_link);
+            vain++;
+            continue;
+        }
         c->asleep = false;
         start_batch(b, c);
         block_resume(b, c);

@@ -237,7 +237,8 @@ static enum step submit_pieces(struct block *b, struct block_context *c, struct 
     return STEP_DONE;
 }
 
-static enum step submit_one(struct block *b, struct block_context *c, struct io *io) {
+/* `woken`: it slept for a request after it was found to merge with none, which isn't tried again. */
+static enum step submit_one(struct block *b, struct block_context *c, struct io *io, bool woken) {
     if (io->op == IO_FLUSH) {
         block_flush_submit(b, io);
         return STEP_DONE;
@@ -245,9 +246,9 @@ static enum step submit_one(struct block *b, struct block_context *c, struct io 
     /* One that was begun is ended in pieces, whatever the limit is now. */
     if (io->result || too_large(b, io))
         return submit_pieces(b, c, io);
-    if (b->nomerges < 2 && c->plug.count && block_merge_plugged(b, c, io))
+    if (!woken && b->nomerges < 2 && c->plug.count && block_merge_plugged(b, c, io))
         return STEP_DONE;
-    if (!b->coming && block_merge_queued(b, c, io))
+    if (!woken && !b->coming && block_merge_queued(b, c, io))
         return STEP_DONE;
     enum step step = make_request(b, c, io, 0, io->bytes);
     if (step == STEP_FAILED)
@@ -258,8 +259,8 @@ static enum step submit_one(struct block *b, struct block_context *c, struct io 
 /* --- the way of an io --- */
 
 /* False: asleep, and the io isn't submitted. */
-static bool go(struct block *b, struct block_context *c, struct io *io) {
-    return submit_one(b, c, io) != STEP_ASLEEP;
+static bool go(struct block *b, struct block_context *c, struct io *io, bool woken) {
+    return submit_one(b, c, io, woken) != STEP_ASLEEP;
 }
 
 static bool fenced(const struct block_context *c, const struct io *io) {
@@ -288,7 +289,7 @@ static void submit_held(struct block *b, struct block_context *c, struct io *io)
         io_fifo_push(&c->held, io);
     else if (b->coming && block_multi_queue(b))
         io_fifo_push(&b->frozen, io);
-    else if (!go(b, c, io))
+    else if (!go(b, c, io, false))
         hold_first(c, io);
 }
 
@@ -314,9 +315,9 @@ static void fence_open(struct block *b, struct block_context *c) {
 }
 
 void block_resume(struct block *b, struct block_context *c) {
-    while (!c->asleep && c->held.head) {
+    for (bool woken = true; !c->asleep && c->held.head; woken = false) {
         struct io *io = io_fifo_pop(&c->held);
-        if (!go(b, c, io))
+        if (!go(b, c, io, woken))
             hold_first(c, io);
     }
 }

@@ -13,7 +13,8 @@
  * Times are jiffies.
  *
  * Invariants: a queued request is in `head`, or in sort and fifo of its level
- * and direction; within a zone FIFO order is the order of sectors.
+ * and direction; within a zone FIFO order is the order of sectors; a `known`
+ * cursor is what a search from `latest` on finds.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,7 +33,9 @@ struct dd_level {
     struct request_list head; /* inserted before all others */
     struct request_tree sort[2];
     struct request_list fifo[2];
-    uint64_t latest[2];                               /* start of the last one dispatched */
+    uint64_t latest[2];        /* start of the last one dispatched */
+    struct request *cursor[2]; /* the first from there on, if it is `known`; NULL: none */
+    bool known[2];
     uint64_t inserted, merged, dispatched, completed; /* completed: or merged into another */
 };
 
@@ -104,6 +107,16 @@ static struct request *from_position(const struct dd *d, struct dd_level *l, int
     return request_tree_ceiling(&l->sort[dir], position);
 }
 
+/* The same from the direction's own position on. */
+static struct request *from_latest(const struct dd *d, struct dd_level *l, int dir) {
+    if (d->locked && dir == WRITES)
+        return from_position(d, l, dir, l->latest[dir]);
+    if (!l->known[dir])
+        l->cursor[dir] = request_tree_ceiling(&l->sort[dir], l->latest[dir]);
+    l->known[dir] = true;
+    return l->cursor[dir];
+}
+
 /* What does not follow on. */
 static struct request *behind_run(struct request *rq) {
     uint64_t end;
@@ -116,7 +129,7 @@ static struct request *behind_run(struct request *rq) {
 
 /* The sweep's next. On a disk a run of writes is skipped as a whole, to stay one. */
 static struct request *sweep_next(struct dd *d, struct dd_level *l, int dir) {
-    struct request *rq = from_position(d, l, dir, l->latest[dir]);
+    struct request *rq = from_latest(d, l, dir);
     while (rq && !zone_free(d, rq))
         rq = elevator_rotational(&d->elevator) ? behind_run(rq) : request_tree_next(rq);
     return rq;
@@ -170,6 +183,8 @@ static struct request *begin_batch(struct dd *d, struct dd_level *l) {
 /* --- dispatching --- */
 
 static void unqueue(struct dd_level *l, struct request *rq) {
+    if (l->cursor[rq->write] == rq)
+        l->cursor[rq->write] = request_tree_next(rq);
     request_tree_remove(&l->sort[rq->write], rq);
     TAILQ_REMOVE(&l->fifo[rq->write], rq, link);
 }
@@ -188,6 +203,7 @@ static struct request *next_of(struct dd *d, struct dd_level *l, int64_t latest_
         if (inserted_at(rq) > latest_start)
             return NULL;
         TAILQ_REMOVE(&l->head, rq, link);
+        l->known[rq->write] = false;
         return hand_out(d, l, rq);
     }
     rq = sweep_next(d, l, d->last_dir);
@@ -196,6 +212,7 @@ static struct request *next_of(struct dd *d, struct dd_level *l, int64_t latest_
     if (!rq || inserted_at(rq) > latest_start)
         return NULL;
     d->batching++;
+    l->known[rq->write] &= l->cursor[rq->write] == rq;
     unqueue(l, rq);
     return hand_out(d, l, rq);
 }
@@ -247,6 +264,9 @@ static void dd_insert(struct elevator *e, struct request *rq, enum elevator_plac
     }
     rq->expiry = jiffies(d) + d->expire[rq->write];
     request_tree_insert(&l->sort[rq->write], rq);
+    const struct request *cursor = l->cursor[rq->write];
+    if (rq->sector >= l->latest[rq->write] && (!cursor || rq->sector < cursor->sector))
+        l->cursor[rq->write] = rq;
     fifo_insert(d, l, rq);
 }
 
@@ -292,6 +312,7 @@ static void dd_merged(struct elevator *e, struct request *rq, enum elevator_merg
         return;
     request_tree_remove(sort, rq);
     request_tree_insert(sort, rq);
+    level_of(dd_of(e), rq)->known[rq->write] = false;
 }
 
 static void dd_merge_requests(struct elevator *e, struct request *rq, struct request *next) {
