@@ -13,6 +13,8 @@
  *     [merged..., merge_requests with another],
  *     dispatch/next, activate, completed, put_request
  * A request that was merged into another ends with merge_requests, put_request.
+ * Requests forgotten at a power cut, wherever they were, end with put_request alone,
+ * a queued one without having been taken out of anything: release() comes right after.
  * A request that was plugged may be merged before insert.
  *
  * Calls are never nested into each other, except where it says so: a scheduler
