@@ -76,7 +76,7 @@ static void test_bfq_shares_sectors_by_priority(void **state) {
         describe(1, IOPRIO_BE, rows[i].a, NULL, 0);
         describe(2, IOPRIO_BE, rows[i].b, NULL, 0);
         struct bed_process *a = reader(1, 64, 1, 0), *b = reader(2, 64, 1, 0);
-        bed_run(&bed, 20000 * BED_MS);
+        bed_run(&bed, 40000 * BED_MS);
         expect_ratio((double)a->bytes, (double)b->bytes, rows[i].ratio, 0.05);
         close_bed();
     }
@@ -173,7 +173,7 @@ static void test_bfq_budgets_follow_use(void **state) {
         {{.sync = false}, BFQ_TIMEOUT, 5000, B},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(bfq_next_budget(&rows[i].had, rows[i].reason, rows[i].budget, B), rows[i].next);
+        assert_int_equal(bfq_next_budget(&rows[i].had, rows[i].reason, rows[i].budget, B, LEAST), rows[i].next);
 }
 
 static void test_bfq_arithmetic_of_rates_and_weights(void **state) {
@@ -213,7 +213,7 @@ static void test_bfq_arithmetic_of_rates_and_weights(void **state) {
 static void test_bfq_learns_the_rate(void **state) {
     open_bed("bfq,low_latency=0", 200000, 1);
     reader(1, 256, 1, 0); /* 1.28 M sectors a second */
-    bed_run(&bed, 15000 * BED_MS);
+    bed_run(&bed, 4000 * BED_MS);
     expect_ratio((double)stat("peak_sectors_per_s"), 1280000, 1, 0.05);
     expect_ratio((double)stat("budget_sectors"), 160000, 1, 0.05);
     bed_set(&bed, "iosched/max_budget", "5000");
@@ -390,6 +390,88 @@ static void test_bfq_parts_merged_queues_that_seek(void **state) {
     close_bed();
 }
 
+/* How often the drive went from one process to the other in the last of the log. */
+static unsigned changes(unsigned last) {
+    unsigned n = 0;
+    assert_true(bed.logged > last);
+    for (unsigned i = bed.logged - last; i < bed.logged; i++)
+        n += bed.log[i].owner != bed.log[i - 1].owner;
+    return n;
+}
+
+/* Two raised queues keep the drive from waiting for either: what is known of them after 600 ms speaks for merging. */
+static void test_bfq_merges_raised_queues_created_together(void **state) {
+    open_bed("bfq", 2 * BED_MS, 32);
+    reader(1, 128, 1, 0);
+    bed_run(&bed, 100 * BED_MS);
+    reader(2, 128, 1, 0);
+    bed_run(&bed, 550 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 0);
+    bed_run(&bed, 60 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 1);
+    bed_run(&bed, 4000 * BED_MS);
+    assert_int_equal(stat("queues"), 1);
+    assert_int_equal(stat("split_queues"), 0);
+    assert_true(changes(1000) > 900); /* for good: the queue seeks, but isn't parted */
+    close_bed();
+}
+
+/* Not merged, they are served in turn once the preference is over: 120,000 sectors, after some seconds at 32 MB/s. */
+static void test_bfq_serves_raised_readers_in_turn_later(void **state) {
+    open_bed("bfq,stable_merge=0", 2 * BED_MS, 1);
+    reader(1, 128, 2, 0);
+    reader(2, 128, 2, 0);
+    bed_run(&bed, 1500 * BED_MS);
+    assert_true(changes(500) > 490);
+    bed_run(&bed, 5000 * BED_MS);
+    assert_true(changes(1000) < 40);
+    assert_int_equal(stat("queues"), 2);
+    close_bed();
+}
+
+static void test_bfq_does_not_merge_for_age_or_rhythm(void **state) {
+    open_bed("bfq", 2 * BED_MS, 32);
+    reader(1, 128, 1, 0);
+    bed_run(&bed, 200 * BED_MS); /* too late */
+    reader(2, 128, 1, 0);
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 0);
+    close_bed();
+    open_bed("bfq,low_latency=0", 2 * BED_MS, 32); /* it pays to wait for who reads on */
+    reader(1, 128, 1, 0);
+    reader(2, 128, 1, 0);
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 0);
+    seeker(3, 8, 1);
+    seeker(4, 8, 1);
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 1);
+    assert_int_equal(stat("queues"), 3);
+    close_bed();
+    open_bed("bfq", 2 * BED_MS, 32); /* another level is another application */
+    describe(2, IOPRIO_BE, 3, NULL, 0);
+    reader(1, 128, 1, 0);
+    reader(2, 128, 1, 0);
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 0);
+    close_bed();
+}
+
+/* On flash that queues at once, from when it is known to. */
+static void test_bfq_merges_at_once_on_fast_drives(void **state) {
+    open_bed("bfq", BED_MS, 32);
+    bed_set(&bed, "rotational", "0");
+    seeker(1, 8, 16);
+    bed_run(&bed, 1000 * BED_MS);
+    seeker(2, 8, 4);
+    seeker(3, 8, 4);
+    seeker(4, 8, 4);
+    assert_int_equal(stat("stable_merges"), 2);
+    bed_run(&bed, 1000 * BED_MS);
+    assert_int_equal(stat("queues"), 2);
+    close_bed();
+}
+
 /* --- tunables --- */
 
 static void expect_attr(const char *name, const char *value) {
@@ -438,6 +520,10 @@ int main(void) {
         cmocka_unit_test(test_bfq_prefers_soft_real_time),
         cmocka_unit_test(test_bfq_merges_queues_that_read_next_to_each_other),
         cmocka_unit_test(test_bfq_parts_merged_queues_that_seek),
+        cmocka_unit_test(test_bfq_merges_raised_queues_created_together),
+        cmocka_unit_test(test_bfq_serves_raised_readers_in_turn_later),
+        cmocka_unit_test(test_bfq_does_not_merge_for_age_or_rhythm),
+        cmocka_unit_test(test_bfq_merges_at_once_on_fast_drives),
         cmocka_unit_test(test_bfq_tunables_are_those_of_linux),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,9 +13,9 @@
  * preemption; choice of the next request and FIFO once a service; limits
  * of tags; merging of close queues and their parting; the tunables.
  * Simplified: times are in ns, where Linux counts most in jiffies; shares of tags are of all
- * requests, not of each word of a bitmap, and who has none may always have one; a queue that is back in time preempts
- * only one that would finish later; see also bfq_wf2q.c, bfq_busy.c, bfq_queue.c, bfq_inject.c. Not modelled: stable
- * merges; several actuators; a drive that asks for requests again (requeues); weights of a cgroup for one drive only.
+ * requests, not of each word of a bitmap, and who has none may always have one; see also bfq_wf2q.c, bfq_busy.c,
+ * bfq_queue.c, bfq_inject.c. Not modelled: several actuators; a drive that asks for requests again (requeues); weights
+ * of a cgroup for one drive only. Of our own: the tunable stable_merge.
  *
  * Units: see bfq_int.h. Invariants: bfq_check().
  */
@@ -200,6 +200,8 @@ static const struct elevator_tunable tunables[] = {
      .help = "one request at a time, and always wait: shares are exact, whatever it costs", .changed = strict_changed},
     {"low_latency", TUNABLE_BOOL, AT(low_latency), 0, 1, 1,
      .help = "prefer what seems to be an application that starts, or a player", .changed = bfq_low_latency_changed},
+    {"stable_merge", TUNABLE_BOOL, AT(stable_merge), 0, 1, 1,
+     .help = "merge queues that are created within 180 ms; not in Linux, where 0 is as before 5.13"},
     {NULL},
 };
 

@@ -98,6 +98,7 @@ void bfq_serve(struct bfq *b, struct bfq_queue *q) {
     if (soft_rt(q) && q->raised.start < now && q->budget_end < now) /* time without service doesn't count */
         q->raised.start = bfq_min(q->raised.start + now - bfq_max(q->budget_end, q->raised.start), now);
     b->served_since = now;
+    b->serving_position = 0;
     q->budget_end = now + b->timeout_sync * (longer ? longer : 1);
     elevator_note(&b->base, ELEVATOR_SLICE_BEGIN, q->context ? q->context->owner : NULL);
 }
@@ -114,22 +115,26 @@ static bool was_slow(const struct bfq *b, const struct bfq_queue *q, bool idled,
         return bfq_seeky(q);
     }
     if (*took > 20 * BFQ_MS)
-        return q->entity.service < bfq_most_budget(b) / 2;
+        return q->entity.service < b->device_budget / 2;
     return bfq_seeky(q);
 }
 
 static void charge_time(struct bfq *b, struct bfq_queue *q, int64_t took) {
     struct bfq_entity *e = &q->entity;
-    int64_t charge = bfq_charge_for_time(e->service, bfq_most_budget(b), took, b->timeout_sync);
+    int64_t charge = bfq_charge_for_time(e->service, b->device_budget, took, BFQ_TIMEOUT_NS);
     e->budget = bfq_max(e->budget, charge);
     b->stat.charged += charge > e->service;
+    q->backlog_service += (uint64_t)(charge - e->service);
     bfq_served(e, charge - e->service);
 }
 
 static void next_budget(struct bfq *b, struct bfq_queue *q, enum bfq_reason reason) {
     const struct bfq_had had = {
         .sync = q->sync, .raised = bfq_raised(q), .in_flight = q->in_drive > 0, .service = q->entity.service};
-    q->max_budget = bfq_next_budget(&had, reason, q->max_budget, bfq_most_budget(b));
+    if (had.sync && !had.raised && reason == BFQ_PREEMPTED)
+        return; /* it goes on with what it has */
+    q->max_budget =
+        bfq_next_budget(&had, reason, q->max_budget, b->device_budget, bfq_least_budget(bfq_most_budget(b)));
     if (b->learned >= BFQ_LEARNED && !b->max_budget)
         q->max_budget = bfq_min(q->max_budget, b->device_budget);
     if (q->next)
@@ -157,6 +162,7 @@ void bfq_expire(struct bfq *b, struct bfq_queue *q, bool idled, enum bfq_reason 
     bool slow = was_slow(b, q, idled, &took);
     b->stat.ended[reason]++;
     bfq_wait_end(b, q);
+    bfq_inject_stop(b);
     if (!bfq_raised(q) && (slow || (reason == BFQ_TIMEOUT && bfq_budget_left(q) >= e->budget / 3)))
         charge_time(b, q, took);
     bfq_raise_expired(b, q);

@@ -6,48 +6,37 @@
  *   not busy -> busy: bfq_make_busy(), by its first request
  *   busy -> not busy: bfq_make_idle(), found empty
  *   not pending -> pending: with busy; pending -> not: the last request is back and it isn't busy
- *
- * Simplified: pending queues themselves are sorted by weight, instead of a
- * counter for each weight.
  */
 #include "block/elevator/bfq_int.h"
 
 /* --- weights of pending queues --- */
 
-static struct bfq_queue *queue_at(struct rb_node *n) {
-    return rb_entry(n, struct bfq_queue, weight_node);
-}
-
 static void uncount_weight(struct bfq *b, struct bfq_queue *q) {
-    if (rb_linked(&q->weight_node))
-        rb_erase(&b->weights, &q->weight_node);
+    if (q->counts && !--b->level_count[q->counted_level])
+        b->levels_pending &= ~(1u << q->counted_level);
+    q->counts = false;
 }
 
 /* Queues whose weight is raised are looked at apart. */
 void bfq_count_weight(struct bfq *b, struct bfq_queue *q) {
     bool counts = q->pending && !bfq_raised(q);
-    uint32_t weight = q->entity.new_weight;
-    if (counts && rb_linked(&q->weight_node) && q->counted_weight == weight)
+    if (counts == q->counts && (!counts || q->counted_level == q->level))
         return;
     uncount_weight(b, q);
     if (!counts)
         return;
-    q->counted_weight = weight;
-    struct rb_place at = rb_root_place(&b->weights);
-    while (rb_place_node(&at))
-        rb_descend(&at, weight >= queue_at(rb_place_node(&at))->counted_weight);
-    rb_insert(&b->weights, &q->weight_node, &at);
+    q->counts = true;
+    q->counted_level = q->level;
+    b->level_count[q->level]++;
+    b->levels_pending |= 1u << q->level;
 }
 
 /* Pending queues have more than one weight, and not the least of them is q's (NULL: whose ever). */
 static bool weights_differ(const struct bfq *b, const struct bfq_queue *q) {
-    struct rb_node *first = rb_first(&b->weights);
-    if (!first)
+    uint32_t levels = b->levels_pending;
+    if (q && q->counts && !(levels >> q->counted_level >> 1))
         return false;
-    uint32_t least = queue_at(first)->counted_weight;
-    if (q && rb_linked(&q->weight_node) && q->counted_weight == least)
-        return false;
-    return queue_at(rb_last(&b->weights))->counted_weight != least;
+    return levels & (levels - 1);
 }
 
 bool bfq_asymmetric(const struct bfq *b, const struct bfq_queue *q) {
@@ -69,6 +58,12 @@ static void make_pending(struct bfq *b, struct bfq_queue *q) {
         b->pending_groups++;
     q->pending = true;
     bfq_count_weight(b, q);
+}
+
+/* Neither busy nor in the drive. As in Linux one field has two meanings for soft real-time queues. */
+void bfq_nothing_left(struct bfq *b, struct bfq_queue *q) {
+    q->empty_since = q->budget_end = bfq_now(b);
+    bfq_not_pending(b, q);
 }
 
 void bfq_not_pending(struct bfq *b, struct bfq_queue *q) {
@@ -97,8 +92,7 @@ static void no_more_busy(struct bfq *b, struct bfq_queue *q) {
     b->busy_count[q->busy_class]--;
     b->raised_busy -= bfq_raised(q);
     if (!q->in_drive) {
-        q->empty_since = bfq_now(b);
-        bfq_not_pending(b, q);
+        bfq_nothing_left(b, q);
     }
     bfq_place(b, q);
 }

@@ -170,10 +170,8 @@ void bfq_completed(struct elevator *e, struct request *rq) {
     learn_depth(b);
     b->in_drive--;
     q->in_drive--;
-    if (!q->in_drive && !q->busy) {
-        q->empty_since = bfq_now(b);
-        bfq_not_pending(b, q);
-    }
+    if (!q->in_drive && !q->busy)
+        bfq_nothing_left(b, q);
     q->think.last_end = bfq_now(b);
     bfq_rate_completed(b);
     b->last_completed = q->shared ? NULL : q;

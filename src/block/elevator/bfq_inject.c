@@ -23,6 +23,12 @@ void bfq_inject_reset(struct bfq *b, struct bfq_queue *q) {
     q->inject_changed = bfq_now(b);
 }
 
+/* The queue in service is no more, and nothing of it measured. */
+void bfq_inject_stop(struct bfq *b) {
+    b->injected = b->wait_dispatch = false;
+    b->waited = NULL;
+}
+
 /* --- who wakes whom --- */
 
 static void set_waker(struct bfq_queue *q, struct bfq_queue *waker) {
@@ -48,6 +54,14 @@ static void look_for_waker(struct bfq *b, struct bfq_queue *q) {
     set_waker(q, last);
     q->maybe_waker = 0;
     q->waker_hits = 0;
+}
+
+/* The processes of `q` go to `to`, and what wakes them with them. */
+void bfq_waker_inherit(struct bfq_queue *q, struct bfq_queue *to) {
+    if (!q->waker || to->waker || q->waker == to)
+        return;
+    set_waker(to, q->waker);
+    to->maybe_waker = 0;
 }
 
 /* `q` goes away. */

@@ -52,6 +52,7 @@ struct bfq_group {
     struct rb_tree places; /* sync queues by the sector of their next request */
     struct bfq_queue *async[2][BFQ_LEVELS], *async_idle;
     uint64_t dispatched, sectors;
+    struct bfq_queue *last_created; /* sync; NULL: none, or it is gone */
 };
 
 /* A process at this drive; lives on while requests of it do. */
@@ -66,6 +67,9 @@ struct bfq_context {
         uint32_t factor;
     } saved; /* weight raising of its own queue while it shares one */
     bool shares, saved_burst;
+    struct bfq_queue
+        *stable; /* its queue was created soon after this one, which it holds: to be merged later, perhaps */
+    bool stays;  /* its queue was merged so, and isn't parted from it */
 };
 
 struct bfq_queue {
@@ -87,9 +91,8 @@ struct bfq_queue {
     struct request *next;
     uint32_t queued, in_drive;
     TAILQ_ENTRY(bfq_queue) busy_link;
-    struct rb_node weight_node; /* pending ones that aren't raised, by weight */
-    uint32_t counted_weight;
-    bool pending;
+    bool pending, counts; /* counts: in level_count[counted_level], as it is pending and isn't raised */
+    uint8_t counted_level;
 
     int64_t max_budget;             /* what it would get */
     int64_t budget_end;             /* of its time in service */
@@ -131,13 +134,13 @@ struct bfq_queue {
 struct bfq {
     struct elevator base; /* first */
     int64_t fifo_expire_sync, fifo_expire_async, back_seek_max, back_seek_penalty;
-    int64_t slice_idle, max_budget, timeout_sync, strict_guarantees, low_latency;
+    int64_t slice_idle, max_budget, timeout_sync, strict_guarantees, low_latency, stable_merge;
 
     struct bfq_group *root;
     struct bfq_queue *serving;
     struct bfq_busy_list busy; /* the latest first */
     uint32_t busy_count[BFQ_CLASSES], raised_busy, queued, in_drive, pending_groups;
-    struct rb_tree weights; /* see bfq_queue.weight_node */
+    uint32_t level_count[BFQ_LEVELS], levels_pending; /* see bfq_queue.counts; a bit for each level with any */
 
     /* budgets and the drive's rate */
     int64_t device_budget; /* the most, as it is or as set */
@@ -177,7 +180,8 @@ struct bfq {
     uint64_t next_id;
 
     struct {
-        uint64_t ended[BFQ_REASONS], idles, injections, interactive, soft_rt, bursts, merges, splits, charged;
+        uint64_t ended[BFQ_REASONS], idles, injections, interactive, soft_rt, bursts, merges, stable_merges, splits,
+            charged;
     } stat;
 };
 
@@ -232,6 +236,8 @@ void bfq_context_exit(struct elevator *e, struct block_context *owner);
 void bfq_queue_put(struct bfq *b, struct bfq_queue *q);
 void bfq_use(struct bfq_context *x, bool sync, struct bfq_queue *q);
 void bfq_drop(struct bfq *b, struct bfq_context *x, bool sync);
+void bfq_drop_stable(struct bfq *b, struct bfq_context *x);
+void bfq_last_created(struct bfq_queue *q, struct bfq_queue *instead);
 void bfq_move_request(struct bfq *b, struct request *rq, struct bfq_queue *to);
 void bfq_weigh(struct bfq_queue *q); /* class, level or factor have changed */
 void bfq_free_all(struct bfq *b);
@@ -248,6 +254,7 @@ void bfq_next_changed(struct bfq *b, struct bfq_queue *q);
 void bfq_make_busy(struct bfq *b, struct bfq_queue *q, bool in_time);
 void bfq_make_idle(struct bfq *b, struct bfq_queue *q);
 void bfq_not_pending(struct bfq *b, struct bfq_queue *q);
+void bfq_nothing_left(struct bfq *b, struct bfq_queue *q);
 void bfq_count_weight(struct bfq *b, struct bfq_queue *q); /* it has, or may have, another */
 bool bfq_asymmetric(const struct bfq *b, const struct bfq_queue *q);
 int64_t bfq_charge(const struct bfq *b, const struct bfq_queue *q, const struct request *rq);
@@ -265,7 +272,8 @@ void bfq_rate_dispatched(struct bfq *b, struct bfq_queue *q, const struct reques
 void bfq_rate_completed(struct bfq *b);
 
 /* bfq_raise.c */
-bool bfq_raise_arrival(struct bfq *b, struct bfq_queue *q); /* an idle queue gets a request; true: interactive */
+/* An idle queue gets a request of `x`; true: interactive. */
+bool bfq_raise_arrival(struct bfq *b, struct bfq_queue *q, const struct bfq_context *x);
 void bfq_raise_idle_busy(struct bfq *b, struct bfq_queue *q, uint32_t before, bool interactive, bool activated,
                          bool sync);
 void bfq_raise_served(struct bfq *b, struct bfq_queue *q);
@@ -274,6 +282,7 @@ void bfq_raise_end(struct bfq *b, struct bfq_queue *q);
 void bfq_raise_expired(struct bfq *b, struct bfq_queue *q);
 void bfq_raise_completed(struct bfq *b, struct bfq_queue *q);
 void bfq_raise_set(struct bfq *b, struct bfq_queue *q, uint32_t factor);
+void bfq_raise_save(struct bfq *b, const struct bfq_queue *q);
 void bfq_raise_resume(struct bfq *b, struct bfq_queue *q);
 void bfq_low_latency_changed(struct elevator *e);
 void bfq_burst(struct bfq *b, struct bfq_queue *q);
@@ -297,6 +306,8 @@ void bfq_inject_arrived(struct bfq *b, struct bfq_queue *q);
 void bfq_inject_dispatched(struct bfq *b, struct bfq_queue *q, struct request *rq);
 void bfq_inject_completed(struct bfq *b, struct bfq_queue *q, const struct request *rq);
 struct bfq_queue *bfq_inject_from(struct bfq *b, struct bfq_queue *q);
+void bfq_waker_inherit(struct bfq_queue *q, struct bfq_queue *to);
+void bfq_inject_stop(struct bfq *b);
 void bfq_waker_forget(struct bfq *b, struct bfq_queue *q);
 
 /* bfq_merge.c */
@@ -304,6 +315,7 @@ void bfq_place(struct bfq *b, struct bfq_queue *q);
 struct bfq_queue *bfq_follow_merge(struct bfq *b, struct bfq_context *x, struct bfq_queue *q);
 struct bfq_queue *bfq_cooperate(struct bfq *b, struct bfq_context *x, struct bfq_queue *q, uint64_t sector);
 void bfq_split(struct bfq *b, struct bfq_context *x);
+struct bfq_queue *bfq_created(struct bfq *b, struct bfq_context *x, struct bfq_queue *q);
 
 /* bfq_stats.c */
 struct json_t *bfq_stats_json(const struct elevator *e);

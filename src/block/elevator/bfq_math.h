@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 #define BFQ_MS                 1000000ll
-#define BFQ_DEFAULT_BUDGET     (16 * 1024) /* sectors, until enough is known of the drive */
-#define BFQ_LEARNED            194         /* of 256: as much must be known of budgets */
+#define BFQ_DEFAULT_BUDGET     (16 * 1024)    /* sectors, until enough is known of the drive */
+#define BFQ_TIMEOUT_NS         (125 * BFQ_MS) /* timeout_sync's default; what time is charged against, whatever it is */
+#define BFQ_LEARNED            194            /* of 256: as much must be known of budgets */
 #define BFQ_WEIGHT_PER_LEVEL   10
 #define BFQ_DEFAULT_WEIGHT     40 /* of level 4 */
 #define BFQ_ASYNC_FACTOR       3
@@ -59,10 +60,10 @@ static inline int64_t bfq_least_budget(int64_t device_budget) {
     return device_budget / 32;
 }
 
-/* A queue's next budget, for how it used up the last one. `device_budget` is the most. */
+/* A queue's next budget, for how it used up the last one; `device_budget` is the most, `least` a part of what it was
+ * before the drive was known. */
 static inline int64_t bfq_next_budget(const struct bfq_had *had, enum bfq_reason reason, int64_t budget,
-                                      int64_t device_budget) {
-    int64_t least = bfq_least_budget(device_budget);
+                                      int64_t device_budget, int64_t least) {
     if (!had->sync)
         return device_budget;
     if (had->raised)

@@ -7,18 +7,26 @@
  *   shared -> own: bfq_split(), with the next request after the queue was found seeky
  *
  * Faithful: who may be merged, and when it is too late; weight raising is kept
- * for each process, and passed on to the queue it joins.
- * Not modelled: stable merges (queues created soon after each other).
+ * for each process, and passed on to the queue it joins. Stable merges: queues created
+ * soon after each other, which belong to one application, as is assumed.
  */
 #include "block/elevator/bfq_int.h"
 
 #define CLOSE_SECTORS 8192
 #define TOO_LATE_NS   (100 * BFQ_MS)
+#define SOON_NS       (180 * BFQ_MS) /* stable merges: of queues created within this */
+#define ANEW_NS       (600 * BFQ_MS) /* ... but after this, others are merged with a later one */
+#define LATER_NS      (600 * BFQ_MS) /* what a queue is like is known */
 
 /* --- where queues are --- */
 
 static struct bfq_queue *queue_at(struct rb_node *n) {
     return n ? rb_entry(n, struct bfq_queue, place_node) : NULL;
+}
+
+/* Flash that queues: it does as well with requests of all, in any order. */
+static bool fast(const struct bfq *b) {
+    return b->hw_tag == 1 && !elevator_rotational(&b->base);
 }
 
 static bool too_late(const struct bfq *b, const struct bfq_queue *q) {
@@ -27,7 +35,7 @@ static bool too_late(const struct bfq *b, const struct bfq_queue *q) {
 
 /* Sort a queue in by its next request; out, if it can't be merged. */
 void bfq_place(struct bfq *b, struct bfq_queue *q) {
-    bool belongs = q->sync && q->busy && q->next && q->class != BFQ_IDLE && !too_late(b, q);
+    bool belongs = q->sync && q->busy && q->next && q->class != BFQ_IDLE && !fast(b) && !too_late(b, q);
     if (rb_linked(&q->place_node)) {
         if (belongs && q->place_sector == q->next->sector)
             return;
@@ -78,7 +86,7 @@ static bool plan(struct bfq *b, struct bfq_queue *q, struct bfq_queue *to) {
             return false;
         to = to->merge_to;
     }
-    if (to == q || !to->processes || !q->processes)
+    if (to == q || !to->processes || !q->processes || to->group != q->group)
         return false;
     q->merge_to = to;
     to->processes += q->processes;
@@ -87,13 +95,61 @@ static bool plan(struct bfq *b, struct bfq_queue *q, struct bfq_queue *to) {
     return true;
 }
 
+/* --- stable merges --- */
+
+static struct bfq_queue *plan_stable(struct bfq *b, struct bfq_context *x, struct bfq_queue *q, struct bfq_queue *to) {
+    if (!to->processes || !plan(b, q, to))
+        return NULL;
+    b->stat.stable_merges++;
+    x->stays = true;
+    if (q->merge_to->context)
+        q->merge_to->context->stays = true;
+    return q->merge_to;
+}
+
+/* The time for a stable merge has come: unless the drive does better if it waits for the queue. */
+static struct bfq_queue *merge_later(struct bfq *b, struct bfq_context *x, struct bfq_queue *q) {
+    struct bfq_queue *to = x->stable;
+    to = bfq_idling_boosts(b, q) ? NULL : plan_stable(b, x, q, to);
+    bfq_drop_stable(b, x);
+    return to;
+}
+
+static bool is_time(const struct bfq *b, const struct bfq_context *x, const struct bfq_queue *q) {
+    int64_t now = bfq_now(b);
+    return x->stable && q->sync && !q->new &&now > q->split_at + LATER_NS &&now > q->created + LATER_NS && !fast(b);
+}
+
+/*
+ * `x` has a new sync queue. Soon after another one: merged with that one, at once if the drive is
+ * fast at anything, else when it is known what the queue is like. The queue to use.
+ */
+struct bfq_queue *bfq_created(struct bfq *b, struct bfq_context *x, struct bfq_queue *q) {
+    struct bfq_queue *last = q->group->last_created;
+    if (!last || q->created > last->created + ANEW_NS || q->level != last->level || q->class != last->class) {
+        q->group->last_created = q;
+        return q;
+    }
+    if (!b->stable_merge || q->created > last->created + SOON_NS)
+        return q;
+    if (fast(b))
+        return plan_stable(b, x, q, last) ? bfq_follow_merge(b, x, q) : q;
+    bfq_drop_stable(b, x);
+    x->stable = last;
+    last->refs++;
+    return q;
+}
+
+/* --- close queues --- */
+
 /* Where the process' queue is to be merged with, from its next request at `sector`; NULL: nowhere. */
 struct bfq_queue *bfq_cooperate(struct bfq *b, struct bfq_context *x, struct bfq_queue *q, uint64_t sector) {
     struct bfq_queue *serving = b->serving, *other;
     if (q->merge_to)
         return q->merge_to;
-    bool fast = b->hw_tag == 1 && !elevator_rotational(&b->base);
-    if (fast || !q->sync || x->queue[1] != q || too_late(b, q) || bfq_busy_queues(b) < 2)
+    if (is_time(b, x, q))
+        return merge_later(b, x, q);
+    if (fast(b) || !q->sync || x->queue[1] != q || too_late(b, q) || bfq_busy_queues(b) < 2)
         return NULL;
     if (serving && may_merge(b, q, serving) && close_to(sector, b->serving_position) && plan(b, q, serving))
         return q->merge_to;
@@ -103,15 +159,10 @@ struct bfq_queue *bfq_cooperate(struct bfq *b, struct bfq_context *x, struct bfq
 
 /* Weight raising stays with the process, for when it has a queue of its own again, and goes on in the shared one. */
 static void hand_over(struct bfq *b, struct bfq_context *x, struct bfq_queue *q, struct bfq_queue *to) {
-    if (q->context == x) {
-        x->saved = q->raised;
-        x->saved_burst = q->large_burst;
-        x->shares = true;
-    }
+    if (q->context == x)
+        bfq_raise_save(b, q);
     if (to->context) {
-        to->context->saved = to->raised;
-        to->context->saved_burst = to->large_burst;
-        to->context->shares = true;
+        bfq_raise_save(b, to);
         to->context = NULL;
     }
     if (!bfq_raised(q))
@@ -129,10 +180,15 @@ static void hand_over(struct bfq *b, struct bfq_context *x, struct bfq_queue *q,
 struct bfq_queue *bfq_follow_merge(struct bfq *b, struct bfq_context *x, struct bfq_queue *q) {
     struct bfq_queue *to = q->merge_to;
     hand_over(b, x, q, to);
+    bfq_waker_inherit(q, to);
+    to->io_bound |= q->io_bound;
+    q->io_bound = false;
     x->queue[1] = to;
     to->shared = true;
+    bfq_last_created(q, to);
     if (q->context == x)
         q->context = NULL;
+    q->new = false;
     q->processes--;
     bfq_queue_put(b, q);
     return to;

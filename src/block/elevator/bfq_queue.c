@@ -93,7 +93,14 @@ void bfq_use(struct bfq_context *x, bool sync, struct bfq_queue *q) {
     q->refs++;
 }
 
+/* Nothing is to be merged with `q` because it was created last. */
+void bfq_last_created(struct bfq_queue *q, struct bfq_queue *instead) {
+    if (q->group->last_created == q)
+        q->group->last_created = instead;
+}
+
 static void drop_process(struct bfq *b, struct bfq_queue *q) {
+    bfq_last_created(q, NULL);
     q->processes--;
     bfq_queue_put(b, q);
 }
@@ -111,6 +118,13 @@ void bfq_drop(struct bfq *b, struct bfq_context *x, bool sync) {
     if (q->context == x)
         q->context = NULL;
     drop_process(b, q);
+}
+
+void bfq_drop_stable(struct bfq *b, struct bfq_context *x) {
+    struct bfq_queue *q = x->stable;
+    x->stable = NULL;
+    if (q)
+        bfq_queue_put(b, q);
 }
 
 /* --- processes --- */
@@ -149,6 +163,7 @@ void bfq_context_exit(struct elevator *e, struct block_context *owner) {
         }
         bfq_drop(b, x, sync);
     }
+    bfq_drop_stable(b, x);
     x->owner = NULL;
     context_put(x);
 }
@@ -179,7 +194,8 @@ static struct bfq_queue *async_queue(struct bfq *b, struct bfq_group *g, const s
 static struct bfq_queue *queue_for(struct bfq *b, struct bfq_context *x, struct bfq_group *g, bool sync) {
     if (x->queue[sync] && x->queue[sync]->group != g)
         bfq_drop(b, x, sync);
-    if (sync && x->queue[1] && x->queue[1]->shared && x->queue[1]->split && !x->queue[1]->merge_to)
+    bool parts = sync && x->queue[1] && x->queue[1]->shared && x->queue[1]->split && !x->stays;
+    if (parts && !x->queue[1]->merge_to)
         bfq_split(b, x);
     if (x->queue[sync])
         return x->queue[sync];
@@ -191,7 +207,7 @@ static struct bfq_queue *queue_for(struct bfq *b, struct bfq_context *x, struct 
         q->context = x;
     if (sync && x->shares)
         bfq_raise_resume(b, q);
-    return q;
+    return sync && !parts ? bfq_created(b, x, q) : q;
 }
 
 static void count_allocated(struct bfq_queue *q, uint32_t by) {
@@ -209,7 +225,9 @@ int bfq_set_request(struct elevator *e, struct request *rq, const struct io *io)
     struct bfq_queue *q = queue_for(b, x, g, request_sync(rq));
     if (!q)
         return -ENOMEM;
-    if (q->new && q->sync)
+    if (q->sync && !q->merge_to && q->processes == 1)
+        q->context = x;
+    if (q->new && (b->burst_size || !bfq_busy_queues(b)))
         bfq_burst(b, q);
     q->refs++;
     x->refs++;

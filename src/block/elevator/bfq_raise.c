@@ -69,14 +69,14 @@ static bool idle_for_long(const struct bfq *b, const struct bfq_queue *q) {
     return !q->in_drive && bfq_now(b) > q->empty_since + LEAST_IDLE_NS;
 }
 
-static struct deserves deserves(const struct bfq *b, const struct bfq_queue *q) {
+static struct deserves deserves(const struct bfq *b, const struct bfq_queue *q, const struct bfq_context *x) {
     bool usual = q->level == IOPRIO_NORM && q->class != BFQ_IDLE && !q->large_burst;
     struct deserves d = {
         .interactive = usual && idle_for_long(b, q),
         .soft_rt = usual && q->seeks != UINT32_MAX && bfq_now(b) > q->soft_rt_next && !q->in_drive,
     };
-    bool alone = q->sync && !q->shared && !q->merge_to;
-    d.any = b->low_latency && (bfq_raised(q) || (alone && (d.interactive || d.soft_rt)));
+    bool may = q->sync && (q->context || x->stays);
+    d.any = b->low_latency && (bfq_raised(q) || (may && (d.interactive || d.soft_rt)));
     return d;
 }
 
@@ -109,8 +109,8 @@ static void change(struct bfq *b, struct bfq_queue *q, const struct deserves *d)
 }
 
 /* Before `q` is made busy. */
-bool bfq_raise_arrival(struct bfq *b, struct bfq_queue *q) {
-    struct deserves d = deserves(b, q);
+bool bfq_raise_arrival(struct bfq *b, struct bfq_queue *q, const struct bfq_context *x) {
+    struct deserves d = deserves(b, q, x);
     if (!q->new &&idle_for_long(b, q) && bfq_now(b) > q->empty_since + BURST_FORGET_NS) {
         bfq_burst_leave(q);
         q->large_burst = false;
@@ -178,8 +178,22 @@ void bfq_raise_expired(struct bfq *b, struct bfq_queue *q) {
 }
 
 void bfq_raise_completed(struct bfq *b, struct bfq_queue *q) {
-    if (q->soft_rt_update && !q->in_drive && bfq_empty(q))
+    if (q->soft_rt_update && !q->in_drive && bfq_empty(q) && q->raised.factor != BFQ_INTERACTIVE_FACTOR)
         set_soft_rt_next(b, q);
+}
+
+/* For when its process has a queue of its own again. One that is merged before its first request would have been raised
+ * by it. */
+void bfq_raise_save(struct bfq *b, const struct bfq_queue *q) {
+    struct bfq_context *x = q->context;
+    x->shares = true;
+    x->saved_burst = q->large_burst;
+    x->saved = q->raised;
+    if (q->new && !q->large_burst && b->low_latency)
+        x->saved = (struct bfq_raised){.factor = BFQ_INTERACTIVE_FACTOR,
+                                       .start = bfq_now(b),
+                                       .length = interactive_ns(b),
+                                       .interactive_start = BFQ_NEVER};
 }
 
 /* A process has a queue of its own again. */
@@ -217,18 +231,26 @@ void bfq_burst_leave(struct bfq_queue *q) {
 static void burst_join(struct bfq *b, struct bfq_queue *q) {
     LIST_INSERT_HEAD(&b->burst, q, burst_link);
     q->in_burst = true;
-    b->burst_size++;
 }
 
 static void burst_empty(struct bfq *b) {
     while (!LIST_EMPTY(&b->burst))
         bfq_burst_leave(LIST_FIRST(&b->burst));
-    b->burst_size = 0;
 }
 
-static void burst_is_large(struct bfq *b) {
+/* Nobody is part of one that begins while others are busy: it isn't an application that starts. */
+static void burst_begins(struct bfq *b, struct bfq_queue *q) {
+    b->large_burst = false;
+    burst_empty(b);
+    b->burst_group = q->group;
+    b->burst_size = !bfq_busy_queues(b);
+    if (b->burst_size)
+        burst_join(b, q);
+}
+
+static void burst_is_large(struct bfq *b, struct bfq_queue *last) {
     struct bfq_queue *q;
-    b->large_burst = true;
+    b->large_burst = last->large_burst = true;
     b->stat.bursts++;
     LIST_FOREACH(q, &b->burst, burst_link)
     q->large_burst = true;
@@ -241,16 +263,13 @@ void bfq_burst(struct bfq *b, struct bfq_queue *q) {
     if (q->in_burst || q->large_burst || now <= q->split_at + JUST_SPLIT_NS)
         return;
     if (now > b->burst_last + BURST_PAUSE_NS || q->group != b->burst_group) {
-        b->large_burst = false;
-        burst_empty(b);
-        b->burst_group = q->group;
-        burst_join(b, q);
+        burst_begins(b, q);
     } else if (b->large_burst) {
         q->large_burst = true;
+    } else if (++b->burst_size == BFQ_BURST_SIZE) {
+        burst_is_large(b, q);
     } else {
         burst_join(b, q);
-        if (b->burst_size == BFQ_BURST_SIZE)
-            burst_is_large(b);
     }
     b->burst_last = now;
 }

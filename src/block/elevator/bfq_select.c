@@ -105,25 +105,25 @@ static bool set_budget(struct bfq *b, struct bfq_queue *q, bool in_time) {
 }
 
 /*
- * One that is back in time recovers the service it missed, if by its finish it
- * would have been chosen before the one in service. (Linux looks at less of this; but
- * then readers of equal weight take the drive from each other with each request.)
+ * One that is back in time recovers the service it missed. As in Linux it isn't asked whether that
+ * one would finish before the one in service, which makes two queues that nobody waits for take turns with each
+ * request.
  */
 static bool preempts(const struct bfq *b, const struct bfq_queue *q, bool goes_on) {
     const struct bfq_queue *serving = b->serving;
     if (!serving)
         return false;
-    bool recovers = goes_on && q->raised.factor >= serving->raised.factor && bfq_ends_before_serving(&q->entity);
+    bool recovers = goes_on && q->raised.factor >= serving->raised.factor;
     if (!recovers && !outranks(q, serving) && bfq_better_to_idle(b, serving))
         return false;
-    return bfq_peek(&b->root->sched) == &q->entity;
+    return bfq_other_next(&b->root->sched);
 }
 
 /* Its first request. True: it counts as interactive. */
-static bool becomes_busy(struct bfq *b, struct bfq_queue *q) {
+static bool becomes_busy(struct bfq *b, struct bfq_queue *q, const struct bfq_context *x) {
     bool in_time = bfq_now(b) <= q->think.last_end + 3 * b->slice_idle;
     bool goes_on = set_budget(b, q, in_time);
-    bool interactive = bfq_raise_arrival(b, q);
+    bool interactive = bfq_raise_arrival(b, q, x);
     q->backlog_start = bfq_now(b);
     q->backlog_service = 0;
     q->soft_rt_update = false;
@@ -158,7 +158,7 @@ void bfq_arrived(struct bfq *b, struct bfq_queue *q, struct request *rq) {
     bfq_learn_seek(b, q, rq);
     bfq_add(b, q, rq);
     if (!was_busy)
-        interactive = becomes_busy(b, q);
+        interactive = becomes_busy(b, q, bfq_context_of(rq));
     bfq_raise_idle_busy(b, q, factor, interactive, !was_busy, request_sync(rq));
     if (was_busy)
         stays_busy(b, q, before);

@@ -49,6 +49,7 @@ json_t *bfq_stats_json(const struct elevator *e) {
                   {"soft_real_time", b->stat.soft_rt},
                   {"large_bursts", b->stat.bursts},
                   {"merged_queues", b->stat.merges},
+                  {"stable_merges", b->stat.stable_merges},
                   {"split_queues", b->stat.splits},
                   {"charged_time", b->stat.charged}};
     for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -89,8 +90,7 @@ static int check_queue(const struct bfq *b, struct bfq_queue *q, struct sums *su
            "bfq: busy and in no tree, or the other way round");
     EXPECT((q == b->serving) == (q->entity.place == BFQ_SERVING), "bfq: another queue is in service");
     EXPECT(q->pending == (q->busy || q->in_drive), "bfq: pending without requests, or not with some");
-    EXPECT(rb_linked(&q->weight_node) == (q->pending && !bfq_raised(q)),
-           "bfq: a weight isn't counted, or is too often");
+    EXPECT(q->counts == (q->pending && !bfq_raised(q)), "bfq: a weight isn't counted, or is too often");
     EXPECT(!q->waiting || (q == b->serving && sim_event_pending(&b->idle_timer)), "bfq: waited for without a timer");
     EXPECT(!rb_linked(&q->place_node) || q->next, "bfq: an empty queue has a position");
     sums->busy += q->busy;

@@ -228,17 +228,24 @@ void bfq_forget(struct bfq_entity *e) {
 
 /* --- service --- */
 
-struct bfq_entity *bfq_peek(const struct bfq_sched *root) {
-    struct bfq_entity *e = next_member(root);
-    while (e && e->members)
-        e = next_member(e->members);
-    return e;
+/* Of two that want service, neither of which is in it, whether `e` comes first. */
+static bool comes_first(const struct bfq_entity *e, const struct bfq_entity *other) {
+    if (e->class != other->class)
+        return e->class < other->class;
+    uint64_t now = tree_of(e)->vtime;
+    bool waits = bfq_before(now, e->start), other_waits = bfq_before(now, other->start);
+    return waits != other_waits ? other_waits : less(e, other, waits);
 }
 
-bool bfq_ends_before_serving(const struct bfq_entity *e) {
-    while (e && !e->sched->serving)
-        e = bfq_above(e);
-    return e && e->place != BFQ_SERVING && bfq_before(e->finish, e->sched->serving->finish);
+bool bfq_other_next(const struct bfq_sched *root) {
+    const struct bfq_entity *next = next_member(root), *serving = root->serving;
+    if (!next || !serving || !serving->members || !serving->members->active)
+        return next != NULL;
+    struct bfq_entity later = *serving; /* as it will be sorted in again */
+    set_finish(&later, later.service);
+    later.start = later.finish;
+    set_finish(&later, next_member(serving->members)->budget);
+    return !comes_first(&later, next);
 }
 
 static bool wanted(const struct bfq_tree *t) {

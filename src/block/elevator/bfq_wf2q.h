@@ -91,11 +91,9 @@ void bfq_deactivate(struct bfq_entity *e);
 /* An active queue has another budget. */
 void bfq_rebudget(struct bfq_entity *e, int64_t budget);
 
-/* Which queue would be served next, without any change; NULL: none is active. O(depth). */
-struct bfq_entity *bfq_peek(const struct bfq_sched *root);
-
-/* Whether an active queue, or its group among its siblings, has an earlier finish than what is in service there. */
-bool bfq_ends_before_serving(const struct bfq_entity *e);
+/* Whether another member of the root would be served after the one in service: not if that is a group whose other
+ * members come first. O(1). */
+bool bfq_other_next(const struct bfq_sched *root);
 
 /* The queue to be served, it and the groups above are in service from now on; none may be. NULL: none is active. */
 struct bfq_entity *bfq_serve_next(struct bfq_sched *root, int64_t now_ns);
