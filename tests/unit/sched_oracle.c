@@ -1,0 +1,550 @@
+#include "sched_oracle.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static int64_t jiffies(const struct told *t) {
+    return t->now_ns / T_MS;
+}
+
+static uint64_t end_of(const struct told *t, int i) {
+    return t->rq[i].sector + t->rq[i].sectors;
+}
+
+static int sent(struct told *t, int i) {
+    if (i == T_NONE)
+        return i;
+    t->rq[i].state = T_SENT;
+    t->rq[i].sent_ns = t->now_ns;
+    return i;
+}
+
+/* --- noop: first come, first served --- */
+
+static int fifo_pick(struct told *t) {
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED)
+            return sent(t, i);
+    return T_NONE;
+}
+
+/* --- deadline (Linux 4.4) --- */
+
+static int oldest(const struct told *t, bool write) {
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].write == write)
+            return i;
+    return T_NONE;
+}
+
+/* In the order of sectors, equal ones by age, the one behind `i`. */
+static int successor(const struct told *t, int i, bool same_kind_sync) {
+    int best = T_NONE;
+    for (int k = 0; k < t->count; k++) {
+        const struct told_request *r = &t->rq[k], *at = &t->rq[i];
+        bool kin = same_kind_sync ? r->sync == at->sync : r->write == at->write;
+        if (k == i || r->state != T_QUEUED || !kin || r->sector < at->sector || (r->sector == at->sector && k < i))
+            continue;
+        if (best == T_NONE || r->sector < t->rq[best].sector)
+            best = k;
+    }
+    return best;
+}
+
+static void deadline_begin(struct told *t) {
+    t->deadline.next[0] = t->deadline.next[1] = T_NONE;
+}
+
+static void deadline_added(struct told *t, int i) {
+    t->rq[i].deadline = jiffies(t) + (t->rq[i].write ? t->write_expire : t->read_expire);
+}
+
+static int deadline_send(struct told *t, int i) {
+    bool write = t->rq[i].write;
+    t->deadline.batching++;
+    t->deadline.next[0] = t->deadline.next[1] = T_NONE;
+    t->deadline.next[write] = successor(t, i, false);
+    return sent(t, i);
+}
+
+static int deadline_pick(struct told *t) {
+    int next = t->deadline.next[1] != T_NONE ? t->deadline.next[1] : t->deadline.next[0];
+    if (next != T_NONE && t->deadline.batching < t->fifo_batch)
+        return deadline_send(t, next);
+    int read = oldest(t, false), write = oldest(t, true), dir;
+    if (read == T_NONE && write == T_NONE)
+        return T_NONE;
+    if (read != T_NONE && write != T_NONE)
+        dir = t->deadline.starved++ >= t->writes_starved;
+    else
+        dir = read == T_NONE;
+    if (dir)
+        t->deadline.starved = 0;
+    int first = dir ? write : read;
+    bool late = jiffies(t) >= t->rq[first].deadline;
+    if (!late && t->deadline.next[dir] != T_NONE)
+        first = t->deadline.next[dir];
+    t->deadline.batching = 0;
+    return deadline_send(t, first);
+}
+
+/* --- mq-deadline (Linux 6.8), without zones --- */
+
+static void mq_begin(struct told *t) {
+    t->mq.dir = 1;
+}
+
+static bool in_level(const struct told *t, int i, int level) {
+    return t->level[t->rq[i].proc] == level;
+}
+
+static int mq_oldest(const struct told *t, int level, bool write) {
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].write == write && in_level(t, i, level))
+            return i;
+    return T_NONE;
+}
+
+/* From where that direction's last one began. */
+static int mq_sweep(const struct told *t, int level, int dir) {
+    int best = T_NONE;
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].write == dir && in_level(t, i, level) &&
+            t->rq[i].sector >= t->mq.latest[level][dir] && (best == T_NONE || t->rq[i].sector < t->rq[best].sector))
+            best = i;
+    return best;
+}
+
+static int mq_level(struct told *t, int level, int64_t born_by) {
+    int rq = mq_sweep(t, level, t->mq.dir);
+    if (rq == T_NONE || t->mq.batching >= t->fifo_batch) {
+        int read = mq_oldest(t, level, false), write = mq_oldest(t, level, true), dir;
+        if (read == T_NONE && write == T_NONE)
+            return T_NONE;
+        dir = read == T_NONE || (write != T_NONE && t->mq.starved++ >= t->writes_starved);
+        if (dir)
+            t->mq.starved = 0;
+        int first = dir ? write : read;
+        rq = mq_sweep(t, level, dir);
+        if (rq == T_NONE || jiffies(t) >= t->rq[first].deadline)
+            rq = first;
+        t->mq.dir = dir;
+        t->mq.batching = 0;
+    }
+    if (t->rq[rq].born_ns / T_MS > born_by)
+        return T_NONE;
+    t->mq.batching++;
+    t->mq.latest[level][t->rq[rq].write] = t->rq[rq].sector;
+    return sent(t, rq);
+}
+
+/* Waits or is in the drive. */
+static bool mq_busy(const struct told *t, int level) {
+    for (int i = 0; i < t->count; i++)
+        if ((t->rq[i].state == T_QUEUED || t->rq[i].state == T_SENT) && in_level(t, i, level))
+            return true;
+    return false;
+}
+
+static int mq_pick(struct told *t) {
+    int busy = 0, rq = T_NONE;
+    for (int level = T_RT; level < T_LEVELS; level++)
+        busy += mq_busy(t, level);
+    for (int level = T_BE; busy > 1 && rq == T_NONE && level < T_LEVELS; level++)
+        rq = mq_level(t, level, jiffies(t) - t->ageing);
+    for (int level = T_RT; rq == T_NONE && level < T_LEVELS; level++) {
+        bool had = mq_busy(t, level);
+        rq = mq_level(t, level, jiffies(t));
+        if (had)
+            break;
+    }
+    return rq;
+}
+
+/* --- kyber (Linux 6.8), with one CPU: reads and writes --- */
+
+static void kyber_begin(struct told *t) {
+    t->kyber.depth[0] = 256;
+    t->kyber.depth[1] = 128;
+    t->kyber.kept[0] = t->kyber.kept[1] = T_NONE;
+    t->kyber.timer = T_NONE;
+}
+
+static int kyber_take(struct told *t, int domain) {
+    int first = T_NONE;
+    bool any_gathered = false;
+    for (int i = t->count - 1; domain < 2 && i >= 0; i--)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].write == domain) {
+            first = i;
+            any_gathered |= t->kyber.gathered[i];
+        }
+    if (first == T_NONE || t->kyber.used[domain] >= t->kyber.depth[domain])
+        return T_NONE;
+    for (int i = 0; !any_gathered && i < t->count; i++)
+        t->kyber.gathered[i] |= t->rq[i].state == T_QUEUED && t->rq[i].write == domain;
+    t->kyber.used[domain]++;
+    t->kyber.batching++;
+    return sent(t, first);
+}
+
+static int kyber_pick(struct told *t) {
+    static const int batch[4] = {16, 8, 1, 1};
+    int rq = t->kyber.batching < batch[t->kyber.domain] ? kyber_take(t, t->kyber.domain) : T_NONE;
+    if (rq != T_NONE)
+        return rq;
+    t->kyber.batching = 0;
+    for (int turn = 0; rq == T_NONE && turn < 4; turn++) {
+        t->kyber.domain = (t->kyber.domain + 1) % 4;
+        rq = kyber_take(t, t->kyber.domain);
+    }
+    return rq;
+}
+
+static void kyber_done(struct told *t, int i) {
+    const struct told_request *r = &t->rq[i];
+    int d = r->write;
+    int64_t width = (d ? t->write_target : t->read_target) / 4;
+    int64_t took[2] = {t->now_ns - r->born_ns, t->now_ns - r->sent_ns};
+    t->kyber.used[d]--;
+    for (int which = 0; which < 2; which++) {
+        int64_t bucket = (took[which] - 1) / width;
+        t->kyber.samples[d][which][bucket > 7 ? 7 : bucket]++;
+    }
+    if (t->kyber.timer == T_NONE)
+        t->kyber.timer = jiffies(t) + 100;
+}
+
+static int kyber_percentile(struct told *t, int d, int which, int percent) {
+    int64_t *bucket = t->kyber.samples[d][which], all = 0, below = 0;
+    for (int i = 0; i < 8; i++)
+        all += bucket[i];
+    if (!all)
+        return T_NONE;
+    if (!t->kyber.end[d][which])
+        t->kyber.end[d][which] = jiffies(t) + 1000;
+    if (all < 500 && jiffies(t) < t->kyber.end[d][which])
+        return T_NONE;
+    t->kyber.end[d][which] = 0;
+    for (int i = 0; i < 8; i++) {
+        below += bucket[i];
+        if (below * 100 >= all * percent || i == 7) {
+            memset(bucket, 0, 8 * sizeof *bucket);
+            return i;
+        }
+    }
+    return T_NONE;
+}
+
+static int64_t kyber_timer(const struct told *t) {
+    return t->kyber.timer;
+}
+
+static void kyber_fire(struct told *t) {
+    static const int64_t most[2] = {256, 128};
+    bool bad = false;
+    t->kyber.timer = T_NONE;
+    for (int d = 0; d < 2; d++)
+        bad |= kyber_percentile(t, d, 1, 90) >= 4;
+    for (int d = 0; d < 2; d++) {
+        int64_t p99 = kyber_percentile(t, d, 0, 99), kept = t->kyber.kept[d];
+        if (bad) {
+            t->kyber.kept[d] = T_NONE;
+            p99 = p99 == T_NONE ? kept : p99;
+        } else if (p99 != T_NONE) {
+            t->kyber.kept[d] = p99;
+        }
+        if (p99 == T_NONE || !(bad || p99 >= 4))
+            continue;
+        int64_t depth = t->kyber.depth[d] * (p99 + 1) / 4;
+        t->kyber.depth[d] = depth < 1 ? 1 : depth > most[d] ? most[d] : depth;
+    }
+}
+
+/* --- as (Linux 2.6.32); kind 1 is sync --- */
+
+enum { OFF, WAIT_REQUEST, WAIT_NEXT, FINISHED };
+
+static void as_begin(struct told *t) {
+    t->as.next[0] = t->as.next[1] = t->as.awaited = T_NONE;
+    t->as.batch = 1;
+    t->as.batch_end = jiffies(t) + t->read_batch;
+    t->as.count = t->write_batch / 10 > 2 ? t->write_batch / 10 : 2;
+}
+
+static int as_oldest(const struct told *t, int kind) {
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].sync == kind)
+            return i;
+    return T_NONE;
+}
+
+static bool as_has(const struct told *t, int proc) {
+    for (int i = 0; i < t->count; i++)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].proc == proc)
+            return true;
+    return false;
+}
+
+static int as_in_drive(const struct told *t) {
+    int n = 0;
+    for (int i = 0; i < t->count; i++)
+        n += t->rq[i].state == T_SENT;
+    return n;
+}
+
+/* Of two of one kind. */
+static int as_better(const struct told *t, int x, int y) {
+    if (x == T_NONE || y == T_NONE)
+        return x == T_NONE ? y : x;
+    uint64_t sx = t->rq[x].sector, sy = t->rq[y].sector, last = t->as.last[t->rq[x].sync], back = 1024 * 1024;
+    bool wx = sx < last && sx + back < last, wy = sy < last && sy + back < last;
+    if (wx != wy)
+        return wx ? y : x;
+    if (wx)
+        return sx <= sy ? x : y;
+    uint64_t dx = sx >= last ? sx - last : 2 * (last - sx), dy = sy >= last ? sy - last : 2 * (last - sy);
+    if (dx != dy)
+        return dx < dy ? x : y;
+    return sx >= sy ? x : y;
+}
+
+/* What follows one that leaves the queue. */
+static int as_follower(const struct told *t, int i) {
+    int after = successor(t, i, true), before = T_NONE, first = T_NONE;
+    for (int k = 0; k < t->count; k++) {
+        const struct told_request *r = &t->rq[k], *at = &t->rq[i];
+        if (k == i || r->state != T_QUEUED || r->sync != at->sync)
+            continue;
+        if (first == T_NONE || r->sector < t->rq[first].sector)
+            first = k;
+        bool ahead = r->sector > at->sector || (r->sector == at->sector && k > i);
+        if (!ahead && (before == T_NONE || r->sector >= t->rq[before].sector))
+            before = k;
+    }
+    return as_better(t, after == T_NONE ? first : after, before);
+}
+
+static void as_learn(struct told *t, int proc, int i) {
+    const struct told_request *r = &t->rq[i];
+    if (!r->sync)
+        return;
+    if (t->as.p[proc].started) {
+        int64_t think = 0;
+        if (t->as.p[proc].completed && !as_has(t, proc))
+            think = jiffies(t) - t->as.p[proc].last_end;
+        think = think > 19 ? 19 : think;
+        if (!t->as.p[proc].think_samples) {
+            t->as.exit_prob = 7 * t->as.exit_prob / 8;
+            t->as.new_think_total = (7 * t->as.new_think_total + 256 * think) / 8;
+            t->as.new_think = t->as.new_think_total / 256;
+        }
+        t->as.p[proc].think_samples = (7 * t->as.p[proc].think_samples + 256) / 8;
+        t->as.p[proc].think_total = (7 * t->as.p[proc].think_total + 256 * think) / 8;
+        t->as.p[proc].think = (t->as.p[proc].think_total + 128) / t->as.p[proc].think_samples;
+        uint64_t last = t->as.p[proc].last, far = r->sector > last ? r->sector - last : last - r->sector;
+        if (!t->as.p[proc].seek_samples) {
+            t->as.new_seek_total = (7 * t->as.new_seek_total + 256 * (int64_t)far) / 8;
+            t->as.new_seek = t->as.new_seek_total / 256;
+        }
+        uint64_t most = t->as.p[proc].seek * 4 + 2 * 1024 * (t->as.p[proc].seek_samples <= 60 ? 1024ull : 64);
+        far = far > most ? most : far;
+        t->as.p[proc].seek_samples = (7 * t->as.p[proc].seek_samples + 256) / 8;
+        t->as.p[proc].seek_total = (7 * t->as.p[proc].seek_total + 256 * far) / 8;
+        t->as.p[proc].seek = (t->as.p[proc].seek_total + t->as.p[proc].seek_samples / 2) / t->as.p[proc].seek_samples;
+    }
+    t->as.p[proc].last = end_of(t, i);
+    t->as.p[proc].started = true;
+}
+
+static bool as_waits(const struct told *t) {
+    return t->as.state == WAIT_REQUEST || t->as.state == WAIT_NEXT;
+}
+
+static bool as_close(const struct told *t, int i) {
+    int64_t delay = t->as.state == OFF || !t->as.awaited_done ? 0 : jiffies(t) - t->as.since;
+    uint64_t last = t->as.last[t->as.batch], s = t->rq[i].sector, window = 8192, low, far;
+    if (delay > 20 || delay > t->antic)
+        return true;
+    window <<= delay > 0 ? delay : 0;
+    low = last > window / 2 ? last - window / 2 : 0;
+    if (s >= low && s <= last + window)
+        return true;
+    far = s > last ? s - last : last - s;
+    return far < (t->as.p[t->as.awaited].seek_samples ? t->as.p[t->as.awaited].seek : (uint64_t)t->as.new_seek);
+}
+
+/* `i` T_NONE: whether to begin to wait makes no sense. No process exits here. */
+static bool as_ends_wait(struct told *t, int i) {
+    int p = t->as.awaited;
+    if (i != T_NONE && t->rq[i].proc == p)
+        return true;
+    if (t->as.awaited_done && jiffies(t) >= t->as.since + t->antic)
+        return true;
+    if (as_has(t, p))
+        return true;
+    if (i != T_NONE && t->rq[i].sync && as_close(t, i)) {
+        as_learn(t, p, i);
+        return true;
+    }
+    if (!t->as.p[p].think_samples)
+        return t->as.new_think > t->antic || t->as.exit_prob * t->as.no_coop > 128 * 256;
+    return t->as.p[p].think > t->antic;
+}
+
+static void as_added(struct told *t, int i) {
+    int kind = t->rq[i].sync;
+    t->rq[i].deadline = jiffies(t) + (kind ? t->read_expire : t->write_expire);
+    t->rq[i].state = T_NEW; /* it doesn't count among its process' own yet */
+    as_learn(t, t->rq[i].proc, i);
+    t->rq[i].state = T_QUEUED;
+    t->as.next[kind] = as_better(t, i, t->as.next[kind]);
+    if (as_waits(t) && as_ends_wait(t, i))
+        t->as.state = FINISHED;
+}
+
+static bool as_late(struct told *t, int kind) {
+    int first = as_oldest(t, kind);
+    if (first == T_NONE || jiffies(t) - t->as.checked[kind] < (kind ? t->read_expire : t->write_expire))
+        return false;
+    t->as.checked[kind] = jiffies(t);
+    return jiffies(t) > t->rq[first].deadline;
+}
+
+static int as_send(struct told *t, int i) {
+    int kind = t->rq[i].sync;
+    t->as.state = OFF;
+    t->as.last[kind] = end_of(t, i);
+    t->as.awaited = kind ? t->rq[i].proc : T_NONE;
+    t->as.awaited_done = false;
+    if (!kind && t->as.left)
+        t->as.left--;
+    t->as.next[kind] = as_follower(t, i);
+    return sent(t, i);
+}
+
+static int as_new_batch(struct told *t, bool reads, bool writes) {
+    int kind = reads && !(writes && t->as.batch);
+    if (kind != t->as.batch)
+        t->as.changing = true;
+    if (!kind) {
+        if (t->as.changing)
+            t->as.fresh = false;
+        t->as.left = t->as.count;
+        t->as.idled = false;
+    }
+    t->as.batch = kind;
+    t->as.checked[kind] = jiffies(t);
+    return as_oldest(t, kind);
+}
+
+static int as_pick(struct told *t) {
+    bool reads = as_oldest(t, 1) != T_NONE, writes = as_oldest(t, 0) != T_NONE;
+    if (!t->as.batch && !reads && (!t->as.left || !writes))
+        t->as.idled = true;
+    if ((!reads && !writes) || as_waits(t) || t->as.changing)
+        return T_NONE;
+    bool over = !t->as.changing && !t->as.fresh && (jiffies(t) > t->as.batch_end || (!t->as.batch && !t->as.left));
+    int rq = T_NONE;
+    if (!(reads && writes && over)) {
+        rq = t->as.next[t->as.batch];
+        bool late = false;
+        if (t->as.batch && t->antic) {
+            late = as_late(t, 1);
+            if (!late && t->as.awaited != T_NONE && t->as.state != FINISHED && !as_ends_wait(t, rq)) {
+                t->as.state = t->as.awaited_done ? WAIT_NEXT : WAIT_REQUEST;
+                t->as.due = t->as.since + t->antic;
+                return T_NONE;
+            }
+        }
+        if (!late && rq != T_NONE && t->as.batch && !writes)
+            t->as.batch_end = jiffies(t) + t->read_batch;
+        if (late || (rq != T_NONE && as_late(t, t->as.batch)))
+            rq = as_oldest(t, t->as.batch);
+    }
+    if (rq == T_NONE)
+        rq = as_new_batch(t, reads, writes);
+    if (t->as.changing && as_in_drive(t))
+        return T_NONE;
+    if (t->as.changing) {
+        t->as.changing = false;
+        if (t->as.batch)
+            t->as.fresh = true;
+        else
+            t->as.batch_end = jiffies(t) + t->write_batch;
+    }
+    return as_send(t, rq);
+}
+
+static void as_tune(struct told *t) {
+    int64_t took = jiffies(t) - t->as.batch_end + t->write_batch;
+    took = took < 0 ? 0 : took;
+    if (took > t->write_batch && !t->as.idled) {
+        if (took > 3 * t->write_batch)
+            t->as.count /= 2;
+        else
+            t->as.count--;
+    } else if (took < t->write_batch && !t->as.left) {
+        if (t->write_batch > 3 * took)
+            t->as.count *= 2;
+        else
+            t->as.count++;
+    }
+    t->as.count = t->as.count < 1 ? 1 : t->as.count;
+}
+
+/* It isn't counted as in the drive any more. */
+static void as_done(struct told *t, int i) {
+    int p = t->rq[i].proc;
+    if (t->as.changing && !as_in_drive(t)) {
+        t->as.batch_end = jiffies(t) + (t->as.batch ? t->read_batch : t->write_batch);
+        t->as.changing = false;
+        t->as.fresh |= t->as.batch;
+    }
+    if (!t->rq[i].sync)
+        return;
+    if (t->as.fresh && t->as.batch) {
+        as_tune(t);
+        t->as.batch_end = jiffies(t) + t->read_batch;
+        t->as.fresh = false;
+    }
+    t->as.p[p].completed = true;
+    t->as.p[p].last_end = jiffies(t);
+    if (t->as.awaited == p) {
+        t->as.since = jiffies(t);
+        t->as.awaited_done = true;
+        if (t->as.state == WAIT_REQUEST) {
+            t->as.state = WAIT_NEXT;
+            t->as.due = t->as.since + t->antic;
+        }
+    }
+}
+
+static int64_t as_timer(const struct told *t) {
+    return t->as.state == WAIT_NEXT ? t->as.due : T_NONE;
+}
+
+static void as_fire(struct told *t) {
+    if (!t->as.p[t->as.awaited].think_samples)
+        t->as.exit_prob = (7 * t->as.exit_prob + 256) / 8;
+    t->as.state = FINISHED;
+}
+
+const struct told_ops told[] = {
+    {.name = "noop", .pick = fifo_pick},
+    {.name = "deadline", .begin = deadline_begin, .added = deadline_added, .pick = deadline_pick},
+    {.name = "mq-deadline", .begin = mq_begin, .added = deadline_added, .pick = mq_pick},
+    {.name = "kyber",
+     .begin = kyber_begin,
+     .pick = kyber_pick,
+     .done = kyber_done,
+     .timer = kyber_timer,
+     .fire = kyber_fire},
+    {.name = "as",
+     .begin = as_begin,
+     .added = as_added,
+     .pick = as_pick,
+     .done = as_done,
+     .timer = as_timer,
+     .fire = as_fire},
+    {NULL},
+};

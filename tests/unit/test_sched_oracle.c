@@ -1,0 +1,301 @@
+/*
+ * Every scheduler but CFQ and BFQ, in the block layer, against sched_oracle.c:
+ * the same arrivals and completions to both, and each request the drive is
+ * given, and when, has to be the one that the oracle names.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/rng.h"
+#include "block/block.h"
+#include "sched_oracle.h"
+
+struct match {
+    struct sim *sim;
+    struct drive *drive;
+    struct block *block;
+    struct block_watch watch;
+    struct rng r;
+    const struct told_ops *ops;
+    struct told t;
+    struct io io[T_REQUESTS];
+    int depth;
+    unsigned seed, latency, waits, timers;
+};
+
+static struct match m; /* large */
+
+static unsigned pick(unsigned below) {
+    return (unsigned)rng_below(&m.r, below);
+}
+
+static int number_of(const struct request *rq) {
+    return (int)(rq->head - m.io);
+}
+
+/* --- the oracle's clock --- */
+
+static bool any_queued(void) {
+    for (int i = 0; i < m.t.count; i++)
+        if (m.t.rq[i].state == T_QUEUED)
+            return true;
+    return false;
+}
+
+/* With what was so until now, the drive had nothing more to get. A scheduler without requests isn't asked. */
+static void expect_nothing_more(void) {
+    if (m.t.in_drive >= m.depth || !any_queued())
+        return;
+    int rq = m.ops->pick(&m.t); /* having been asked leaves traces: an anticipation begins */
+    if (rq != T_NONE)
+        fail_msg("%s, seed %u, %lld ns: request %d isn't dispatched", m.ops->name, m.seed, (long long)m.t.now_ns, rq);
+    m.waits++;
+}
+
+static void fire_until(int64_t now_ns) {
+    while (m.ops->timer && m.ops->timer(&m.t) != T_NONE && m.ops->timer(&m.t) * T_MS < now_ns) {
+        m.t.now_ns = m.ops->timer(&m.t) * T_MS;
+        m.ops->fire(&m.t);
+        m.timers++;
+    }
+}
+
+static void expect_number(const json_t *stats, const char *of, const char *name, int64_t expected) {
+    const json_t *in = of ? json_object_get(stats, of) : stats;
+    int64_t got = json_integer_value(json_object_get(in, name));
+    if (got != expected)
+        fail_msg("%s, seed %u, %lld ns: %s %lld, the oracle's %lld", m.ops->name, m.seed, (long long)m.t.now_ns, name,
+                 (long long)got, (long long)expected);
+}
+
+/* What is tuned as requests go by, before it is seen in what is dispatched. */
+static void expect_same_numbers(void) {
+    json_t *stats = m.ops->timer ? block_elevator(m.block)->ops->stats(block_elevator(m.block)) : NULL;
+    if (!strcmp(m.ops->name, "kyber")) {
+        expect_number(stats, "read", "depth", m.t.kyber.depth[0]);
+        expect_number(stats, "write", "depth", m.t.kyber.depth[1]);
+    }
+    if (!strcmp(m.ops->name, "as"))
+        expect_number(stats, NULL, "write_batch_count", m.t.as.count);
+    json_decref(stats);
+}
+
+/* Another event begins. */
+static void advance(void) {
+    expect_nothing_more();
+    fire_until(sim_now(m.sim));
+    if (m.t.now_ns % T_MS == 0) /* after a timer */
+        expect_nothing_more();
+    m.t.now_ns = sim_now(m.sim);
+}
+
+static void dispatched(struct block_watch *w, const struct request *rq) {
+    int got = number_of(rq);
+    if (m.t.now_ns != sim_now(m.sim)) { /* a timer */
+        expect_nothing_more();
+        fire_until(sim_now(m.sim) + 1);
+        m.t.now_ns = sim_now(m.sim);
+    }
+    int expected = m.ops->pick(&m.t);
+    if (got != expected)
+        fail_msg("%s, seed %u, %lld ns: request %d is dispatched, the oracle's is %d", m.ops->name, m.seed,
+                 (long long)sim_now(m.sim), got, expected);
+    m.t.in_drive++;
+}
+
+static void completed(struct block_watch *w, const struct request *rq) {
+    int i = number_of(rq);
+    advance();
+    m.t.rq[i].state = T_DONE;
+    m.t.in_drive--;
+    if (m.ops->done)
+        m.ops->done(&m.t, i);
+}
+
+static void io_done(struct io *io) {
+    assert_int_equal(io->status, IO_OK);
+}
+
+/* --- runs --- */
+
+static void set(const char *name, int64_t value) {
+    struct err e = {0};
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    if (block_attr_set(m.block, name, text, NULL, 0, &e))
+        fail_msg("%s: %s", name, e.text);
+}
+
+static int64_t tune(const char *name, int64_t value) {
+    char text[64];
+    snprintf(text, sizeof text, "iosched/%s", name);
+    set(text, value);
+    return value;
+}
+
+static void settle_tunables(void) {
+    struct told *t = &m.t;
+    const char *name = m.ops->name;
+    bool usual = pick(2);
+    if (!strcmp(name, "deadline") || !strcmp(name, "mq-deadline")) {
+        t->read_expire = tune("read_expire", usual ? 500 : pick(60));
+        t->write_expire = tune("write_expire", usual ? 5000 : pick(300));
+        t->fifo_batch = tune("fifo_batch", usual ? 16 : pick(6));
+        t->writes_starved = tune("writes_starved", usual ? 2 : pick(4));
+    }
+    if (!strcmp(name, "mq-deadline"))
+        t->ageing = tune("prio_aging_expire", pick(2) ? 10000 : 5 + pick(100));
+    if (!strcmp(name, "kyber")) {
+        t->read_target = tune("read_lat_nsec", usual ? 2000000 : pick(2) ? 4 * m.latency : 100000 + pick(20000000));
+        t->write_target = tune("write_lat_nsec", usual ? 10000000 : 100000 + pick(20000000));
+    }
+    if (!strcmp(name, "as")) {
+        static const int64_t patience[] = {0, 2, 6, 6, 6, 25};
+        t->read_expire = tune("read_expire", usual ? 125 : 1 + pick(60));
+        t->write_expire = tune("write_expire", usual ? 250 : 1 + pick(60));
+        t->read_batch = tune("read_batch_expire", usual ? 500 : 1 + pick(100));
+        t->write_batch = 125; /* the first count hangs on it */
+        t->antic = tune("antic_expire", patience[pick(6)]);
+    }
+}
+
+static void describe(int proc) {
+    static const int class[T_LEVELS] = {IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE};
+    struct err e = {0};
+    m.t.level[proc] = pick(3) ? T_BE : (int)pick(3);
+    const struct block_context_settings s = {.prioclass = class[m.t.level[proc]], .prio = 4};
+    assert_int_equal(block_context_describe(m.block, (uint32_t)proc + 1, &s, &e), 0);
+}
+
+static void begin(const struct told_ops *ops, unsigned seed) {
+    static const int depths[] = {1, 1, 2, 4, 32};
+    static struct drive_config config;
+    struct opt_set options = {0};
+    struct err e = {0};
+    char read[64], write[64];
+    memset(&m, 0, sizeof m);
+    m.ops = ops;
+    m.seed = seed;
+    rng_init(&m.r, seed, 2);
+    m.depth = depths[pick(5)];
+    m.sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
+    assert_int_equal(drive_config_init(&config, &options, &e), 0);
+    m.latency = 300000 + pick(9000000);
+    snprintf(read, sizeof read, "nossd.read_latency=%uns", m.latency);
+    snprintf(write, sizeof write, "nossd.write_latency=%uns", 300000 + pick(9000000));
+    const char *const args[] = {"drive.kind=nossd", "drive.capacity=8GiB", read, write};
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(opt_assign_arg(&options, args[i], &e), 0);
+    m.drive = drive_open(&config, "none", NULL, m.sim, &e);
+    assert_non_null(m.drive);
+    const struct block_settings s = {.scheduler = ops->name, .queue_depth = (uint32_t)m.depth, .cpus = 1};
+    m.block = block_new(m.drive, &s, &e);
+    if (!m.block)
+        fail_msg("%s", e.text);
+    set("nr_requests", 2000);
+    set("nomerges", 2);
+    set("wbt_lat_usec", 0);
+    m.watch = (struct block_watch){NULL, dispatched, completed};
+    block_watch(m.block, &m.watch);
+    settle_tunables();
+    for (int p = 0; p < T_PROCS; p++)
+        describe(p);
+    if (ops->begin)
+        ops->begin(&m.t);
+}
+
+static void arrive(int i, uint64_t *at) {
+    struct told_request *r = &m.t.rq[i];
+    int proc = (int)pick(T_PROCS);
+    bool write = proc % 3 == 2;
+    uint64_t sectors = 8 * (1 + pick(16));
+    advance();
+    if (pick(4) == 0) /* elsewhere: near, far, where others are */
+        at[proc] = 8 * (uint64_t)(pick(3) ? 100000 + pick(200) : pick(2) ? pick(4000) : pick(2000000));
+    *r = (struct told_request){.proc = proc,
+                               .sector = at[proc],
+                               .sectors = sectors,
+                               .write = write,
+                               .sync = !write || proc == 5,
+                               .state = T_QUEUED,
+                               .born_ns = sim_now(m.sim)};
+    at[proc] += sectors;
+    m.t.count = i + 1;
+    if (m.ops->added)
+        m.ops->added(&m.t, i);
+    m.io[i] = (struct io){.op = write ? IO_WRITE : IO_READ,
+                          .flags = IO_NO_DATA | (r->sync && write ? IO_SYNC : 0),
+                          .offset = r->sector << SECTOR_SHIFT,
+                          .bytes = r->sectors << SECTOR_SHIFT,
+                          .owner = (uint32_t)proc + 1,
+                          .done = io_done};
+    drive_submit(m.drive, &m.io[i]);
+    expect_same_numbers();
+}
+
+static void end(void) {
+    struct err e = {0};
+    advance();
+    for (int i = 0; i < m.t.count; i++)
+        if (m.t.rq[i].state != T_DONE)
+            fail_msg("%s, seed %u: request %d is lost", m.ops->name, m.seed, i);
+    if (block_check(m.block, &e))
+        fail_msg("%s", e.text);
+    block_free(m.block);
+    drive_close(m.drive);
+    sim_free(m.sim);
+}
+
+static void play(const struct told_ops *ops, unsigned seed, unsigned *waits, unsigned *timers) {
+    uint64_t at[T_PROCS] = {0};
+    begin(ops, seed);
+    int64_t now = 1, pace = 100000ll << pick(7);
+    for (int i = 0; i < T_REQUESTS; i++) {
+        now += 1 + (int64_t)rng_below(&m.r, (uint64_t)(pick(8) ? pace : 1000));
+        now += pick(100) ? 0 : (int64_t)rng_below(&m.r, 300 * T_MS);
+        now += now % T_MS == 0;
+        sim_run(m.sim, now);
+        arrive(i, at);
+    }
+    sim_run(m.sim, SIM_NEVER);
+    end();
+    *waits += m.waits;
+    *timers += m.timers;
+}
+
+static void play_all(const char *name, unsigned seeds, bool has_timers) {
+    unsigned waits = 0, timers = 0, i = 0;
+    while (strcmp(told[i].name, name))
+        i++;
+    for (unsigned seed = 0; seed < seeds; seed++)
+        play(&told[i], seed, &waits, &timers);
+    assert_true(!has_timers || timers > 100);
+    assert_true(strcmp(name, "as") || waits > 100);
+}
+
+#define ORACLE(id, name, seeds, timers)                                                                                \
+    static void test_##id##_does_what_its_oracle_says(void **state) {                                                  \
+        play_all(name, seeds, timers);                                                                                 \
+    }
+ORACLE(noop, "noop", 6, false)
+ORACLE(deadline, "deadline", 14, false)
+ORACLE(mq_deadline, "mq-deadline", 14, false)
+ORACLE(kyber, "kyber", 18, true)
+ORACLE(as, "as", 18, true)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_noop_does_what_its_oracle_says),
+        cmocka_unit_test(test_deadline_does_what_its_oracle_says),
+        cmocka_unit_test(test_mq_deadline_does_what_its_oracle_says),
+        cmocka_unit_test(test_kyber_does_what_its_oracle_says),
+        cmocka_unit_test(test_as_does_what_its_oracle_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
