@@ -124,7 +124,7 @@ struct hdd_config {
     bool write_cache;
     uint32_t read_segments, write_segments;
     uint64_t segment_bytes, read_ahead;
-    bool read_ahead_on_hit, hits_stop_read_ahead;
+    bool read_ahead_on_hit, hits_stop_read_ahead, read_before;
     uint64_t read_ahead_least;   /* behind a read that goes on where one of the last ... */
     uint32_t read_ahead_streams; /* ... so many ended */
     double pressure_percent;     /* of the write segments; above, writing back competes with reads */

@@ -102,7 +102,8 @@ with tempfile.TemporaryDirectory() as folder:
                    "zones = 0-49:100:10:20:555, 50-99:80:8:16:445", "read_hit = 66000,273000",
                    "seek_points = 1:1ms, 2:1.5ms, 3:1.5ms, 99:9.5ms", "bus_bandwidth = 5120000", "bus_overlap = yes",
                    "read_answer = 250000", "write_cache = yes", "read_segments = 4", "write_segments = 2",
-                   "segment_bytes = 53248", "read_ahead = 32768", "read_ahead_on_hit = yes", "policy = fcfs"):
+                   "segment_bytes = 53248", "read_ahead = 32768", "read_ahead_on_hit = yes", "read_before = no",
+                   "policy = fcfs"):
         check(f"the profile says {wanted.split(' =')[0]}", wanted in lines, done.stdout)
     for said in ("3 slipped", "seek curve falls", "settle of -0.1", "head switch of 0.5 ms becomes 0.9"):
         check(f"it is said: {said}", said in done.stderr, done.stderr)
@@ -155,6 +156,9 @@ with tempfile.TemporaryDirectory() as folder:
             ("zones that are alike",
              {"model": MODEL.replace("= 80", "= 100").replace("= 8,", "= 10,").replace("= 16,", "= 20,")},
              "zones = 0-99:100:10:20:3000"),
+            ("reading before the request",
+             {"specs": SPECS.replace("Fast write", "Read any free blocks = 1,\n   Fast write")},
+             "read_before = yes"),
             ("a switch that leaves time to settle",
              {"model": MODEL.replace("= -0.1", "= 0.3")}, "head_switch = 600000"),
             ("unknown names", {"specs": SPECS.replace("Max queue", "Frobnication [ x = 1,\n Max queue"),

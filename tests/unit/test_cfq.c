@@ -634,8 +634,8 @@ static void test_cfq_a_syncing_writer_keeps_its_turn(void **state) {
         reader[10].flags = RQ_NOIDLE;
         reader[10].sectors = 8;
         reader[10].think_ns = (slow ? 12 : 3) * BED_MS;
-        bed_run(&bed, reader, 11, 20 * S);
-        rate[slow] = (double)reader[10].done / (20.0 * S / (double)reader[0].longest_gap_ns);
+        bed_run(&bed, reader, 11, 8 * S);
+        rate[slow] = (double)reader[10].done / (8.0 * S / (double)reader[0].longest_gap_ns);
         assert_true(reader[10].longest_gap_ns < 400 * BED_MS);
         bed_stop(&bed);
     }
@@ -658,7 +658,7 @@ static void test_cfq_nobody_who_seeks_starves(void **state) {
                 bed_context(&bed, 0, be(4));
             }
             bed.seek_ns = 5 * BED_MS;
-            bed_run(&bed, reader, 5, 20 * S);
+            bed_run(&bed, reader, 5, 5 * S);
             uint64_t least = UINT64_MAX, most = 0;
             for (unsigned i = 0; i < 5; i++) {
                 least = reader[i].done < least ? reader[i].done : least;

@@ -280,6 +280,19 @@ static void test_hdd_reads_ahead(void **state) {
     bed_close(&b);
 }
 
+/* Waiting four of ten ms for sector 40 the head saw the forty before it on the track, and not what is on another. */
+static void test_hdd_keeps_what_passes_before(void **state) {
+    for (unsigned keep = 0; keep < 2; keep++) {
+        struct bed b = bed_open("none", NULL, ARGS(keep ? "hdd.read_before=yes" : "hdd.read_before=no"));
+        one(&b, IO_READ, 40 * 512, UNIT, 0);
+        int64_t ns = one(&b, IO_READ, 0, UNIT, 0);
+        assert_true(keep ? ns == 0 : ns > MS);
+        one(&b, IO_READ, 104 * 512, UNIT, 0);
+        assert_true(one(&b, IO_READ, 92 * 512, UNIT, 0) > 0);
+        bed_close(&b);
+    }
+}
+
 /* Streams of 2 KiB reads by turns: how often the arm had to read. */
 static uint64_t misses_of_turns(unsigned streams, const char *const *args) {
     struct bed b = bed_open("none", NULL, args);
@@ -488,6 +501,7 @@ int main(void) {
         cmocka_unit_test(test_hdd_reads_a_zone_at_its_rate),
         cmocka_unit_test(test_hdd_parts_of_physical_sectors_cost_a_turn),
         cmocka_unit_test(test_hdd_reads_ahead),
+        cmocka_unit_test(test_hdd_keeps_what_passes_before),
         cmocka_unit_test(test_hdd_hits_may_stop_reading_ahead),
         cmocka_unit_test(test_hdd_reads_on_behind_the_streams_it_knows),
         cmocka_unit_test(test_hdd_other_reads_wait_for_the_least),

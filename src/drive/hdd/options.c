@@ -71,6 +71,8 @@ const struct opt_row hdd_opts[] = {
     ROW(hits_stop_read_ahead, .type = OPT_BOOL, .def = "no", .runtime = true,
         .help = "a command ends reading on behind an earlier one even if the cache serves it, as in firmware without a "
                 "queue; then read_ahead_on_hit only keeps a stream going"),
+    ROW(read_before, .type = OPT_BOOL, .def = "no", .runtime = true,
+        .help = "keep what passes under the head on a track before the first sector wanted, too"),
     ROW(read_ahead_least, .type = OPT_SIZE, .max = 1 << 28, .def = "0", .unit = "bytes", .runtime = true,
         .help = "of that, read at least so much before another command may have the arm, behind a read that goes on "
                 "where one of the last read_ahead_streams ended"),

@@ -142,6 +142,11 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     send(slot, now, due > now ? due : now);
 }
 
+/* Sectors in front of those wanted that came by while the head waited. */
+static uint32_t before(const struct hdd *h, const struct disk_op *op) {
+    return hdd_config(h)->read_before ? disk_passed_before(&h->geometry, op->lba, op->parts.before_ns) : 0;
+}
+
 /* What was read is in the segment; read on from its end. */
 static void fetched(struct disk_op *op) {
     struct hdd_slot *slot = (struct hdd_slot *)((char *)op - offsetof(struct hdd_slot, op));
@@ -150,7 +155,7 @@ static void fetched(struct disk_op *op) {
     if (s) {
         s->pins--;
         if (op->lba != s->end)
-            s->start = s->end = op->lba;
+            s->start = s->end = op->lba - before(h, op);
         segment_grow(h, s, op->lba + op->count);
         want_ahead(h, s, op->lba + op->count);
         if (slot->goes_on) {

@@ -92,8 +92,9 @@ struct disk_head {
 struct disk_place {
     struct disk_head at;
     const struct disk_zone *zone;
-    uint64_t slot; /* sectors from angle 0 of the zone, skew included, below 2 * sectors */
-    uint32_t run;  /* sectors from here on that follow one another on this track */
+    uint64_t slot;   /* sectors from angle 0 of the zone, skew included, below 2 * sectors */
+    uint32_t run;    /* sectors from here on that follow one another on this track */
+    uint32_t sector; /* on its track */
 };
 
 /* What an access was made of. */
@@ -102,6 +103,7 @@ struct disk_parts {
     uint64_t distance;                              /* cylinders */
     uint32_t seeks, switches;                       /* moves of the arm; changes of head alone */
     int64_t first_ns;                               /* when the first sector had passed */
+    int64_t before_ns;                              /* how long the head waited for it on its track */
 };
 
 /* Zone table and curve as configured, checked: 0 or -EINVAL naming what is wrong. Release it even then. */
@@ -125,6 +127,9 @@ int64_t disk_rotation_ns(const struct disk_geometry *g, const struct disk_place 
  */
 int64_t disk_access(const struct disk_geometry *g, struct disk_head *head, int64_t t, uint64_t lba, uint64_t count,
                     bool write, int64_t data_ns, struct disk_parts *parts);
+
+/* How many sectors, those in front of `lba` and on its track, passed within `wait_ns` before it. */
+uint32_t disk_passed_before(const struct disk_geometry *g, uint64_t lba, int64_t wait_ns);
 
 /*
  * As disk_access() for a read, but stop at `until_ns`: how many whole sectors

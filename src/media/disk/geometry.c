@@ -234,7 +234,8 @@ struct disk_place disk_locate(const struct disk_geometry *g, uint64_t lba) {
     uint64_t sector = index % z->sectors;
     limit(&run, z->sectors - sector);
     struct disk_head at = track_at(g, z, index / z->sectors, &skew);
-    return (struct disk_place){.at = at, .zone = z, .slot = skew % z->sectors + sector, .run = run};
+    return (struct disk_place){
+        .at = at, .zone = z, .slot = skew % z->sectors + sector, .run = run, .sector = (uint32_t)sector};
 }
 
 int64_t disk_reposition_ns(const struct disk_geometry *g, struct disk_head from, struct disk_head to, bool write) {
@@ -284,11 +285,14 @@ int64_t disk_access(const struct disk_geometry *g, struct disk_head *head, int64
     while (count) {
         struct disk_place p = disk_locate(g, lba);
         uint32_t run = p.run < count ? p.run : (uint32_t)count;
+        int64_t rotation = parts ? parts->rotation : 0;
         t = arrive(g, head, t, &p, write, data_ns, parts);
         int64_t start = angle_ns(g, &p, 0), transfer = angle_ns(g, &p, run) - start;
         if (parts) {
-            if (first)
+            if (first) {
                 parts->first_ns = t + angle_ns(g, &p, 1) - start;
+                parts->before_ns = parts->rotation - rotation;
+            }
             parts->transfer += transfer;
         }
         t += transfer;
@@ -297,6 +301,17 @@ int64_t disk_access(const struct disk_geometry *g, struct disk_head *head, int64
         count -= run;
     }
     return t;
+}
+
+uint32_t disk_passed_before(const struct disk_geometry *g, uint64_t lba, int64_t wait_ns) {
+    struct disk_place p = disk_locate(g, lba);
+    uint64_t n = (uint64_t)wait_ns * p.zone->sectors / (uint64_t)g->rev_ns;
+    if (n > p.sector)
+        n = p.sector;
+    if (!n || n > lba - p.zone->first_lba)
+        return 0;
+    struct disk_place q = disk_locate(g, lba - n);
+    return q.run >= n && q.at.cylinder == p.at.cylinder && q.at.surface == p.at.surface ? (uint32_t)n : 0;
 }
 
 /* Whole sectors of a run that have passed by `until_ns`, which is before its end. */
