@@ -50,6 +50,7 @@ struct ssd_config {
     double partial_percent;           /* of the write buffer, that wait for the rest of their unit */
     double op_percent;                /* spare factor: (physical - capacity) / capacity at least this */
     char plane_order[OPT_STRING_MAX]; /* permutation of C, L, P (channel, LUN, plane), fastest first */
+    int placement;                    /* next, fixed */
     uint64_t write_buffer;            /* bytes; 0 = write through */
     bool volatile_cache; /* buffer is lost at a power cut and reported as VWC; else it is power-loss protected */
     int64_t read_firmware, write_firmware; /* controller time added per command */

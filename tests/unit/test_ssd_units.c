@@ -75,6 +75,35 @@ static void test_units_power_cut_keeps_what_was_flushed(void **state) {
     }
 }
 
+/* Each unit in its own plane, with a plane that wears out, too. */
+static void test_units_in_fixed_planes(void **state) {
+    static const char *const fixed[] = {"ssd.map_unit=16KiB", "ssd.placement=fixed", "ssd.partial=buffer", NULL};
+    struct drive_config config;
+    static struct oracle o;
+    run(fixed, 8, 8000);
+    run(ARGS("ssd.map_unit=16KiB", "ssd.placement=fixed", "ssd.write_buffer=0", "ssd.gc_policy=fifo"), 9, 6000);
+    run(ARGS("ssd.map_unit=16KiB", "ssd.placement=fixed", "nand.program_fail_ppm=2000", "nand.erase_fail_ppm=2000",
+             "nand.blocks=24"),
+        10, 8000);
+    power(fixed, 24);
+    oracle_config(&config, fixed);
+    oracle_open(&o, &config, "memory", NULL, 11);
+    oracle_run(&o, 3000, false);
+    assert_int_equal(oracle_one(&o, IO_FLUSH, 0, 0, 0), IO_OK);
+    const struct ftl *f = &ssd_of(o.drive)->ftl;
+    uint32_t home = 0, mapped = 0;
+    for (uint32_t lpn = 0; lpn < f->units; lpn++) {
+        uint32_t entry = f->ops->translate(f, lpn);
+        if (!ftl_on_flash(entry))
+            continue;
+        mapped++;
+        home += ftl_plane_of(f, (entry - 1) >> f->block_shift) == &f->plane[f->order[lpn % f->planes]];
+    }
+    assert_true(mapped > f->units / 4);
+    assert_int_equal(home, mapped);
+    oracle_close(&o);
+}
+
 static void test_units_image_survives_restarts(void **state) {
     struct drive_config config;
     static struct oracle o;
@@ -235,6 +264,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_units_random_requests_read_back),
         cmocka_unit_test(test_units_power_cut_keeps_what_was_flushed),
+        cmocka_unit_test(test_units_in_fixed_planes),
         cmocka_unit_test(test_units_image_survives_restarts),
         cmocka_unit_test(test_units_failing_flash),
         cmocka_unit_test(test_units_part_is_answered),

@@ -173,6 +173,11 @@ void wbuf_filled(struct wbuf *b, uint32_t slot) {
     complete(b, slot);
 }
 
+void wbuf_take_slot(struct wbuf *b, uint32_t slot) {
+    dirty_remove(b, slot);
+    b->slots[slot].state = SLOT_INFLIGHT;
+}
+
 uint32_t wbuf_take(struct wbuf *b, unsigned list) {
     uint32_t slot = b->list[list].head;
     dirty_remove(b, slot);

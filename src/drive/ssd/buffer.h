@@ -102,6 +102,9 @@ void wbuf_filled(struct wbuf *b, uint32_t slot);
 /* The oldest slot of a dirty list becomes INFLIGHT. */
 uint32_t wbuf_take(struct wbuf *b, unsigned list);
 
+/* This DIRTY slot becomes INFLIGHT. */
+void wbuf_take_slot(struct wbuf *b, uint32_t slot);
+
 /* The program of an INFLIGHT slot failed: it is the oldest of its dirty list again. */
 void wbuf_retry(struct wbuf *b, uint32_t slot);
 

@@ -8,6 +8,7 @@
 /* In the order of ftl_kinds[] and gc_policies[]; a test compares the names. */
 static const char *const mappings[] = {"page", NULL};
 static const char *const partials[] = {"wait", "buffer", "free", NULL};
+static const char *const placements[] = {"next", "fixed", NULL};
 static const char *const policies[] = {"greedy", "fifo", "random", "dchoices", NULL};
 static const char *const preconditions[] = {"none", "sequential", "striped", "random", NULL};
 
@@ -26,6 +27,9 @@ const struct opt_row ssd_opts[] = {
         .help = "flash beyond the capacity, of the capacity; at least so much where nand.blocks is given"),
     ROW(plane_order, .type = OPT_STRING, .def = "PCL",
         .help = "order in which pages walk channels (C), LUNs (L) and planes (P), fastest first"),
+    ROW(placement, .type = OPT_ENUM, .choices = placements, .def = "next",
+        .help = "a page goes to the next plane that can take it; or each unit to one fixed plane, by its number in "
+                "plane_order: for units of a page (ssd.map_unit)"),
     ROW(write_buffer, .type = OPT_SIZE, .max = 1e12, .def = "16MiB", .unit = "bytes",
         .help = "write buffer; 0 = a write is answered when it is on flash"),
     ROW(volatile_cache, .type = OPT_BOOL, .def = "yes",

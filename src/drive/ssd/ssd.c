@@ -21,6 +21,7 @@
 _Static_assert((int)WBUF_LISTS == (int)FTL_HEATS_MAX, "a list for each heat");
 
 enum { PARTIAL_WAIT, PARTIAL_BUFFER, PARTIAL_FREE }; /* of option ssd.partial */
+enum { PLACEMENT_NEXT, PLACEMENT_FIXED };            /* of option ssd.placement */
 enum { OPS_PER_SLAB = 256, WRITE_BUFFER_UNITS_MAX = 1 << 24 };
 
 struct ssd_op_slab {
@@ -89,6 +90,12 @@ static int ssd_check(const struct drive_config *c, struct err *e) {
                        "ssd.write_buffer = %" PRIu64 ": ssd.streams = %u needs a page of %" PRIu64
                        " bytes for each stream",
                        c->ssd.write_buffer, c->ssd.streams, page);
+    if (c->ssd.placement == PLACEMENT_FIXED && c->ssd.map_unit != page)
+        return err_set(
+            e, EINVAL,
+            "ssd.placement = fixed: a page of the flash must be a mapping unit, but nand.page_bytes = %" PRIu64
+            " and ssd.map_unit = %" PRIu64,
+            page, c->ssd.map_unit);
     if (c->ssd.gc_stop_percent < c->ssd.gc_start_percent || c->ssd.gc_start_percent < c->ssd.gc_urgent_percent)
         return err_set(e, EINVAL,
                        "ssd.gc_urgent_percent = %g, gc_start_percent = %g, gc_stop_percent = %g: must not fall in this "
@@ -154,6 +161,7 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     uint32_t slots = buffer_units(c);
     s->late = c->ssd.partial == PARTIAL_BUFFER;
     s->fills = c->ssd.partial != PARTIAL_FREE;
+    s->fixed = c->ssd.placement == PLACEMENT_FIXED;
     s->partial_limit = partial_limit(c, slots);
     int rc = wbuf_init(&s->buffer, slots, (uint32_t)__builtin_ctzll(c->ssd.map_unit), s->undo, e);
     if (!rc)

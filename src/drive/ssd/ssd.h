@@ -48,6 +48,7 @@ struct ssd {
     struct store *store;
     struct sim *sim;
     bool payload, undo, write_through;
+    bool fixed;             /* each unit has its plane */
     bool fills;             /* the rest of units that are written in part is read */
     bool late;              /* parts of units are answered before the rest is read */
     uint32_t partial_limit; /* slots that may then wait for it */

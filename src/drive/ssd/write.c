@@ -254,13 +254,8 @@ static void page_written(struct nand_op *nand) {
     ssd_pump(s);
 }
 
-static void program_page(struct ssd *s, struct ssd_op *op, unsigned heat) {
+static void program_op(struct ssd *s, struct ssd_op *op) {
     struct ftl *f = &s->ftl;
-    op->count = 0;
-    for (; op->count < f->page_units && s->buffer.list[heat].count; op->count++) {
-        op->slots[op->count] = wbuf_take(&s->buffer, heat);
-        f->ops->prefetch(f, s->buffer.slots[op->slots[op->count]].lpn); /* for when it is on flash */
-    }
     f->count.host_units += op->count;
     f->count.heat_units[op->page.stream] += op->count;
     f->count.pad_units += f->page_units - op->count;
@@ -274,6 +269,16 @@ static void program_page(struct ssd *s, struct ssd_op *op, unsigned heat) {
     nand_submit(f->nand, &op->nand);
     if (op->page.page % 16 == 0)
         f->ops->collect(f, op->page.plane);
+}
+
+static void program_page(struct ssd *s, struct ssd_op *op, unsigned heat) {
+    struct ftl *f = &s->ftl;
+    op->count = 0;
+    for (; op->count < f->page_units && s->buffer.list[heat].count; op->count++) {
+        op->slots[op->count] = wbuf_take(&s->buffer, heat);
+        f->ops->prefetch(f, s->buffer.slots[op->slots[op->count]].lpn); /* for when it is on flash */
+    }
+    program_op(s, op);
 }
 
 /* Nothing can be written now: collect wherever that may help. */
@@ -313,11 +318,57 @@ static void fill_partial(struct ssd *s) {
     }
 }
 
+/* The plane that ssd.placement=fixed has for a unit; the next that is in use, if that is given up. */
+static struct ftl_plane *home(const struct ftl *f, uint32_t lpn) {
+    uint64_t at = lpn % f->planes, i = 0;
+    while (f->plane[f->order[at]].stuck && ++i < f->planes)
+        at = at + 1 < f->planes ? at + 1 : 0;
+    return &f->plane[f->order[at]];
+}
+
+/* A slot goes to its plane; false: not now. */
+static bool slot_to_plane(struct ssd *s, uint32_t slot, unsigned heat) {
+    struct ftl *f = &s->ftl;
+    struct ftl_plane *p = home(f, s->buffer.slots[slot].lpn);
+    if (!ftl_stream_ready(f, p, ftl_stream(heat, FTL_STREAM_HOST))) {
+        if (p->starved)
+            f->ops->collect(f, p);
+        return false;
+    }
+    struct ssd_op *op = ssd_op_new(s);
+    if (!op)
+        return false;
+    ftl_take_page(f, p, ftl_stream(heat, FTL_STREAM_HOST), &op->page);
+    wbuf_take_slot(&s->buffer, slot);
+    op->slots[0] = slot;
+    op->count = 1;
+    program_op(s, op);
+    return true;
+}
+
+/*
+ * A page holds one unit, and each goes to its own plane. Where nothing moves any
+ * more, a plane with too few good blocks, say, units go anywhere.
+ */
+static void heat_to_planes(struct ssd *s, unsigned heat) {
+    bool any = false;
+    for (uint32_t slot = s->buffer.list[heat].head, next; slot != SLOT_NONE; slot = next) {
+        next = s->buffer.slots[slot].next;
+        any |= slot_to_plane(s, slot, heat);
+    }
+    if (!any && !s->ftl.running)
+        heat_to_flash(s, heat);
+}
+
 static void to_flash(struct ssd *s) {
     if (__builtin_expect(s->buffer.list[WBUF_PARTIAL].count, 0))
         fill_partial(s);
-    for (unsigned heat = 0; heat < s->ftl.heats; heat++)
-        heat_to_flash(s, heat);
+    for (unsigned heat = 0; heat < s->ftl.heats; heat++) {
+        if (__builtin_expect(s->fixed, 0))
+            heat_to_planes(s, heat);
+        else
+            heat_to_flash(s, heat);
+    }
 }
 
 /* --- flush --- */
