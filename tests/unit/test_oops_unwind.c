@@ -187,6 +187,48 @@ static void test_oops_unwind_keeps_what_the_callee_did_not_touch(void **state) {
     oops_report_free(r);
 }
 
+/* A function in assembly has no rules, and the walk loses the register that it computes. */
+static void test_oops_unwind_suspects_by_value(void **state) {
+    static const char assembly[] =
+        "struct item { int a; int b; struct item *next; };\nint sink;\nint length(void *text);\n"
+        "__asm__(\".text\\n.globl length\\n.type length,@function\\nlength: lea (%rdi,%rdi,1),%rdx\\nshr %rdx\\n\"\n"
+        "        \"1: movl 4(%rdx),%eax\\nret\\n.size length,.-length\\n\");\n"
+        "__attribute__((noinline)) int keeps(struct item *item) { int v = length(item); sink += item->a; return v; }\n"
+        "int entry(void) { return keeps(0); }\n";
+    struct bed *bed = bed_of(state);
+    struct err e = {0};
+    char file[160], command[320];
+    if (!oops_cc_object(&bed->cc, "asm.ko", assembly, CC_X86, file, sizeof(file)))
+        skip();
+    snprintf(command, sizeof(command), "cd %s && mkdir -p asm && mv asm.ko asm/bed.ko", bed->cc.dir);
+    assert_int_equal(system(command), 0);
+    snprintf(file, sizeof(file), "%s/asm/bed.ko", bed->cc.dir);
+    struct oops_object *object = oops_object_open(file, "bed", NULL, &e);
+    assert_non_null(object);
+    struct form f = {.at = f.text};
+    add(&f,
+        "BUG: kernel NULL pointer dereference, address: 0000000000000004\n"
+        "#PF: supervisor read access in kernel mode\n#PF: error_code(0x0000) - not-present page\n"
+        "Oops: 0000 [#1] SMP PTI\nCPU: 0 PID: 7 Comm: test Tainted: G OE 6.1.0-test #1\n"
+        "RIP: 0010:length+0x7/0x%llx [bed]\nCode: 48 8d 14 3f 48 d1 ea <8b> 42 04 c3\n"
+        "RSP: 0018:%016llx EFLAGS: 00010046\nRAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000022\n"
+        "RDX: 0000000000000000 RSI: 0000000000000000 RDI: 0000000000000000\nCall Trace:\n"
+        " keeps+0x%llx/0x%llx [bed]\n---[ end trace 0000000000000000 ]---\n",
+        (unsigned long long)symbol(object, "length")->span, (unsigned long long)STACK_START,
+        (unsigned long long)after_call(object, "keeps"), (unsigned long long)symbol(object, "keeps")->span);
+    struct oops_report *r = parse(&f);
+    struct oops_verdict v = explain(r, NULL, file);
+    assert_non_null(local(&v, "keeps", "item"));
+    assert_true(v.blame.there);
+    assert_string_equal(v.blame.variable, "item");
+    assert_string_equal(v.blame.function, "keeps");
+    assert_string_equal(v.blame.member, "b");
+    assert_int_equal(v.blame.frame, 1);
+    assert_int_equal(v.confidence, OOPS_CONFIDENCE_MEDIUM);
+    oops_report_free(r);
+    oops_object_free(object);
+}
+
 static void test_oops_unwind_reads_the_printed_stack(void **state) {
     struct bed *bed = bed_of(state);
     struct form f;
@@ -494,6 +536,7 @@ static void test_oops_unwind_on_other_machines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_unwind_keeps_what_the_callee_did_not_touch),
+        cmocka_unit_test(test_oops_unwind_suspects_by_value),
         cmocka_unit_test(test_oops_unwind_reads_the_printed_stack),
         cmocka_unit_test(test_oops_unwind_reads_stacks_of_all_forms),
         cmocka_unit_test(test_oops_slide_by_stack),

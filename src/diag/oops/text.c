@@ -101,6 +101,8 @@ static void print_why(const struct out *o, const struct oops_report *r, const st
         fputs("  ", o->to);
         wrap(o, v->blame.how, 2, 2);
         for (unsigned i = 0; i < v->chain_count; i++) {
+            if (!v->chain[i].how[0])
+                continue;
             fputs("  - ", o->to);
             wrap(o, v->chain[i].how, 4, 4);
         }
@@ -117,6 +119,8 @@ static void print_why(const struct out *o, const struct oops_report *r, const st
 /* ---- The trace ---- */
 
 static void print_place(const struct out *o, const struct oops_place *place, bool innermost, const char *symbol) {
+    if (!place->file[0] && !strcmp(place->function, symbol))
+        return; /* the symbol says it */
     fprintf(o->to, "      %s%s", innermost && !strcmp(place->function, symbol) ? "" : place->function,
             place->inlined ? " (inlined)" : "");
     if (place->file[0])

@@ -266,13 +266,42 @@ static bool leads_there(const struct oops_session *s, const struct oops_flow *fl
     return out->value[reg] == narrow(s, caller->addr + s->v->slide);
 }
 
+/* Functions in assembly have no rules, but most of them call nobody and leave the stack alone. */
+static bool step_by_code(const struct oops_session *s, unsigned i, struct oops_unwound *out) {
+    const struct oops_spot *spot = &s->spots[i];
+    const struct oops_flow *flow = spot->object->flow;
+    const struct oops_unwound *u = &s->unwound[i];
+    struct oops_code code;
+    uint64_t writes = 0;
+    if (oops_code_init(&code, spot->object, s->kernel, spot->sym) != 0)
+        return false;
+    bool plain = code.count > 0 && spot->exact;
+    for (unsigned k = 0; k < code.count; k++) {
+        const struct oops_step *step = &code.steps[k].step;
+        bool leaves = step->kind == OOPS_STEP_RETURN || step->kind == OOPS_STEP_JUMP;
+        plain &= step->kind != OOPS_STEP_CALL;
+        writes |= leaves ? 0 : step->writes;
+    }
+    oops_code_release(&code);
+    if (!plain || (writes >> flow->stack & 1))
+        return false;
+    out->known = u->known & flow->kept & ~writes;
+    for (unsigned reg = 0; reg < 64; reg++)
+        out->value[reg] = u->value[reg];
+    if (u->known >> flow->stack & 1) {
+        out->known |= 1ull << flow->stack;
+        out->value[flow->stack] += flow->link < 0 ? oops_word_bytes(s->report->arch) : 0;
+    }
+    return true;
+}
+
 static bool step(const struct oops_session *s, unsigned i, const struct oops_spot *caller, struct oops_unwound *out) {
     const struct oops_spot *spot = &s->spots[i];
     const struct oops_flow *flow = spot->object->flow;
     Dwarf_Frame *frame = NULL;
     *out = (struct oops_unwound){0};
     if (!spot->object->dwarf || !oops_dwarf_frame(spot->object->dwarf, oops_spot_at(spot), &frame))
-        return false;
+        return step_by_code(s, i, out);
     find_cfa(s, i, frame);
     for (unsigned reg = 0; reg < flow->registers && reg < 64; reg++)
         apply_rule(s, i, frame, (int)reg, out);

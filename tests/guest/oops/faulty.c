@@ -4,10 +4,11 @@
  * case stands for a way in which drivers fail. What `drivelab oops` has to find
  * stands in comments at the very line that it must name:
  *
- *   expect CASE: kind=... variable=... member=...
+ *   expect CASE: kind=... variable=... member=... known=...
  *
  * read by ../run-oops. The function is the one that the line is in, or what
- * "function=" says.
+ * "function=" says. "known=FUNCTION.VARIABLE" has to be found with the value
+ * &somebody, which is printed.
  */
 /* clang-format off */
 #include <linux/completion.h>
@@ -91,7 +92,7 @@ static opaque void list_twice(struct drive *drive)
 {
 	list_del(&drive->siblings);
 	sink++;
-	list_del(&drive->siblings); /* expect list-twice: kind=list-corruption */
+	list_del(&drive->siblings); /* expect list-twice: kind=list-corruption known=list_twice.drive */
 }
 
 static opaque void bug_on(struct drive *drive)
@@ -209,8 +210,23 @@ static opaque int deep(struct drive *drive, int level)
 	return sink + room[1];
 }
 
+static opaque u32 reads(struct drive *absent)
+{
+	sink++;
+	return absent->queue.tail + sink; /* expect kept-by-caller: kind=null-dereference variable=absent member=queue.tail known=keeps.kept */
+}
+
+static opaque u32 keeps(struct drive *kept, struct drive *absent)
+{
+	u32 tail = reads(absent);
+
+	sink += tail;
+	return tail + kept->users;
+}
+
 static void prepare(void)
 {
+	pr_info("faulty: somebody is at %px\n", &somebody);
 	memset(&somebody, 0, sizeof(somebody));
 	strscpy(somebody.name, "somebody", sizeof(somebody.name));
 	INIT_LIST_HEAD(&somebody.siblings);
@@ -259,6 +275,8 @@ static noinline void trigger(const char *what)
 		null_inline(&somebody);
 	else if (!strcmp(what, "null-container"))
 		sink += null_container((void *)bits);
+	else if (!strcmp(what, "kept-by-caller"))
+		sink += keeps(&somebody, nobody);
 	else if (!strcmp(what, "soft-lockup"))
 		sink += busy_loop(&somebody);
 	else if (!strcmp(what, "hung-task"))
