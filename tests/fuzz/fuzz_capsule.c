@@ -4,8 +4,9 @@
  * at most once and is given back exactly once; the state machine's self-check
  * holds; nothing is left when the queues are gone.
  *
- * Each input is played twice: to a drive without zones, and to one with zones,
- * descriptor extensions and random write areas.
+ * Each input is played three times: to a drive without zones, to one with zones,
+ * descriptor extensions and random write areas, and to one of both behind a
+ * queue, whose schedulers change on the way.
  *
  * Input: records of one control byte, the entry (64 bytes), and data:
  *   bits 1:0 queue (0 admin, 1 and 2 I/O, 3 unconnected)
@@ -22,6 +23,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "block/block.h"
 #include "fuzz.h"
 #include "nvme/nvme.h"
 
@@ -164,7 +166,7 @@ static const char *const zoned[] = {"drive.kind=zns",
                                     "nand.factory_bad_percent=0",
                                     NULL};
 
-static void world_open(struct world *w, const char *const *options) {
+static void world_open(struct world *w, const char *const *options, bool queue) {
     static struct drive_config config;
     struct nvme_config nvme;
     struct opt_set set = {0};
@@ -178,6 +180,10 @@ static void world_open(struct world *w, const char *const *options) {
     w->target = nvme_target_new(w->sim, &e);
     w->subsystem = nvme_subsystem_new(w->target, &nvme, w->drive, &e);
     fuzz_require(w->subsystem != NULL);
+    if (queue) {
+        const struct block_settings s = {.scheduler = "mq-deadline", .queue_depth = 4};
+        fuzz_require(block_new(w->drive, &s, &e) != NULL);
+    }
     for (unsigned q = 0; q < QUEUES; q++)
         nvme_queue_init(&w->q[q].queue, w->target, &ops, "fuzz", 8192);
     for (unsigned q = 0; q < 3; q++)
@@ -192,6 +198,32 @@ static void release_held(struct fuzz_queue *q) {
             nvme_cmd_release(&q->slot[i].cmd);
 }
 
+static void queue_check(const struct world *w) {
+    struct err e = {0};
+    struct block *b = block_of(w->drive);
+    bool sound = !b || !block_check(b, &e);
+    if (!sound)
+        fprintf(stderr, "%s\n", e.text);
+    fuzz_require(sound);
+}
+
+/* Another scheduler, if it fits the drive; limits for hosts that are there by now. */
+static void queue_change(struct world *w, unsigned number) {
+    static const char *const limits[] = {"wiops=50 rbps=1M", "rbps=max wiops=max"};
+    struct err unused;
+    struct block *b = block_of(w->drive);
+    unsigned count = 0;
+    if (!b)
+        return;
+    while (elevators[count])
+        count++;
+    (void)block_switch(b, elevators[number % count]->name, NULL, 0, &unused);
+    struct block_group *g = block_group_find(b, "");
+    (void)block_group_set_limits(b, g, limits[number / 4 % 2], &unused);
+    (void)block_attr_set(b, "wbt_lat_usec", number / 2 % 2 ? "-1" : "0", NULL, 0, &unused);
+    queue_check(w);
+}
+
 static void world_close(struct world *w) {
     struct err e = {0};
     fuzz_require(!nvme_check(w->target, &e));
@@ -204,8 +236,11 @@ static void world_close(struct world *w) {
             fuzz_require(!w->q[q].slot[i].used);
     }
     fuzz_require(!nvme_check(w->target, &e));
+    queue_check(w);
+    fuzz_require(!block_of(w->drive) || !block_ios_inside(block_of(w->drive)));
     nvme_subsystem_free(w->subsystem);
     nvme_target_free(w->target);
+    block_free(block_of(w->drive));
     drive_close(w->drive);
     sim_free(w->sim);
 }
@@ -235,12 +270,14 @@ static void record(struct world *w, uint8_t control, const uint8_t *entry, const
         end_queue(w, q);
 }
 
-static void play(const char *const *options, const uint8_t *data, size_t size) {
+static void play(const char *const *options, bool queue, const uint8_t *data, size_t size) {
     struct world *w = calloc(1, sizeof *w);
     fuzz_require(w != NULL);
-    world_open(w, options);
-    while (size >= 65) {
+    world_open(w, options, queue);
+    for (unsigned number = 0; size >= 65; number++) {
         size_t used = 65;
+        if (number % 3 == 2)
+            queue_change(w, number / 3 + (unsigned)data[0]);
         const uint8_t *pattern = NULL;
         if ((data[0] & 0x20) && size >= used + PATTERN) {
             pattern = data + used;
@@ -258,7 +295,8 @@ static void play(const char *const *options, const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    play(flat, data, size);
-    play(zoned, data, size);
+    play(flat, false, data, size);
+    play(zoned, false, data, size);
+    play(size % 2 ? zoned : flat, true, data, size);
     return 0;
 }

@@ -1,7 +1,9 @@
 /*
  * The control socket: any bytes from a client, cut into pieces of any size (the
- * first byte says how), to a drive with flash and a host. Whatever comes back
- * are lines of JSON-RPC replies, and neither drive nor controller is damaged.
+ * first byte says how), to a drive with flash and a host. If that byte is odd, a
+ * queue with a scheduler is before the drive, and requests under way. Whatever
+ * comes back are lines of JSON-RPC replies, and neither drive, queue nor
+ * controller is damaged.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -9,11 +11,16 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "block/block.h"
 #include "ctl/ctl_int.h"
 #include "fuzz.h"
 
+enum { IOS = 96 };
+
 struct world {
     struct sim *sim;
+    struct io io[IOS];
+    unsigned ios;
     struct drive_config drive_config;
     struct nvme_config nvme_config;
     struct opt_set set;
@@ -57,11 +64,55 @@ static void world_open(struct world *w) {
     fuzz_require(w->ctl.config.subsystem != NULL);
 }
 
+static void done(struct io *io) {
+    (void)io;
+}
+
+static void queue_open(struct world *w) {
+    const struct block_settings s = {.scheduler = "cfq", .queue_depth = 3, .cgroup_version = 2};
+    struct err e = {0};
+    struct block *b = block_new(w->drive, &s, &e);
+    fuzz_require(b != NULL);
+    for (unsigned owner = 0; owner < 4; owner++) {
+        const struct block_context_settings who = {.prioclass = -1, .prio = -1, .cgroup = owner & 1 ? "a/b" : "a"};
+        fuzz_require(!block_context_describe(b, owner, &who, &e));
+    }
+}
+
+/* Some more under way. */
+static void send(struct world *w) {
+    static const enum io_op ops[] = {IO_READ, IO_WRITE, IO_TRIM, IO_WRITE, IO_FLUSH};
+    for (unsigned i = 0; i < 3 && w->ios < IOS; i++) {
+        unsigned n = w->ios++;
+        struct io *io = &w->io[n];
+        io_init(io);
+        io->op = (uint8_t)ops[n % 5];
+        io->flags = (n % 3 ? IO_SYNC : 0) | (io->op == IO_FLUSH ? 0 : IO_NO_DATA);
+        io->bytes = io->op == IO_FLUSH ? 0 : 4096u << n % 4;
+        io->offset = io->op == IO_FLUSH ? 0 : n * 7 % 32 * 32768;
+        io->owner = n % 4;
+        io->done = done;
+        drive_submit(w->drive, io);
+    }
+}
+
+static void queue_check(const struct world *w) {
+    struct err e = {0};
+    struct block *b = block_of(w->drive);
+    bool sound = !b || !block_check(b, &e);
+    if (!sound)
+        fprintf(stderr, "%s\n", e.text);
+    fuzz_require(sound);
+}
+
 static void world_close(struct world *w) {
     struct err e = {0};
     fuzz_require(!nvme_check(w->target, &e));
     fuzz_require(!drive_check_state(w->drive, &e));
     nvme_target_free(w->target);
+    block_free(block_of(w->drive));
+    for (unsigned i = 0; i < w->ios; i++)
+        io_release(&w->io[i]);
     drive_close(w->drive);
     sim_free(w->sim);
 }
@@ -102,6 +153,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t piece = data[0] ? data[0] : size;
     log_set_levels("error", NULL);
     world_open(w);
+    if (data[0] & 1)
+        queue_open(w);
     fuzz_require(!ctl_session_init(&session, &w->ctl));
     for (size_t at = 1; at < size;) {
         size_t n = piece < size - at ? piece : size - at;
@@ -109,7 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         while (ctl_session_step(&session)) {
         }
         check_output(&session);
+        if (data[0] & 1)
+            send(w);
         sim_run(w->sim, sim_now(w->sim) + 1000);
+        queue_check(w);
     }
     ctl_session_release(&session);
     world_close(w);

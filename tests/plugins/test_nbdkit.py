@@ -51,7 +51,16 @@ class Server:
 
     def connect(self):
         handle = nbd.NBD()
-        handle.connect_unix(self.socket)
+        deadline = time.monotonic() + 30
+        while True:  # the socket is there a moment before somebody listens
+            try:
+                handle.connect_unix(self.socket)
+                break
+            except nbd.Error as e:
+                if e.errnum != errno.ECONNREFUSED or time.monotonic() > deadline:
+                    raise
+                handle = nbd.NBD()
+                time.sleep(0.01)
         self.clients.append(handle)
         return handle
 
@@ -214,9 +223,42 @@ def fio_verifies(tmp):
     return None
 
 
+def qemu_reads_and_writes(tmp):
+    """As a disk of a virtual machine would: qemu's own NBD client."""
+    if not shutil.which("qemu-io") or not shutil.which("qemu-img"):
+        return "qemu-io and qemu-img are not installed (package qemu-utils)"
+
+    def qemu(*words, code=0):
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, cwd=tmp)
+        assert done.returncode == code, (words, done.returncode, done.stdout)
+        return done.stdout
+
+    def io(*commands):
+        return qemu("qemu-io", "-f", "raw", *[w for c in commands for w in ("-c", c)], uri)
+
+    with serving(tmp, "hdd-7200", "drive.capacity=4GiB", "queue.scheduler=cfq") as s:
+        uri = f"nbd:unix:{s.socket}"
+        info = qemu("qemu-img", "info", "-f", "raw", uri)
+        assert "4 GiB (4294967296 bytes)" in info, info
+        text = io("write -P 0x5a 1M 300k", "write -f -P 0xa5 2000k 64k", "writev -P 0x11 8M 4k 64k 4k", "flush",
+                  "read -P 0x5a 1M 300k", "read -P 0 3G 64k", "aio_write -P 7 16M 1M", "aio_read -q 1M 1M", "aio_flush",
+                  "read -P 7 16M 1M", "write -z 1100k 64k", "read -P 0 1100k 64k", "read -P 0x5a 1164k 100k", "discard 16M 1M",
+                  "read -P 0 16M 1M", "read -P 0xa5 2000k 64k")
+        assert "failed" not in text and "rror" not in text, text
+    with serving(tmp, "tlc", "drive.capacity=64MiB") as s:
+        uri = f"nbd:unix:{s.socket}"
+        pathlib.Path(tmp, "source").write_bytes(random.Random(3).randbytes(24 * MIB) + bytes(40 * MIB))
+        qemu("qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", "-m", "8", "-W", "source", uri)
+        assert "Images are identical" in qemu("qemu-img", "compare", "-f", "raw", "-F", "raw", "source", uri)
+        qemu("qemu-img", "bench", "-f", "raw", "-c", "2000", "-d", "32", "-s", "4096", "-S", "65536", "-w", uri)
+        assert "mismatch" in qemu("qemu-img", "compare", "-f", "raw", "-F", "raw", "source", uri, code=1)
+    return None
+
+
 TESTS = [reads_what_was_written, zeroes_and_trims, connections_share_the_drive, many_requests_at_once,
          schedulers_may_stand_before_it, an_ini_file_is_found_from_the_background,
-         image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies]
+         image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies,
+         qemu_reads_and_writes]
 
 print(f"1..{len(TESTS)}", flush=True)
 failed = 0
