@@ -95,6 +95,7 @@ static json_t *attach(struct ctl *ctl, const char *spec, struct ctl_error *e) {
     struct block *b = block_new(ctl->config.drive, &s, &why);
     if (!b)
         return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "value"), "%s", why.text);
+    nvme_introduce(ctl->config.target);
     block_attr_get(b, "scheduler", text, sizeof text, NULL);
     return json_pack("{s:s,s:s,s:s,s:o,s:s}", "device", DEVICE, "name", "scheduler", "before", "", "value",
                      ctl_text(text), "note", "");

@@ -103,6 +103,13 @@ static void introduce(const struct nvme_ctrl *ctrl, const struct nvme_queue *que
         log_warn(LOG_NVME, "%s is served as of no cgroup: %s", name, e.text);
 }
 
+void nvme_introduce(const struct nvme_target *target) {
+    for (const struct nvme_ctrl *ctrl = target->ctrls; ctrl; ctrl = ctrl->next)
+        for (unsigned qid = 0; qid < sizeof ctrl->queues / sizeof *ctrl->queues; qid++)
+            if (ctrl->queues[qid])
+                introduce(ctrl, ctrl->queues[qid]);
+}
+
 void nvme_ctrl_attach(struct nvme_ctrl *ctrl, struct nvme_queue *queue, uint16_t qid, uint16_t entries) {
     ctrl->refs++;
     ctrl->queues[qid] = queue;

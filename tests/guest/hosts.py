@@ -18,7 +18,7 @@ KERNEL_TARGET_BYTES = 1 << 30
 # Word after "@@ HOST" -> method; power-cut.sh's "synced" is the session's.
 REQUESTS = {"restart-target": "restart_target", "image-kib": "image_kib",
             "start-two": "start_two", "serve": "serve", "kill": "kill_served",
-            "start": "start_served"}
+            "start": "start_served", "ctl": "ctl_served"}
 
 
 class DrivelabHost:
@@ -63,7 +63,7 @@ class DrivelabHost:
         self._served[name] = target.Target(
             (self._command[0], drive), self._work,
             f"{name}{len(self._extra)}",
-            [word for o in options for word in ("-o", o)])
+            [word for o in options for word in ("-o", o)], control=True)
         self._extra.append(self._served[name])
         self._served[name].start()
         return self._served[name].port
@@ -75,6 +75,10 @@ class DrivelabHost:
     def start_served(self, name):
         self._served[name].start()
         return self._served[name].port
+
+    def ctl_served(self, name, *words):
+        """What `drivelab ctl` says of the drive, in one line."""
+        return self._served[name].ctl(*words)
 
     def revive(self):
         """Before a boot: a target that crashed must not fail what follows."""

@@ -7,7 +7,7 @@ import guest
 import hosts
 import target
 
-NEED_FIO = {"fio", "killed-target", "zoned-fio", "zoned-killed"}
+NEED_FIO = {"fio", "disk-schedulers", "killed-target", "zoned-fio", "zoned-killed"}
 ZONED = "zoned-"                # how the names of scenarios with zones begin
 POWER_CUT = "power-cut"
 REBOOT = "zoned-reboot"

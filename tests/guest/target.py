@@ -18,10 +18,13 @@ class TargetError(Exception):
 
 
 class Target:
-    def __init__(self, command, work, name, options=()):
+    def __init__(self, command, work, name, options=(), control=False):
         """COMMAND is the program and the drive it serves."""
         self._binary, self._drive = command
         self._options = list(options)
+        self._control = pathlib.Path(work, f"{name}.ctl")
+        if control:
+            self._options += ["--control", self._control]
         self.image = pathlib.Path(work, f"{name}.img")
         self.log = pathlib.Path(work, f"{name}.log")
         self.port = 0
@@ -67,6 +70,16 @@ class Target:
             raise TargetError(f"the target ignored SIGTERM for {STOP_SECONDS} s")
         if code != 0:
             raise TargetError(f"the target ended on SIGTERM with {_ending(code)}")
+
+    def ctl(self, *words):
+        done = subprocess.run(
+            [self._binary, "ctl", self._control, *words], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=STOP_SECONDS)
+        text = " ".join(done.stdout.split())
+        if done.returncode != 0:
+            raise TargetError(f"ctl {' '.join(words)}: {text}")
+        return text
 
     def image_kib(self):
         """Room the image takes on this machine's disk."""

@@ -72,6 +72,7 @@ static void refuses(struct queue_bed *q, const char *name, const char *value, co
 
 static void test_ctl_queue_without_one(void **state) {
     struct queue_bed q = {.ctl = ctl_bed_new(disk)};
+    bed_up(q.ctl->bed, 1);
     ctl_bed_refused(q.ctl, "queue.list", NULL, CTL_UNSUPPORTED, "--scheduler NAME");
     ctl_bed_refused(q.ctl, "queue.get", "[\"sda\",\"scheduler\"]", CTL_UNSUPPORTED, "queue.set sda scheduler");
     ctl_bed_refused(q.ctl, "queue.set", "[\"nr_requests\",\"64\"]", CTL_UNSUPPORTED, "no queue");
@@ -80,7 +81,7 @@ static void test_ctl_queue_without_one(void **state) {
     json_t *r = ctl_bed_result(q.ctl, "queue.set", "[\"sda\",\"scheduler\",\"deadline,fifo_batch=3\"]");
     expect(r, "before", "");
     json_decref(r);
-    assert_non_null(block_of(q.ctl->bed->drive));
+    assert_non_null(block_group_find(block_of(q.ctl->bed->drive), BED_HOST)); /* a host that was there before */
     reads(&q, "iosched/fifo_batch", "3");
     teardown(&q);
 }
