@@ -159,6 +159,8 @@ with tempfile.TemporaryDirectory() as folder:
             ("reading before the request",
              {"specs": SPECS.replace("Fast write", "Read any free blocks = 1,\n   Fast write")},
              "read_before = yes"),
+            ("reading ahead to the end of a track", {"specs": SPECS.replace("continuous read = 4", "continuous read = 1")},
+             "read_ahead = 25600"),
             ("a switch that leaves time to settle",
              {"model": MODEL.replace("= -0.1", "= 0.3")}, "head_switch = 600000"),
             ("unknown names", {"specs": SPECS.replace("Max queue", "Frobnication [ x = 1,\n Max queue"),
