@@ -38,7 +38,7 @@ install: build/build.ninja
 	@meson install -C build --no-rebuild
 
 clean:
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-clang build-fuzz
 
 format:
 	@scripts/check-format --fix
