@@ -68,6 +68,29 @@ static int open_queue(struct session *s, const struct run_args *a, struct err *e
     return 0;
 }
 
+static bool asks_for(const struct config_overrides *overrides, const char *option) {
+    for (unsigned i = 0; i < overrides->count; i++)
+        if (!strncmp(overrides->text[i], option, strlen(option)))
+            return true;
+    return false;
+}
+
+/* Flash comes in whole blocks of each plane, some of which it needs itself: a small drive may have far more than asked.
+ */
+static void print_spare(const struct session *s, const struct config_overrides *overrides) {
+    const struct drive_config *c = &s->config.drive;
+    const struct nand_config *n = &c->nand;
+    if (strcmp(s->drive->ops->name, "ssd") || !asks_for(overrides, "ssd.op_percent="))
+        return;
+    double flash = (double)nand_block_count(n) * n->pages * n->page_bytes;
+    double percent = (flash / (double)c->drive.capacity - 1) * 100;
+    if (percent > 1.1 * c->ssd.op_percent + 3)
+        fprintf(stderr,
+                "drivelab: note: ssd.op_percent=%g: it is a least value; %u blocks a plane are %.1f %% more flash than "
+                "drive.capacity, and smaller values change nothing\n",
+                c->ssd.op_percent, n->blocks, percent);
+}
+
 static void print_notes(const struct session *s, const struct run_args *a) {
     if (s->jobs.notes[0])
         fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
@@ -148,8 +171,10 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
     overrides.count++;
     if ((a->job && read_jobs(s, a, e)) || config_load(&s->config, setup->drive, &overrides, e) || open_drive(s, a, e))
         return e->code;
-    if (!setup->no_notes)
+    if (!setup->no_notes) {
         print_notes(s, a);
+        print_spare(s, setup->overrides);
+    }
     if ((a->precondition && precondition(s, setup, e)) || open_queue(s, a, e) || watch_start(s, setup, e))
         return e->code;
     mark_set(&s->mark, s->drive);
@@ -288,8 +313,9 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
     struct report_job_option(*options)[REPORT_JOB_OPTIONS] = calloc(result->count + 1, sizeof(*options));
     struct report_target *target = calloc(result->count + 1, sizeof(*target));
     unsigned *iodepth = calloc(result->count + 1, sizeof(*iodepth));
+    const double **percentiles = calloc(result->count + 1, sizeof(*percentiles));
     int ret = -ENOMEM;
-    if (!options || !iodepth || !target)
+    if (!options || !iodepth || !target || !percentiles)
         goto out;
     const struct job *last = s->jobs.count ? &s->jobs.job[s->jobs.count - 1] : NULL;
     if (last)
@@ -297,6 +323,7 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
     for (unsigned i = 0; i < result->count; i++) {
         const struct job *job = result->job[i];
         describe(job, options[i]);
+        percentiles[i] = job->percentile;
         target[i] = (struct report_target){.percentile = 100};
         if (job->latency_target_ns)
             target[i] = (struct report_target){job->latency_target_ns, job->latency_window_ns, job->latency_percentile};
@@ -307,6 +334,7 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
         .options = options,
         .iodepth = iodepth,
         .target = target,
+        .percentiles = percentiles,
         .globals = options[result->count],
         .count = result->count,
         .ios = result->ios,
@@ -319,6 +347,7 @@ static int show_jobs(struct session *s, const struct session_setup *setup, int (
     json_decref(report.page_cache);
 out:
     free(options);
+    free(percentiles);
     free(target);
     free(iodepth);
     return ret;

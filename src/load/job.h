@@ -17,7 +17,8 @@
 #include "base/err.h"
 #include "base/runstat.h"
 
-#define JOB_TEXT_MAX 256
+#define JOB_TEXT_MAX    256
+#define JOB_PERCENTILES 20
 
 /* A size: in bytes, as a share of the drive, or in zones. */
 struct job_extent {
@@ -179,7 +180,8 @@ struct job {
     bool steady_percent; /* the limit is a percentage of the mean */
     int64_t steady_duration_ns, steady_ramp_ns, steady_interval_ns;
     bool group_reporting;
-    unsigned continue_on_error; /* bits 1 << enum job_failure */
+    double percentile[JOB_PERCENTILES + 1]; /* of latencies, rising, ended by 0; none: the report's own */
+    unsigned continue_on_error;             /* bits 1 << enum job_failure */
     unsigned kb_base;
 };
 

@@ -82,6 +82,7 @@ JOB_SETTER(job_set_continue_on_error);
 JOB_SETTER(job_set_kb_base);
 JOB_SETTER(job_set_name);
 JOB_SETTER(job_set_log);
+JOB_SETTER(job_set_percentile_list);
 
 /* --- option_value.c: fio's types --- */
 

@@ -493,3 +493,26 @@ int job_set_log(struct job *job, const struct job_option *o, const char *value, 
     strcpy(log->name, value);
     return 0;
 }
+
+/* Into its place among the others. */
+static void insert(double *list, unsigned count, double value) {
+    for (; count && list[count - 1] > value; count--)
+        list[count] = list[count - 1];
+    list[count] = value;
+}
+
+int job_set_percentile_list(struct job *job, const struct job_option *o, const char *value, struct err *e) {
+    double list[JOB_PERCENTILES + 1] = {0}, one = 0;
+    unsigned n = 0;
+    for (const char *at = value;; n++) {
+        const char *end = at + strcspn(at, ":");
+        if (n == JOB_PERCENTILES || job_value_real(at, end, &one) || one <= 0 || one > 100)
+            return job_option_bad(o, value, e);
+        insert(list, n, one);
+        if (!*end)
+            break;
+        at = end + 1;
+    }
+    memcpy(job->percentile, list, sizeof(list));
+    return 0;
+}

@@ -18,7 +18,11 @@
 
 static const char *const dir_names[RUN_DIRS] = {"read", "write", "trim"};
 
-static const double percentiles[] = {1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 99.9, 99.95, 99.99};
+/* How latencies are written. */
+struct style {
+    const double *percentiles;
+    bool bins; /* what json+ adds */
+};
 
 static void set_int(json_t *o, const char *key, uint64_t value) {
     json_object_set_new(o, key, json_integer((json_int_t)value));
@@ -28,12 +32,12 @@ static void set_real(json_t *o, const char *key, double value) {
     json_object_set_new(o, key, json_real(isfinite(value) ? value : 0));
 }
 
-static json_t *percentile_object(const struct hist *h) {
+static json_t *percentile_object(const struct hist *h, const double *list) {
     json_t *o = json_object();
-    for (unsigned i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
+    for (; *list; list++) {
         char key[24];
-        snprintf(key, sizeof(key), "%.6f", percentiles[i]);
-        set_int(o, key, hist_quantile(h, percentiles[i] / 100));
+        snprintf(key, sizeof(key), "%.6f", *list);
+        set_int(o, key, hist_quantile(h, *list / 100));
     }
     return o;
 }
@@ -52,22 +56,21 @@ static json_t *bins_object(const struct hist *h) {
     return o;
 }
 
-static json_t *latency_object(const struct hist *h, bool with_percentiles) {
+static json_t *latency_object(const struct hist *h, const double *percentiles) {
     json_t *o = json_object();
     set_int(o, "min", h->count ? h->min : 0);
     set_int(o, "max", h->max);
     set_real(o, "mean", hist_mean(h));
     set_real(o, "stddev", hist_stddev(h));
     set_int(o, "N", h->count);
-    if (with_percentiles && h->count)
-        json_object_set_new(o, "percentile", percentile_object(h));
+    if (percentiles && h->count)
+        json_object_set_new(o, "percentile", percentile_object(h, percentiles));
     return o;
 }
 
-/* With all of fio's, json+ included, where `bins` says so. */
-static json_t *full_latency_object(const struct hist *h, bool bins) {
-    json_t *o = latency_object(h, true);
-    if (bins && h->count)
+static json_t *full_latency_object(const struct hist *h, const struct style *style) {
+    json_t *o = latency_object(h, style->percentiles);
+    if (style->bins && h->count)
         json_object_set_new(o, "bins", bins_object(h));
     return o;
 }
@@ -106,7 +109,8 @@ static double percent_of_all(const struct report *r, unsigned i, int dir) {
     return all > 0 ? 100 * (double)r->stat[i]->dir[dir].bytes / all : 0;
 }
 
-static json_t *direction_object(const struct run_dir_stat *d, double seconds, double percent, bool bins) {
+static json_t *direction_object(const struct run_dir_stat *d, double seconds, double percent,
+                                const struct style *style) {
     json_t *o = json_object();
     double bw = seconds > 0 ? (double)d->bytes / seconds : 0;
     set_int(o, "io_bytes", d->bytes);
@@ -118,17 +122,17 @@ static json_t *direction_object(const struct run_dir_stat *d, double seconds, do
     set_int(o, "total_ios", d->ios);
     set_int(o, "short_ios", 0);
     set_int(o, "drop_ios", 0);
-    json_object_set_new(o, "slat_ns", full_latency_object(&d->slat, bins));
-    json_object_set_new(o, "clat_ns", full_latency_object(&d->clat, bins));
-    json_object_set_new(o, "lat_ns", full_latency_object(&d->lat, bins));
+    json_object_set_new(o, "slat_ns", full_latency_object(&d->slat, style));
+    json_object_set_new(o, "clat_ns", full_latency_object(&d->clat, style));
+    json_object_set_new(o, "lat_ns", full_latency_object(&d->lat, style));
     add_windows(o, &d->window, percent);
     return o;
 }
 
-static json_t *sync_object(const struct hist *h, bool bins) {
+static json_t *sync_object(const struct hist *h, const struct style *style) {
     json_t *o = json_object();
     set_int(o, "total_ios", h->count);
-    json_object_set_new(o, "lat_ns", full_latency_object(h, bins));
+    json_object_set_new(o, "lat_ns", full_latency_object(h, style));
     return o;
 }
 
@@ -248,6 +252,7 @@ static json_t *job_object(const struct report *r, unsigned i) {
     const struct run_stat *s = r->stat[i];
     double seconds = (double)(s->end_ns - s->start_ns) / 1e9;
     json_t *o = json_object(), *options = options_object(r->options[i]);
+    const struct style style = {report_percentiles(r, i), r->detail != NULL};
     json_object_set_new(o, "jobname", json_string(s->name));
     set_int(o, "groupid", s->group);
     set_int(o, "error", s->first_error ? EIO : 0);
@@ -255,9 +260,8 @@ static json_t *job_object(const struct report *r, unsigned i) {
     set_int(o, "elapsed", (uint64_t)seconds + 1);
     json_object_set_new(o, "job options", options);
     for (int d = 0; d < RUN_DIRS; d++)
-        json_object_set_new(o, dir_names[d],
-                            direction_object(&s->dir[d], seconds, percent_of_all(r, i, d), r->detail != NULL));
-    json_object_set_new(o, "sync", sync_object(&s->sync, r->detail != NULL));
+        json_object_set_new(o, dir_names[d], direction_object(&s->dir[d], seconds, percent_of_all(r, i, d), &style));
+    json_object_set_new(o, "sync", sync_object(&s->sync, &style));
     set_int(o, "job_runtime", (uint64_t)(seconds * 1000) * s->jobs);
     add_process_fields(o);
     json_object_set_new(o, "iodepth_level", depth_object(s->depth_level));
@@ -298,7 +302,7 @@ static json_t *total_direction(const struct report *r, int dir, double seconds, 
     }
     if (!ios)
         return NULL;
-    json_t *o = json_object(), *latency = latency_object(lat, false);
+    json_t *o = json_object(), *latency = latency_object(lat, NULL);
     for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++)
         set_int(latency, places[i].name, hist_quantile(lat, places[i].at));
     set_int(o, "ios", ios);

@@ -34,6 +34,7 @@ struct report {
     const struct report_job_option (*options)[REPORT_JOB_OPTIONS]; /* per stat; ended by a NULL name */
     const unsigned *iodepth;                                       /* per stat */
     const struct report_target *target;                            /* per stat, or NULL: none */
+    const double *const *percentiles;                              /* per stat: of latencies, ended by 0; or NULL */
     const struct report_job_option *globals;                       /* ended by a NULL name; or NULL: none */
     unsigned count;
     uint64_t ios;
@@ -64,6 +65,9 @@ struct json_t *report_json_object(const struct report *report);
 
 /* What all jobs did together, by direction: "drivelab.total". A new object, caller owns it. */
 struct json_t *report_total(const struct report *report);
+
+/* Those of one job, ended by 0: fio's own, unless it says others. */
+const double *report_percentiles(const struct report *r, unsigned i);
 
 const struct report_format *report_find(const char *name); /* NULL if unknown */
 

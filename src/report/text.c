@@ -50,21 +50,33 @@ static void print_latency(FILE *out, const char *name, const struct hist *h) {
             (double)h->max / divisor, hist_mean(h) / divisor, hist_stddev(h) / divisor);
 }
 
-static void print_percentiles(FILE *out, const struct hist *h) {
-    static const double list[] = {1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 99.9, 99.95, 99.99};
+/* Decimals that a number needs, at most six. */
+static int decimals(double value) {
+    char text[32];
+    int n = 6;
+    size_t length = (size_t)snprintf(text, sizeof(text), "%.6f", value);
+    while (n && length && text[--length] == '0')
+        n--;
+    return n;
+}
+
+static void print_percentiles(FILE *out, const struct hist *h, const double *list) {
     double divisor;
     const char *unit = latency_unit((double)hist_quantile(h, 0.5), &divisor);
-    const unsigned n = sizeof(list) / sizeof(list[0]);
+    int places = 2;
+    for (const double *at = list; *at; at++)
+        places = decimals(*at) > places ? decimals(*at) : places;
     fprintf(out, "    clat percentiles (%s):\n", unit);
-    for (unsigned i = 0; i < n; i++)
-        fprintf(out, "%s%5.2fth=[%9.2f]%s", i % 3 ? " " : "     |  ", list[i],
+    for (unsigned i = 0; list[i]; i++)
+        fprintf(out, "%s%*.*fth=[%9.2f]%s", i % 3 ? " " : "     |  ", places + 3, places, list[i],
                 (double)hist_quantile(h, list[i] / 100) / divisor,
-                i == n - 1   ? "\n"
+                !list[i + 1] ? "\n"
                 : i % 3 == 2 ? ",\n"
                              : ",");
 }
 
-static void print_direction(FILE *out, const char *name, const struct run_dir_stat *d, double seconds) {
+static void print_direction(FILE *out, const char *name, const struct run_dir_stat *d, double seconds,
+                            const double *percentiles) {
     char iops[32], mib[32], mb[32], total[32];
     double bw = seconds > 0 ? (double)d->bytes / seconds : 0;
     fprintf(out, "  %s: IOPS=%s, BW=%s/s (%s/s)(%s/%.0fmsec)\n", name,
@@ -74,7 +86,7 @@ static void print_direction(FILE *out, const char *name, const struct run_dir_st
         print_latency(out, "slat", &d->slat);
     print_latency(out, "clat", &d->clat);
     print_latency(out, "lat", &d->lat);
-    print_percentiles(out, &d->clat);
+    print_percentiles(out, &d->clat, percentiles);
 }
 
 static void print_job(FILE *out, const struct report *r, unsigned i) {
@@ -86,7 +98,8 @@ static void print_job(FILE *out, const struct report *r, unsigned i) {
     fputc('\n', out);
     for (int d = 0; d < RUN_DIRS; d++)
         if (s->dir[d].ios)
-            print_direction(out, names[d], &s->dir[d], (double)(s->end_ns - s->start_ns) / 1e9);
+            print_direction(out, names[d], &s->dir[d], (double)(s->end_ns - s->start_ns) / 1e9,
+                            report_percentiles(r, i));
     if (s->sync.count) {
         fprintf(out, "  sync: %" PRIu64 " flushes\n", s->sync.count);
         print_latency(out, "lat", &s->sync);

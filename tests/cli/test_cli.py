@@ -1461,6 +1461,14 @@ def test_points_that_fail_are_named(folder):
     check(re.search(r"^ *1GiB .*MB/s|^ *1GiB .*GB/s", done.stdout, re.M), done.stdout)
 
 
+def test_spare_flash_beyond_what_was_asked_is_said(folder):
+    job = write_job(folder, "[a]\nrw=read\nsize=1m\n")
+    small = run("run", "tlc", "-o", "drive.capacity=1GiB", "-o", "ssd.op_percent=7,25", "--job", job, code=0).stderr
+    check(small.count("note: ssd.op_percent=7: it is a least value; 9 blocks a plane are ") == 1 and "smaller values change nothing" in small, small)
+    check("op_percent" not in run("run", "tlc", "-o", "drive.capacity=1GiB", "--job", job, code=0).stderr)
+    check("op_percent" not in run("run", "tlc", "-o", "ssd.op_percent=25", "--job", job, code=0).stderr)
+
+
 def test_drives_side_by_side(folder):
     job = write_job(folder, "[a]\nrw=randread\nbs=4k\nnumber_ios=2000\n")
     args = ["run", "--job", job, "--jobs", 2, "-o", "ssd.precondition=sequential"]

@@ -520,6 +520,16 @@ def test_logs_of_results_that_cannot_be_written_are_refused(folder):
     check(not list(pathlib.Path(folder).glob("*.log")), list(pathlib.Path(folder).iterdir()))
 
 
+def test_percentiles_are_those_asked_for(folder):
+    job = write_job(folder, "[a]\nrw=randread\nsize=4m\npercentile_list=99:50:99.999:100\n[b]\nrw=read\nsize=1m\n")
+    done = run("run", "tlc", "--job", job, "--json", f"{folder}/r.json", code=0)
+    asked, own = (one["read"]["clat_ns"]["percentile"] for one in json.loads(pathlib.Path(folder, "r.json").read_text())["jobs"])
+    check(list(asked) == ["50.000000", "99.000000", "99.999000", "100.000000"] and len(own) == 17, asked, own)
+    check("|  50.000th=[" in done.stdout and " 99.999th=[" in done.stdout and "   1.00th=[" in done.stdout, done.stdout)
+    for bad in ("0", "50:101", "50,99", "50::99", "", ":".join(str(n) for n in range(1, 22))):
+        refused(r"percentile_list=.*at most 20", "run", "nossd", "--job", write_job(folder, f"[a]\nrw=read\npercentile_list={bad}\n"))
+
+
 def test_interrupted_runs_replace_no_whole_results(folder):
     job = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\nwrite_iolog=log\nwrite_lat_log=own\nlog_avg_msec=100\n")
     silent = write_job(folder, "[a]\nrw=randread\nbs=4k\nruntime=1000000\ntime_based\niodepth=8\n", "silent.fio")
