@@ -113,7 +113,7 @@ void ftl_block_dead(struct ftl *f, struct ftl_plane *p, uint32_t block) {
 }
 
 /* A full block's worth of bits, which may begin and end inside words. */
-static void mark_valid(struct ftl *f, uint32_t block_index) {
+void ftl_valid_write(struct ftl *f, uint32_t block_index) {
     uint64_t first = (uint64_t)block_index << f->block_shift, end = first + f->block_units;
     for (uint64_t ppu = first; ppu < end;) {
         uint64_t in_word = 64 - ppu % 64, n = end - ppu < in_word ? end - ppu : in_word;
@@ -127,7 +127,6 @@ void ftl_blocks_fill(struct ftl *f, struct ftl_plane *p, uint32_t count) {
         struct ftl_block *b = &f->blocks[p->first_block + block];
         *b = (struct ftl_block){.valid = f->block_units, .state = BLOCK_FULL, .by_rule = 1};
         f->state[p->first_block + block].next_page = (uint16_t)f->geometry->pages;
-        mark_valid(f, p->first_block + block);
         ftl_victim_add(f, p, block);
     }
     p->free_count -= count;

@@ -31,6 +31,7 @@
  *     need be.
  *  6. A group's bits in `ready` say what its planes' streams and free blocks do.
  *  7. The owners of a block that is `by_rule` follow from where its units lie; owner[] has them once it is collected.
+ *     As long as all its units are valid, valid[] has none of their bits either.
  */
 #ifndef DRIVELAB_DRIVE_SSD_FTL_H
 #define DRIVELAB_DRIVE_SSD_FTL_H
@@ -374,7 +375,15 @@ void ftl_gc_release(struct ftl *f);
 
 extern const struct ftl_ops ftl_page_ops;
 
+/* All units of a block that fill() left are valid; valid[] has their bits once it is collected or one of them goes. */
+static inline bool ftl_untouched(const struct ftl *f, const struct ftl_block *b) {
+    return b->by_rule && b->valid == f->block_units;
+}
+void ftl_valid_write(struct ftl *f, uint32_t block_index);
+
 static inline bool ftl_valid(const struct ftl *f, uint32_t ppu) {
+    if (ftl_untouched(f, ftl_block_of(f, ppu)))
+        return (ppu & ((1u << f->block_shift) - 1)) < f->block_units;
     return f->valid[ppu >> 6] >> (ppu & 63) & 1;
 }
 

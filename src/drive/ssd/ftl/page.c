@@ -10,7 +10,8 @@
  *
  * A map that is not durable and is written in order when it is new (a
  * preconditioned drive) is not written at all: unit n lies where the n-th unit
- * goes, until one of its page of the map changes.
+ * goes. Entries that change are packed as exceptions, if the map is large, or
+ * end the rule for their page of the map.
  *
  * Simplified: the whole map is held in controller memory (no map cache, no
  * map pages on flash). Not modelled: map journal and checkpoints.
@@ -31,8 +32,9 @@ enum {
     HUGE_TABLE_BYTES = 64 << 20, /* tables up to here may use huge pages: little is lost if they stay sparse */
 };
 
-/* State of a page of the map. In an image every used page is FLAT. */
-enum { PAGE_UNUSED, PAGE_FLAT, PAGE_PACKED, PAGE_RULE };
+/* State of a page of the map. In an image every used page is FLAT. BENT: entries are packed where they break the rule.
+ */
+enum { PAGE_UNUSED, PAGE_FLAT, PAGE_PACKED, PAGE_RULE, PAGE_BENT };
 
 static void advise_huge(void *at, size_t bytes) {
     uintptr_t first = ((uintptr_t)at + 4095) & ~(uintptr_t)4095, end = ((uintptr_t)at + bytes) & ~(uintptr_t)4095;
@@ -153,7 +155,7 @@ static uint32_t rule_owner(const struct ftl *f, const struct ftl_plane *p, uint3
 }
 
 static inline bool is_rule(const struct ftl *f, uint32_t lpn) {
-    return __builtin_expect(f->rule, 0) && f->map_pages[lpn >> MAP_PAGE_SHIFT] == PAGE_RULE;
+    return __builtin_expect(f->rule, 0) && f->map_pages[lpn >> MAP_PAGE_SHIFT] >= PAGE_RULE;
 }
 
 /* Write the entries of a page of the map: rule_place() of each, without its divisions. */
@@ -173,6 +175,8 @@ static void rule_ends(struct ftl *f, uint32_t map_page) {
             block++;
         }
     }
+    if (f->map_pages[map_page] == PAGE_BENT)
+        leaves_spread(f->leaves, map_page, f->map + (map_page << MAP_PAGE_SHIFT));
     f->map_pages[map_page] = PAGE_FLAT;
 }
 
@@ -200,6 +204,8 @@ void ftl_owners_write(struct ftl *f, struct ftl_plane *p, uint32_t block) {
     struct ftl_block *b = &f->blocks[p->first_block + block];
     if (!b->by_rule)
         return;
+    if (ftl_untouched(f, b))
+        ftl_valid_write(f, p->first_block + block);
     uint32_t *owner = ftl_owner(f, ftl_ppu(f, p, block, 0));
     for (uint32_t page = 0; page < f->geometry->pages; page++)
         for (uint32_t first = rule_owner(f, p, block, page), u = 0; u < f->page_units; u++)
@@ -230,9 +236,17 @@ static inline uint32_t *entry_of(const struct ftl *f, uint32_t lpn) {
     return is_packed(f, lpn) ? leaves_find(f->leaves, lpn >> MAP_PAGE_SHIFT, in_page(lpn)) : &f->map[lpn];
 }
 
+/* An entry that breaks the rule, or NULL. */
+static uint32_t *exception_of(const struct ftl *f, uint32_t lpn) {
+    uint32_t page = lpn >> MAP_PAGE_SHIFT;
+    return f->map_pages[page] == PAGE_BENT ? leaves_find(f->leaves, page, in_page(lpn)) : NULL;
+}
+
 static inline uint32_t entry_get(const struct ftl *f, uint32_t lpn) {
-    if (is_rule(f, lpn))
-        return rule_place(f, lpn) + 1;
+    if (is_rule(f, lpn)) {
+        const uint32_t *exception = exception_of(f, lpn);
+        return exception ? *exception : rule_place(f, lpn) + 1;
+    }
     const uint32_t *at = entry_of(f, lpn);
     return at ? *at : FTL_UNMAPPED;
 }
@@ -252,10 +266,25 @@ static void packed_set(struct ftl *f, uint32_t lpn, uint32_t entry, bool known) 
     }
 }
 
+/* Set an entry where the rule holds. A few exceptions are packed: writing a page of the map costs more than all else.
+ */
+static uint32_t exception_set(struct ftl *f, uint32_t lpn, uint32_t entry) {
+    uint32_t page = lpn >> MAP_PAGE_SHIFT, old = entry_get(f, lpn), *at = exception_of(f, lpn);
+    if (at) {
+        *at = entry;
+    } else if (f->leaves && leaves_add(f->leaves, page, in_page(lpn), entry)) {
+        f->map_pages[page] = PAGE_BENT;
+    } else {
+        rule_ends(f, page);
+        f->map[lpn] = entry;
+    }
+    return old;
+}
+
 /* Set an entry; returns what it was. */
 static inline uint32_t entry_set(struct ftl *f, uint32_t lpn, uint32_t entry) {
     if (is_rule(f, lpn))
-        rule_ends(f, lpn >> MAP_PAGE_SHIFT);
+        return exception_set(f, lpn, entry);
     uint32_t *at = entry_of(f, lpn), old = at ? *at : FTL_UNMAPPED;
     if (at && (entry != FTL_UNMAPPED || !is_packed(f, lpn)))
         *at = entry;
@@ -287,7 +316,7 @@ static void packed_page_reserve(struct ftl *f, uint32_t page, uint32_t lpn, uint
 static int page_reserve(struct ftl *f, uint32_t lpn, uint32_t count) {
     int rc = 0;
     for (uint32_t page = lpn >> MAP_PAGE_SHIFT; !rc && page <= (lpn + count - 1) >> MAP_PAGE_SHIFT; page++) {
-        if (f->map_pages[page] == PAGE_FLAT || f->map_pages[page] == PAGE_RULE)
+        if (f->map_pages[page] == PAGE_FLAT || f->map_pages[page] >= PAGE_RULE)
             continue;
         if (f->leaves)
             packed_page_reserve(f, page, lpn, count);
@@ -308,7 +337,7 @@ static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
 }
 
 static void page_prefetch(const struct ftl *f, uint32_t lpn) {
-    if (is_rule(f, lpn))
+    if (is_rule(f, lpn) && f->map_pages[lpn >> MAP_PAGE_SHIFT] == PAGE_RULE)
         return;
     if (is_packed(f, lpn))
         leaves_prefetch(f->leaves, lpn >> MAP_PAGE_SHIFT);
@@ -326,6 +355,8 @@ static void page_prefetch_old(const struct ftl *f, uint32_t lpn) {
 
 static void invalidate(struct ftl *f, uint32_t ppu) {
     struct ftl_block *b = ftl_block_of(f, ppu);
+    if (__builtin_expect(b->by_rule, 0) && ftl_untouched(f, b))
+        ftl_valid_write(f, ppu >> f->block_shift);
     f->valid[ppu >> 6] &= ~(1ull << (ppu & 63));
     b->valid--;
     if (b->state == BLOCK_FULL)
