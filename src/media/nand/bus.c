@@ -42,10 +42,6 @@ static void occupy(struct channel *ch, int64_t from, int64_t to) {
     ch->busy_ns += to - from;
 }
 
-static bool queued(const struct channel *ch) {
-    return ch->out_head || ch->in_head || ch->command_head;
-}
-
 static void arm(struct channel *ch) {
     if (!ch->corked && !sim_event_pending(&ch->ev))
         sim_schedule(ch->nand->sim, &ch->ev, ch->busy_until);
@@ -184,26 +180,15 @@ static void grant_data(struct channel *ch, int64_t now) {
     }
 }
 
-/* Give the bus to who waits, and have an event if somebody still does. */
-static void pump(struct channel *ch, int64_t now) {
+void bus_pump(struct channel *ch, int64_t now) {
     ch->corked = true;
     if (open_now(ch, now)) {
         grant_waiting_commands(ch, now);
         grant_data(ch, now);
     }
     ch->corked = false;
-    if (queued(ch))
+    if (ch->out_head || ch->in_head || ch->command_head)
         arm(ch);
-}
-
-void bus_cork(struct channel *ch) {
-    ch->corked = true;
-}
-
-void bus_uncork(struct channel *ch, int64_t now) {
-    ch->corked = false;
-    if (queued(ch) && !sim_event_pending(&ch->ev))
-        pump(ch, now);
 }
 
 static void channel_event(struct sim_event *ev) {
@@ -212,7 +197,7 @@ static void channel_event(struct sim_event *ev) {
     struct nand_op *op = ch->cur;
     int64_t now = sim_now(n->sim);
     if (!op) {
-        pump(ch, now);
+        bus_pump(ch, now);
         return;
     }
     struct die *d = &n->dies[op->die];

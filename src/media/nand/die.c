@@ -61,9 +61,9 @@ void die_commanded(struct die *d, int64_t start) {
         make_way(d, start);
 }
 
-/* Take queue q (reads or erases) to the array by way of the bus. */
-static void start_command(struct die *d, unsigned q, int64_t now) {
-    d->cur = die_take(d, q, &d->cur_mask);
+/* Take a group of reads or erases, with its planes in d->cur_mask, to the array by way of the bus. */
+static void start_command(struct die *d, struct nand_op *group, int64_t now) {
+    d->cur = group;
     d->state = DIE_COMMAND;
     if (d->out_mask && d->cur->kind == NAND_READ)
         d->nand->counters.cached[NAND_READ] += nand_members(d->cur_mask);
@@ -115,7 +115,7 @@ static void pass(struct die *d, int64_t now) {
     const struct nand_op *read = d->tail[NAND_QUEUE_URGENT_READ]->next;
     count_pass(d->suspended, read);
     count_pass(d->loading, read);
-    start_command(d, NAND_QUEUE_URGENT_READ, now);
+    start_command(d, die_take(d, NAND_QUEUE_URGENT_READ, &d->cur_mask), now);
 }
 
 static bool may_suspend(const struct die *d, int64_t at) {
@@ -211,11 +211,11 @@ static void start_idle(struct die *d, int64_t now) {
         if (q % NAND_KINDS == NAND_PROGRAM)
             start_loading(d, q, now);
         else
-            start_command(d, q, now);
+            start_command(d, die_take(d, q, &d->cur_mask), now);
     }
 }
 
-void die_kick(struct die *d, int64_t now) {
+void die_start(struct die *d, int64_t now) {
     if (d->state == DIE_IDLE)
         start_idle(d, now);
     if (d->nand->cache_program && d->state == DIE_RUN && d->cur->kind == NAND_PROGRAM && !d->loading && d->waiting) {
@@ -280,7 +280,25 @@ static bool join(struct die *d, struct nand_op *op, int64_t now) {
     return back_to_loading(d, now) && join_loading(d, op, now);
 }
 
+/* The die has nothing to do, nor anything to wait for. */
+static bool at_rest(const struct die *d) {
+    return d->state == DIE_IDLE && !d->waiting && !d->loading && !d->suspended && !d->held &&
+           (!d->out_mask || d->nand->cache_read);
+}
+
+/* As if it had waited in its queue for no time. */
+static void start_alone(struct die *d, struct nand_op *op, int64_t now) {
+    op->passed_over = 0;
+    op->next = NULL;
+    d->cur_mask = (uint16_t)(1u << op->plane);
+    start_command(d, op, now);
+}
+
 void die_submitted(struct die *d, struct nand_op *op, int64_t now) {
+    if (op->kind == NAND_READ && at_rest(d)) {
+        start_alone(d, op, now);
+        return;
+    }
     if (d->nand->multi_plane && (d->cur || d->loading) && !(d->waiting & (1u << op->queue)) && join(d, op, now)) {
         op->passed_over = 0;
         return;

@@ -49,6 +49,7 @@ static void set_chances(struct nand *n, const struct nand_config *c) {
 
 static void set_config(struct nand *n, const struct nand_config *c) {
     n->config = *c;
+    n->die_count = nand_die_count(c);
     n->starvation_limit = c->starvation_limit;
     n->multi_plane = c->multi_plane && c->planes > 1;
     n->cache_read = c->cache_read;
@@ -171,7 +172,7 @@ static void reject_event(struct sim_event *ev) {
 
 static bool addresses_something(const struct nand *n, const struct nand_op *op) {
     const struct nand_config *c = &n->config;
-    if (op->kind >= NAND_KINDS || op->cause >= NAND_CAUSES || op->die >= c->channels * c->luns ||
+    if (op->kind >= NAND_KINDS || op->cause >= NAND_CAUSES || op->die >= n->die_count ||
         op->plane >= c->planes || op->block >= c->blocks)
         return false;
     return op->kind == NAND_ERASE || (op->page < c->pages && op->bytes && op->bytes <= c->page_bytes);
@@ -208,17 +209,6 @@ void nand_submit(struct nand *n, struct nand_op *op) {
     d->load++;
     __builtin_prefetch(die_block(d, op)); /* looked at when the array is done */
     die_submitted(d, op, now);
-}
-
-void nand_finish(struct nand *n, struct die *d, struct nand_op *op) {
-    d->load--;
-    op->state = OP_FREE;
-    n->counters.ops[op->kind][op->cause]++;
-    n->counters.array_ns[op->kind][op->cause] += (uint64_t)op->array_ns;
-    n->counters.bus_ns[op->kind][op->cause] += (uint64_t)op->bus_ns;
-    if (op->kind != NAND_ERASE)
-        n->counters.bytes[op->kind][op->cause] += op->bytes;
-    op->done(op);
 }
 
 static inline bool fails(struct nand *n, const struct nand_op *op) {
@@ -277,8 +267,7 @@ static uint8_t apply_erase(struct nand *n, const struct nand_op *op, struct nand
     return NAND_DONE;
 }
 
-void nand_apply(struct nand *n, struct die *d, struct nand_op *op) {
-    struct nand_block *b = die_block(d, op);
+void nand_decide(struct nand *n, struct nand_op *op, struct nand_block *b) {
     if (op->kind == NAND_READ)
         op->result = apply_read(n, op, b);
     else if (op->kind == NAND_PROGRAM)

@@ -109,6 +109,7 @@ struct nand {
     uint32_t bits;
     uint64_t type_recip; /* page % bits without a division */
     uint32_t starvation_limit;
+    uint32_t die_count;
     bool multi_plane, cache_read, cache_program;
     struct die *dies;
     struct channel *channels;
@@ -182,7 +183,11 @@ void die_init(struct die *d, struct nand *n, uint32_t index);
 void die_submitted(struct die *d, struct nand_op *op, int64_t now);
 
 /* Start whatever can start now. */
-void die_kick(struct die *d, int64_t now);
+void die_start(struct die *d, int64_t now);
+static inline void die_kick(struct die *d, int64_t now) {
+    if (d->waiting || d->loading || d->suspended)
+        die_start(d, now);
+}
 
 /* The bus granted the command phase of `cur` from `start` on. */
 void die_commanded(struct die *d, int64_t start);
@@ -208,9 +213,18 @@ void bus_out(struct channel *ch, struct nand_op *op, int64_t now);
 /* Ask for the transfer of d->load_in. */
 void bus_in(struct channel *ch, struct die *d, int64_t now);
 
+/* Give the bus to who waits, and have an event if somebody still does. */
+void bus_pump(struct channel *ch, int64_t now);
+
 /* Between these requests only queue, so that arbitration sees all of them. */
-void bus_cork(struct channel *ch);
-void bus_uncork(struct channel *ch, int64_t now);
+static inline void bus_cork(struct channel *ch) {
+    ch->corked = true;
+}
+static inline void bus_uncork(struct channel *ch, int64_t now) {
+    ch->corked = false;
+    if ((ch->out_head || ch->in_head || ch->command_head) && !sim_event_pending(&ch->ev))
+        bus_pump(ch, now);
+}
 
 /* --- fault.c --- */
 
@@ -231,9 +245,26 @@ struct nand_wear nand_wear_sum(const struct nand *n);
 int nand_check_blocks(const struct nand *n, struct err *e);
 
 /* Count and hand back a finished operation. */
-void nand_finish(struct nand *n, struct die *d, struct nand_op *op);
+static inline void nand_finish(struct nand *n, struct die *d, struct nand_op *op) {
+    struct nand_counters *c = &n->counters;
+    d->load--;
+    op->state = OP_FREE;
+    c->ops[op->kind][op->cause]++;
+    c->array_ns[op->kind][op->cause] += (uint64_t)op->array_ns;
+    c->bus_ns[op->kind][op->cause] += (uint64_t)op->bus_ns;
+    if (op->kind != NAND_ERASE)
+        c->bytes[op->kind][op->cause] += op->bytes;
+    op->done(op);
+}
 
 /* Decide the result of an operation whose array time ended and change its block. */
-void nand_apply(struct nand *n, struct die *d, struct nand_op *op);
+void nand_decide(struct nand *n, struct nand_op *op, struct nand_block *b);
+static inline void nand_apply(struct nand *n, struct die *d, struct nand_op *op) {
+    struct nand_block *b = die_block(d, op);
+    if (likely(op->kind == NAND_READ && op->page < b->next_page && !n->may_fail[NAND_READ]))
+        op->result = NAND_DONE;
+    else
+        nand_decide(n, op, b);
+}
 
 #endif
