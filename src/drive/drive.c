@@ -153,6 +153,12 @@ static bool range_check(struct drive *drive, struct io *io) {
     return io->bytes > 0 || io->op == IO_ZONE;
 }
 
+/* What range_check() has nothing to say to, as nearly always. */
+static inline bool range_plain(const struct drive *drive, const struct io *io) {
+    return io->op <= IO_WRITE && io->bytes && io->bytes <= drive->capacity &&
+           io->offset <= drive->capacity - io->bytes;
+}
+
 void drive_submit(struct drive *drive, struct io *io) {
     io->drive = drive;
     io->submitted_ns = sim_now(drive->sim);
@@ -165,7 +171,7 @@ void drive_submit(struct drive *drive, struct io *io) {
     PROBE3(io_submit, io->op, io->offset, io->bytes);
     if (__builtin_expect(drive->tap != NULL, 0) && drive->tap->submitted)
         drive->tap->submitted(drive->tap, io);
-    if (__builtin_expect(!range_check(drive, io), 0)) {
+    if (__builtin_expect(!range_plain(drive, io), 0) && !range_check(drive, io)) {
         io_line_push(&drive->early, io, io->submitted_ns);
         return;
     }

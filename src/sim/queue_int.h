@@ -173,8 +173,7 @@ static inline struct sim_event *queue_pop(struct queue *q, int64_t limit_ns) {
         return NULL;
     if (ev->at_ns > limit_ns)
         return NULL;
-    if (queue_unlink(q, ev))
-        q->last = ev->at_ns;
+    q->last = queue_unlink(q, ev) ? ev->at_ns : q->last;
     unsigned first = queue_first(q);
     q->head = first < QUEUE_SLOTS ? queue_earliest(&q->slot[first]) : NULL;
     return ev;

@@ -234,7 +234,8 @@ void ssd_read(struct ssd *s, struct io *io) {
     }
     if (op)
         nand_submit(f->nand, &op->nand);
-    payload_read(&s->drive, io, !any);
+    if (s->payload)
+        payload_read(&s->drive, io, !any);
     if (--io->pending == 0)
         gathered(s, io);
 }

@@ -180,13 +180,15 @@ static int planes_init(struct ftl *f, struct err *e) {
 static void geometry_init(struct ftl *f, const struct drive_config *config) {
     const struct nand_config *n = &config->nand;
     f->geometry = n;
-    f->blocks_recip = UINT64_MAX / n->blocks + 1;
     f->config = &config->ssd;
     f->ops = ftl_kinds[config->ssd.mapping];
     f->heats = config->ssd.streams;
     f->policy = &gc_policies[config->ssd.gc_policy];
     f->total_blocks = nand_block_count(n);
     f->planes = f->total_blocks / n->blocks;
+    f->blocks_recip = ftl_recip(n->blocks);
+    f->planes_recip = ftl_recip(f->planes);
+    f->pages_recip = ftl_recip(n->pages);
     f->unit_bytes = (uint32_t)config->ssd.map_unit;
     f->unit_shift = log2_up(f->unit_bytes);
     f->units = (uint32_t)(config->drive.capacity >> f->unit_shift);

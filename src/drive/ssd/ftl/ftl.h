@@ -159,7 +159,7 @@ struct ftl {
     uint32_t unit_shift, unit_bytes; /* of what an entry of the map stands for */
     uint32_t page_units, page_shift, block_shift, block_units;
     uint32_t gc_start, gc_stop, gc_urgent;
-    uint64_t blocks_recip; /* 2^64 / blocks of a plane, rounded up */
+    uint64_t blocks_recip, planes_recip, pages_recip; /* of blocks of a plane, planes, pages: see ftl_divide() */
 
     struct store *store;
     uint32_t *map;         /* durable: lpn -> entry */
@@ -261,9 +261,15 @@ static inline uint32_t ftl_page_of(const struct ftl *f, uint32_t ppu) {
 static inline uint32_t *ftl_owner(const struct ftl *f, uint32_t ppu) {
     return f->owner + (uint64_t)(ppu >> f->block_shift) * f->block_units + (ppu & ((1u << f->block_shift) - 1));
 }
+/* n / d without a division (Lemire, Kaser and Kurz 2019: exact for 32 bits); `recip` is 2^64 / d rounded up, d > 1 */
+static inline uint64_t ftl_recip(uint64_t d) {
+    return UINT64_MAX / d + 1;
+}
+static inline uint32_t ftl_divide(uint32_t n, uint64_t recip) {
+    return (uint32_t)(((unsigned __int128)recip * n) >> 64);
+}
 static inline struct ftl_plane *ftl_plane_of(const struct ftl *f, uint32_t block_index) {
-    /* block_index / blocks without a division (Lemire, Kaser and Kurz 2019: exact for 32 bits) */
-    return &f->plane[(uint32_t)(((unsigned __int128)f->blocks_recip * block_index) >> 64)];
+    return &f->plane[ftl_divide(block_index, f->blocks_recip)];
 }
 
 /* Fill the address of a NAND operation on the page of `ppu`. */

@@ -144,7 +144,7 @@ static void page_release(struct ftl *f) {
 /* Where a new drive puts unit lpn, written in order: page after page in allocation order, and block after block. */
 static uint32_t rule_place(const struct ftl *f, uint32_t lpn) {
     uint32_t page = lpn >> f->page_shift, planes = (uint32_t)f->planes, pages = f->geometry->pages;
-    uint32_t row = page / planes, block = row / pages;
+    uint32_t row = ftl_divide(page, f->planes_recip), block = ftl_divide(row, f->pages_recip);
     const struct ftl_plane *p = &f->plane[f->order[page - row * planes]];
     return ftl_ppu(f, p, block, row - block * pages) + (lpn & (f->page_units - 1));
 }
@@ -184,7 +184,7 @@ static void rule_ends(struct ftl *f, uint32_t map_page) {
 static uint32_t page_fill(struct ftl *f, uint32_t count) {
     uint64_t row_units = f->planes * f->block_units, map_page = 1u << MAP_PAGE_SHIFT;
     uint32_t rows = (uint32_t)(count / row_units);
-    if (store_is_durable(f->store))
+    if (store_is_durable(f->store) || f->planes == 1 || f->geometry->pages == 1)
         return 0;
     for (uint32_t i = 0; i < f->planes; i++)
         if (f->plane[i].free_count != f->geometry->blocks || rows >= f->geometry->blocks)
