@@ -5,8 +5,8 @@
 
 /* clang-format off */
 const struct queue_digit queue_digits[64] = {
-    [0 ... 7]   = {QUEUE_LEVEL_0, 255, 0},
-    [8 ... 19]  = {QUEUE_LEVEL_1, 4095, 8},
+    [0 ... 8]   = {0, 511, 0},
+    [9 ... 19]  = {QUEUE_LEVEL_1, 2047, 9},
     [20 ... 29] = {QUEUE_LEVEL_2, 1023, 20},
     [30 ... 39] = {QUEUE_LEVEL_3, 1023, 30},
     [40 ... 49] = {QUEUE_LEVEL_4, 1023, 40},
@@ -31,9 +31,7 @@ static void deal(struct queue *q, struct sim_link *slot) {
     unsigned where = (unsigned)(slot - q->slot);
     struct sim_link *link = slot->next;
     slot->next = slot->prev = slot;
-    q->used[where / 64] &= ~(1ull << where % 64);
-    if (!q->used[where / 64])
-        q->words[where / 64 / 64] &= ~(1ull << where / 64 % 64);
+    queue_slot_emptied(q, where);
     while (link != slot) {
         struct sim_link *next = link->next;
         queue_append(q, queue_event(link));
@@ -41,7 +39,8 @@ static void deal(struct queue *q, struct sim_link *slot) {
     }
 }
 
-struct sim_event *queue_search(struct queue *q, int64_t limit_ns) {
+/* The head; NULL if it is due after `limit_ns` for sure. What stands in its way is dealt out to lower levels. */
+static struct sim_event *search(struct queue *q, int64_t limit_ns) {
     for (unsigned where; (where = queue_first(q)) < QUEUE_SLOTS;) {
         struct sim_link *slot = &q->slot[where];
         struct sim_event *first = queue_event(slot->next);
@@ -55,6 +54,20 @@ struct sim_event *queue_search(struct queue *q, int64_t limit_ns) {
         deal(q, slot);
     }
     return NULL;
+}
+
+struct sim_event *queue_pop_other(struct queue *q, int64_t limit_ns) {
+    struct sim_event *front = q->front, *head = q->head;
+    int64_t until = front && front->at_ns <= limit_ns ? front->at_ns - 1 : limit_ns;
+    if (!head)
+        head = search(q, until);
+    if (head && head->at_ns <= until)
+        return queue_take_head(q, head);
+    if (!front || front->at_ns > limit_ns)
+        return NULL;
+    q->front = NULL;
+    front->where = 0;
+    return front;
 }
 
 static int64_t bound(const struct queue *q) {
@@ -74,7 +87,8 @@ static int64_t bound(const struct queue *q) {
 }
 
 int64_t queue_bound(const struct queue *q) {
-    return q->head ? q->head->at_ns : bound(q);
+    int64_t tree = q->head ? q->head->at_ns : bound(q);
+    return q->front && q->front->at_ns < tree ? q->front->at_ns : tree;
 }
 
 static bool queue_check_slot(const struct queue *q, unsigned where) {

@@ -13,7 +13,8 @@
  *  2. Every event stands where queue_place() would put it now. Hence the first
  *     slot of the lowest level in use holds the earliest events, and events of
  *     equal time are always in one list, in the order they were scheduled.
- *  3. A slot's bit in `used` is set if it has events, a word's of `used` in
+ *  3. Events of the front's time in the tree were scheduled later than it.
+ *  4. A slot's bit in `used` is set if it has events, a word's of `used` in
  *     `words` if it is not zero.
  *
  * The earliest event is looked for among the first slot's if they are few. If
@@ -26,8 +27,9 @@
  *
  * What costs most is waiting for one load after the other, and mispredicted
  * branches. So the next event is looked for when one is taken, in parallel with
- * what that one does, and lists are rings through their slot: nothing branches
- * on whether one is empty.
+ * what that one does; an event that is due before all others stays outside the
+ * tree, at the front, since it is often the next to be taken; and lists are
+ * rings through their slot, so that appending doesn't branch.
  *
  * Units: nanoseconds, 0 .. INT64_MAX.
  */
@@ -43,18 +45,17 @@
 #define QUEUE_FEW  4  /* events of a slot among which the earliest is looked for */
 #define QUEUE_SCAN 16 /* that queue_bound() looks at before it settles for the slot's base */
 
-/* Slots are numbered so that one word of `words` stands for level 1. */
+/* Where the slots of each level begin. */
 enum {
-    QUEUE_LEVEL_1 = 0,
-    QUEUE_LEVEL_0 = 4096,
-    QUEUE_LEVEL_2 = QUEUE_LEVEL_0 + 256,
+    QUEUE_LEVEL_1 = 512,
+    QUEUE_LEVEL_2 = QUEUE_LEVEL_1 + 2048,
     QUEUE_LEVEL_3 = QUEUE_LEVEL_2 + 1024,
     QUEUE_LEVEL_4 = QUEUE_LEVEL_3 + 1024,
     QUEUE_LEVEL_5 = QUEUE_LEVEL_4 + 1024,
     QUEUE_LEVEL_6 = QUEUE_LEVEL_5 + 1024,
     QUEUE_SLOTS = QUEUE_LEVEL_6 + 64,
     QUEUE_WORDS = QUEUE_SLOTS / 64,
-    QUEUE_LEVEL_0_BITS = 15, /* of words[1] */
+    QUEUE_FRONT = 1 + QUEUE_SLOTS, /* `where` of the front */
 };
 
 /* How a time is read whose highest bit that differs from `last` is given. */
@@ -66,13 +67,14 @@ extern const struct queue_digit queue_digits[64];
 
 struct queue {
     int64_t last;
-    struct sim_event *head; /* the earliest; NULL: not known, or none */
-    uint64_t words[3];
+    struct sim_event *front; /* stands nowhere else; NULL: none */
+    struct sim_event *head;  /* the earliest of the others; NULL: not known, or none */
+    uint64_t words[2];
     uint64_t used[QUEUE_WORDS];
     struct sim_link slot[QUEUE_SLOTS]; /* rings */
 };
 
-_Static_assert(QUEUE_WORDS > 128 && QUEUE_WORDS <= 192, "three words for them");
+_Static_assert(QUEUE_WORDS > 64 && QUEUE_WORDS <= 128, "two words for them");
 
 /* Empty, with `last` at 0. */
 void queue_init(struct queue *q);
@@ -92,8 +94,13 @@ static inline unsigned queue_slot(const struct queue *q, int64_t at_ns) {
     return d->first + ((unsigned)(at_ns >> d->shift) & d->mask);
 }
 
+/* Nothing stands in the tree. */
+static inline bool queue_bare(const struct queue *q) {
+    return !(q->words[0] | q->words[1]);
+}
+
 static inline bool queue_empty(const struct queue *q) {
-    return !(q->words[0] | q->words[1] | q->words[2]);
+    return !q->front && queue_bare(q);
 }
 
 /* Append `ev` to the list that its time belongs to. */
@@ -109,42 +116,56 @@ static inline void queue_append(struct queue *q, struct sim_event *ev) {
 }
 
 static inline void queue_place(struct queue *q, struct sim_event *ev) {
-    if (q->head ? ev->at_ns < q->head->at_ns : queue_empty(q))
+    if (q->head ? ev->at_ns < q->head->at_ns : queue_bare(q)) {
+        if (!q->front) {
+            q->front = ev;
+            ev->where = QUEUE_FRONT;
+            return;
+        }
         q->head = ev;
+    }
     queue_append(q, ev);
 }
 
-/* Take an event out; true if its slot is empty now. */
-static inline bool queue_unlink(struct queue *q, struct sim_event *ev) {
-    unsigned where = ev->where - 1, word = where / 64;
+/* Leave the list of a slot; true if that is empty now. */
+static inline bool queue_unlink(struct sim_event *ev) {
     struct sim_link *next = ev->link.next, *prev = ev->link.prev;
-    bool empty = next == prev; /* both are the slot */
     ev->where = 0;
     prev->next = next;
     next->prev = prev;
-    uint64_t left = q->used[word] & ~((uint64_t)empty << where % 64);
+    return next == prev; /* both are the slot */
+}
+
+/* A slot is empty now: clear its bit; returns what is left of its word. */
+static inline uint64_t queue_slot_emptied(struct queue *q, unsigned where) {
+    unsigned word = where / 64;
+    uint64_t left = q->used[word] & ~(1ull << where % 64);
     q->used[word] = left;
-    q->words[word / 64] &= ~((uint64_t)(left == 0) << word % 64);
-    return empty;
+    if (!left)
+        q->words[word / 64] &= ~(1ull << word % 64);
+    return left;
 }
 
 static inline void queue_remove(struct queue *q, struct sim_event *ev) {
-    queue_unlink(q, ev);
+    unsigned where = ev->where - 1;
+    if (ev == q->front) {
+        q->front = NULL;
+        ev->where = 0;
+        return;
+    }
+    if (queue_unlink(ev))
+        queue_slot_emptied(q, where);
     if (q->head == ev)
         q->head = NULL;
 }
 
-/* Where the earliest events are: level 0, then 1, then the others; QUEUE_SLOTS if there are none. */
+/* Where the earliest events are; QUEUE_SLOTS if there are none. */
 static inline unsigned queue_first(const struct queue *q) {
     unsigned word;
-    if (__builtin_expect(q->words[1] & QUEUE_LEVEL_0_BITS, 0))
-        word = 64 + (unsigned)__builtin_ctzll(q->words[1]);
-    else if (__builtin_expect(q->words[0] != 0, 1))
+    if (__builtin_expect(q->words[0] != 0, 1))
         word = (unsigned)__builtin_ctzll(q->words[0]);
     else if (q->words[1])
         word = 64 + (unsigned)__builtin_ctzll(q->words[1]);
-    else if (q->words[2])
-        word = 128 + (unsigned)__builtin_ctzll(q->words[2]);
     else
         return QUEUE_SLOTS;
     return word * 64 + (unsigned)__builtin_ctzll(q->used[word]);
@@ -163,20 +184,34 @@ static inline struct sim_event *queue_earliest(const struct sim_link *slot) {
     return best;
 }
 
-/* Deal out to lower levels what stands before the first event that is due at `limit_ns` or before; NULL if none is. */
-struct sim_event *queue_search(struct queue *q, int64_t limit_ns);
+/* Take the head out and look for the next one: in its slot, in the slots of its word, and then in all. */
+static inline struct sim_event *queue_take_head(struct queue *q, struct sim_event *ev) {
+    unsigned where = ev->where - 1;
+    if (queue_unlink(ev)) {
+        uint64_t left = queue_slot_emptied(q, where);
+        q->last = ev->at_ns;
+        where = left ? (where & ~63u) + (unsigned)__builtin_ctzll(left) : queue_first(q);
+    }
+    q->head = where < QUEUE_SLOTS ? queue_earliest(&q->slot[where]) : NULL;
+    return ev;
+}
+
+/* queue_pop() when the front is not the earliest, or the head not known. */
+struct sim_event *queue_pop_other(struct queue *q, int64_t limit_ns);
 
 /* Take out the earliest event if it is due at `limit_ns` or before; NULL if none is. */
 static inline struct sim_event *queue_pop(struct queue *q, int64_t limit_ns) {
-    struct sim_event *ev = q->head;
-    if (__builtin_expect(!ev, 0) && !(ev = queue_search(q, limit_ns)))
-        return NULL;
-    if (ev->at_ns > limit_ns)
-        return NULL;
-    q->last = queue_unlink(q, ev) ? ev->at_ns : q->last;
-    unsigned first = queue_first(q);
-    q->head = first < QUEUE_SLOTS ? queue_earliest(&q->slot[first]) : NULL;
-    return ev;
+    struct sim_event *front = q->front, *head = q->head;
+    if (__builtin_expect(!head, 0) || (front && head->at_ns < front->at_ns))
+        return queue_pop_other(q, limit_ns);
+    if (front) {
+        if (front->at_ns > limit_ns)
+            return NULL;
+        q->front = NULL;
+        front->where = 0;
+        return front;
+    }
+    return head->at_ns > limit_ns ? NULL : queue_take_head(q, head);
 }
 
 /* A time before which nothing is due, exact unless many events are close together; SIM_NEVER if empty. */
