@@ -10,6 +10,8 @@
 
 #include "store/store_int.h"
 
+#define HUGE_PAGE ((uint64_t)2 << 20)
+
 static uint8_t *memory_map(uint64_t bytes, const char *what, struct err *e) {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at != MAP_FAILED)
@@ -68,14 +70,28 @@ static void memory_flush(struct store *store, struct store_flush *flush) {
     flush->done(flush, 0);
 }
 
+/* Large areas are whole huge pages, should their user ask for some. */
+static uint64_t area_room(uint64_t bytes) {
+    return bytes < HUGE_PAGE / 2 ? bytes : (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
 static int memory_area_open(struct store *store, struct store_area *area, bool *fresh, struct err *e) {
-    area->base = memory_map(area->bytes, area->name, e);
+    uint64_t room = area_room(area->bytes), more = room == area->bytes && room < HUGE_PAGE ? 0 : HUGE_PAGE;
+    uint8_t *at = memory_map(room + more, area->name, e);
     *fresh = true;
-    return area->base ? 0 : -ENOMEM;
+    if (!at)
+        return -ENOMEM;
+    uint64_t skip = more ? -(uintptr_t)at % HUGE_PAGE : 0;
+    area->base = at + skip;
+    if (skip)
+        munmap(at, skip);
+    if (more > skip)
+        munmap(area->base + room, more - skip);
+    return 0;
 }
 
 static void memory_area_close(struct store *store, struct store_area *area) {
-    munmap(area->base, area->bytes);
+    munmap(area->base, area_room(area->bytes));
 }
 
 const struct store_ops store_memory_ops = {

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* --- configuration --- */
 
@@ -205,7 +206,9 @@ int ftl_init(struct ftl *f, const struct drive_config *config, struct sim *sim, 
     bool fresh_state, fresh_map;
     f->state = store_state(store, "nand.blocks", 1, f->total_blocks * sizeof *f->state, &fresh_state, e);
     if (!f->state)
-        return -EIO; /* the store said why */
+        return -EIO;              /* the store said why */
+    if (!store_is_durable(store)) /* looked at here and there, by every operation */
+        madvise(f->state, f->total_blocks * sizeof *f->state, MADV_HUGEPAGE);
     /* NAND writes to the states of its blocks whenever it likes. */
     int rc = store_state_reserve(store, f->state, f->total_blocks * sizeof *f->state);
     if (rc)

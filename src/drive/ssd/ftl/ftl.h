@@ -167,9 +167,9 @@ struct ftl {
     struct leaves *leaves; /* a large map that isn't durable: pages that are not in map[] but packed; or NULL */
     uint32_t *owner;       /* physical unit -> lpn, as written beside the data */
     uint64_t *valid;       /* bit per ppu */
-    bool rule;             /* pages of the map may be empty and its entries follow from a rule; see page.c */
-    uint64_t mapped;       /* logical units with data */
-    uint32_t homeless;     /* units that recovery found FTL_BUFFERED and had no room for */
+    bool rule, bent;   /* pages of the map may be empty and its entries follow from a rule; some don't; see page.c */
+    uint64_t mapped;   /* logical units with data */
+    uint32_t homeless; /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
     struct ftl_plane *plane;
 

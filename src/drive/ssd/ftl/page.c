@@ -270,6 +270,7 @@ static void packed_set(struct ftl *f, uint32_t lpn, uint32_t entry, bool known) 
  */
 static uint32_t exception_set(struct ftl *f, uint32_t lpn, uint32_t entry) {
     uint32_t page = lpn >> MAP_PAGE_SHIFT, old = entry_get(f, lpn), *at = exception_of(f, lpn);
+    f->bent = true;
     if (at) {
         *at = entry;
     } else if (f->leaves && leaves_add(f->leaves, page, in_page(lpn), entry)) {
@@ -337,6 +338,10 @@ static uint32_t page_translate(const struct ftl *f, uint32_t lpn) {
 }
 
 static void page_prefetch(const struct ftl *f, uint32_t lpn) {
+    if (f->rule && !f->bent) {
+        __builtin_prefetch(&f->map_pages[lpn >> MAP_PAGE_SHIFT]); /* to look at it would be to wait for it */
+        return;
+    }
     if (is_rule(f, lpn) && f->map_pages[lpn >> MAP_PAGE_SHIFT] == PAGE_RULE)
         return;
     if (is_packed(f, lpn))
