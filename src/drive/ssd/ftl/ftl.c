@@ -157,15 +157,17 @@ static void thresholds_init(struct ftl *f) {
 static int planes_init(struct ftl *f, struct err *e) {
     f->blocks = calloc(f->total_blocks, sizeof *f->blocks);
     f->plane = calloc(f->planes, sizeof *f->plane);
+    f->site = calloc(f->planes, sizeof *f->site);
     f->order = calloc(f->planes, sizeof *f->order);
     f->ready = calloc(f->heats * (f->planes / 64 + 1), sizeof *f->ready);
-    if (!f->blocks || !f->plane || !f->order || !f->ready)
+    if (!f->blocks || !f->plane || !f->site || !f->order || !f->ready)
         return err_set(e, ENOMEM, "no memory for %" PRIu64 " blocks", f->total_blocks);
     for (uint32_t i = 0; i < f->planes; i++) {
         struct ftl_plane *p = &f->plane[i];
         p->first_block = i * f->geometry->blocks;
         p->die = (uint16_t)(i / f->geometry->planes);
         p->plane = (uint8_t)(i % f->geometry->planes);
+        f->site[i] = (struct ftl_site){p->die, p->plane};
         p->heap = calloc(f->geometry->blocks, sizeof *p->heap);
         bool copies = true;
         for (unsigned h = 0; h < f->heats; h++) {
@@ -249,17 +251,17 @@ void ftl_release(struct ftl *f) {
     }
     ftl_heat_release(f);
     free(f->plane);
+    free(f->site);
     free(f->blocks);
     free(f->order);
     free(f->ready);
 }
 
 void ftl_address(const struct ftl *f, uint32_t ppu, struct nand_op *op) {
-    uint32_t index = ppu >> f->block_shift;
-    const struct ftl_plane *p = ftl_plane_of(f, index);
-    op->die = p->die;
-    op->plane = p->plane;
-    op->block = index - p->first_block;
+    uint32_t index = ppu >> f->block_shift, plane = ftl_divide(index, f->blocks_recip);
+    op->die = f->site[plane].die;
+    op->plane = f->site[plane].plane;
+    op->block = index - plane * f->geometry->blocks;
     op->page = ftl_page_of(f, ppu);
 }
 

@@ -136,6 +136,12 @@ struct ftl_plane {
     } waiting[FTL_HEATS_MAX];
 };
 
+/* What reads ask of a plane, whose struct is too large for a cache to hold them all. */
+struct ftl_site {
+    uint16_t die;
+    uint8_t plane;
+};
+
 struct ftl_counters {
     uint64_t host_units, gc_units, pad_units; /* units programmed by cause */
     uint64_t gc_runs, victim_valid;           /* victims and the valid units they held */
@@ -172,6 +178,7 @@ struct ftl {
     uint32_t homeless; /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
     struct ftl_plane *plane;
+    struct ftl_site *site; /* of each plane */
 
     uint32_t *order;      /* planes in allocation order */
     uint32_t group;       /* planes of a group take pages in step */

@@ -145,8 +145,8 @@ static void page_release(struct ftl *f) {
 static uint32_t rule_place(const struct ftl *f, uint32_t lpn) {
     uint32_t page = lpn >> f->page_shift, planes = (uint32_t)f->planes, pages = f->geometry->pages;
     uint32_t row = ftl_divide(page, f->planes_recip), block = ftl_divide(row, f->pages_recip);
-    const struct ftl_plane *p = &f->plane[f->order[page - row * planes]];
-    return ftl_ppu(f, p, block, row - block * pages) + (lpn & (f->page_units - 1));
+    uint32_t index = f->order[page - row * planes] * f->geometry->blocks + block;
+    return (index << f->block_shift | (row - block * pages) << f->page_shift) + (lpn & (f->page_units - 1));
 }
 
 /* The first of the units that the rule puts into a page. */
