@@ -155,8 +155,7 @@ static bool range_check(struct drive *drive, struct io *io) {
 
 /* What range_check() has nothing to say to, as nearly always. */
 static inline bool range_plain(const struct drive *drive, const struct io *io) {
-    return io->op <= IO_WRITE && io->bytes && io->bytes <= drive->capacity &&
-           io->offset <= drive->capacity - io->bytes;
+    return io->op <= IO_WRITE && io->bytes && io->bytes <= drive->capacity && io->offset <= drive->capacity - io->bytes;
 }
 
 void drive_submit(struct drive *drive, struct io *io) {

@@ -105,6 +105,10 @@ static bool queue_check_slot(const struct queue *q, unsigned where) {
     return true;
 }
 
+static bool queue_check_front(const struct queue *q) {
+    return !q->front || (q->front->where == QUEUE_FRONT && q->front->at_ns >= q->last);
+}
+
 /* The head, if known, is the earliest, and of equal ones stands first. */
 static bool queue_check_head(const struct queue *q) {
     if (!q->head)
@@ -124,5 +128,5 @@ bool queue_check(const struct queue *q) {
     for (unsigned where = 0; where < QUEUE_SLOTS; where++)
         if (!queue_check_slot(q, where))
             return false;
-    return queue_check_head(q);
+    return queue_check_front(q) && queue_check_head(q);
 }

@@ -4,15 +4,16 @@
  * Where an event stands follows from its time and from `last`, a time that no
  * pending event precedes: its level is that of the highest digit in which the
  * two differ, its slot is that digit. Level 0 holds one nanosecond a slot,
- * level 1 256 ns, level 2 a millisecond; see queue_digits. Most events of a
+ * level 1 512 ns, level 2 a millisecond; see queue_digits. Most events of a
  * drive are due within a millisecond and so have a slot of level 1 for
  * themselves.
  *
  * Invariants (queue_check() tests them):
  *  1. last <= at_ns of every pending event.
- *  2. Every event stands where queue_place() would put it now. Hence the first
- *     slot of the lowest level in use holds the earliest events, and events of
- *     equal time are always in one list, in the order they were scheduled.
+ *  2. Every event but the front stands where queue_append() would put it now.
+ *     Hence the first slot of the lowest level in use holds the earliest
+ *     events, and events of equal time are always in one list, in the order
+ *     they were scheduled.
  *  3. Events of the front's time in the tree were scheduled later than it.
  *  4. A slot's bit in `used` is set if it has events, a word's of `used` in
  *     `words` if it is not zero.

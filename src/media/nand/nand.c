@@ -172,8 +172,8 @@ static void reject_event(struct sim_event *ev) {
 
 static bool addresses_something(const struct nand *n, const struct nand_op *op) {
     const struct nand_config *c = &n->config;
-    if (op->kind >= NAND_KINDS || op->cause >= NAND_CAUSES || op->die >= n->die_count ||
-        op->plane >= c->planes || op->block >= c->blocks)
+    if (op->kind >= NAND_KINDS || op->cause >= NAND_CAUSES || op->die >= n->die_count || op->plane >= c->planes ||
+        op->block >= c->blocks)
         return false;
     return op->kind == NAND_ERASE || (op->page < c->pages && op->bytes && op->bytes <= c->page_bytes);
 }
