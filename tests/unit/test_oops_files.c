@@ -207,6 +207,10 @@ static void test_oops_files_of_all_packings(void **state) {
         memset(image, 0x55, 3000); /* where nothing says where the payload is */
         memcpy(image + 3000, packed, len);
         check_content(oops_unpack_vmlinuz(image, 3000 + len, &e), plain);
+        memcpy(image, "\x1f\x8b\x08 as it happens", 16); /* something that only looks packed comes first */
+        check_content(oops_unpack_vmlinuz(image, 3000 + len, &e), plain);
+        memmove(image + 100, image, 16);
+        check_content(oops_unpack_vmlinuz(image, 3000 + len, &e), plain);
         assert_string_equal(e.text, "");
     }
     free(plain);

@@ -259,7 +259,8 @@ int oops_unpack_vmlinuz(const uint8_t *data, size_t len, struct err *e) {
         if (!packing)
             continue;
         tries++;
-        int fd = oops_unpack(data + at, len - at, e);
+        struct err unused = {0};
+        int fd = oops_unpack(data + at, len - at, &unused);
         if (fd >= 0 && is_kernel(fd))
             return fd;
         if (fd >= 0)
