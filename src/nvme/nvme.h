@@ -227,7 +227,7 @@ void nvme_resume(struct nvme_target *target);
 bool nvme_paused(const struct nvme_target *target);
 uint64_t nvme_held(const struct nvme_target *target); /* commands that wait */
 
-/* A queue was put before the drive: tell it of the hosts that are there already, each a cgroup, their queues processes. */
+/* A queue was put before the drive: tell it of the hosts already there, each a cgroup, their queues processes. */
 void nvme_introduce(const struct nvme_target *target);
 
 /* ---- The last failures of all controllers, also of those that are gone ---- */
