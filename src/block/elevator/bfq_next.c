@@ -63,7 +63,7 @@ static struct request *follower(struct bfq *b, struct bfq_queue *q, struct reque
         if (after == rq)
             after = NULL;
     }
-    return bfq_better(b, after, before, request_end(rq));
+    return bfq_better(b, after, before, rq->sector);
 }
 
 /* The queue's next request is another, or larger: a budget that isn't begun has to be enough for it. */
