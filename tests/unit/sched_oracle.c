@@ -236,7 +236,7 @@ static int kyber_percentile(struct told *t, int d, int which, int percent) {
 }
 
 static int64_t kyber_timer(const struct told *t) {
-    return t->kyber.timer;
+    return t->kyber.timer == T_NONE ? T_NONE : t->kyber.timer * T_MS;
 }
 
 static void kyber_fire(struct told *t) {
@@ -520,7 +520,7 @@ static void as_done(struct told *t, int i) {
 }
 
 static int64_t as_timer(const struct told *t) {
-    return t->as.state == WAIT_NEXT ? t->as.due : T_NONE;
+    return t->as.state == WAIT_NEXT ? t->as.due * T_MS : T_NONE;
 }
 
 static void as_fire(struct told *t) {

@@ -3,7 +3,7 @@
  * from one end to the other each time something is asked, following the rules
  * of the published behaviour one by one. Independent of the schedulers' files.
  *
- * Times are jiffies where Linux's are, of 1 ms.
+ * Times are jiffies where Linux's are, of 1 ms; BFQ's are ns, as in the scheduler.
  */
 #ifndef DRIVELAB_TESTS_SCHED_ORACLE_H
 #define DRIVELAB_TESTS_SCHED_ORACLE_H
@@ -27,7 +27,8 @@ struct told {
     struct told_request rq[T_REQUESTS];
     int count, in_drive;
     int64_t now_ns;
-    int level[T_PROCS]; /* of mq-deadline */
+    int level[T_PROCS]; /* of mq-deadline, and BFQ's class */
+    void *own;          /* BFQ's state */
 
     /* tunables */
     int64_t read_expire, write_expire, fifo_batch, writes_starved, ageing;
@@ -72,10 +73,11 @@ struct told_ops {
     void (*added)(struct told *, int rq);
     int (*pick)(struct told *);
     void (*done)(struct told *, int rq);
-    int64_t (*timer)(const struct told *); /* jiffies it is due at, or T_NONE */
+    int64_t (*timer)(const struct told *); /* when it is due, or T_NONE */
     void (*fire)(struct told *);
 };
 
 extern const struct told_ops told[];
+extern const struct told_ops told_bfq; /* bfq_oracle.c */
 
 #endif

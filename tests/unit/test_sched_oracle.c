@@ -1,5 +1,5 @@
 /*
- * Every scheduler but CFQ and BFQ, in the block layer, against sched_oracle.c:
+ * Every scheduler but CFQ (test_cfq_oracle.c), in the block layer, against sched_oracle.c:
  * the same arrivals and completions to both, and each request the drive is
  * given, and when, has to be the one that the oracle names.
  */
@@ -13,8 +13,9 @@
 #include <jansson.h>
 
 #include "base/rng.h"
-#include "block/block.h"
-#include "sched_oracle.h"
+#include "bfq_oracle.h"
+#include "block/block_int.h"
+#include "block/elevator/bfq_int.h"
 
 struct match {
     struct sim *sim;
@@ -23,6 +24,7 @@ struct match {
     struct block_watch watch;
     struct rng r;
     const struct told_ops *ops;
+    struct elevator_ops free_tags;
     struct told t;
     struct io io[T_REQUESTS];
     int depth;
@@ -59,10 +61,12 @@ static void expect_nothing_more(void) {
 }
 
 static void fire_until(int64_t now_ns) {
-    while (m.ops->timer && m.ops->timer(&m.t) != T_NONE && m.ops->timer(&m.t) * T_MS < now_ns) {
-        m.t.now_ns = m.ops->timer(&m.t) * T_MS;
+    while (m.ops->timer && m.ops->timer(&m.t) != T_NONE && m.ops->timer(&m.t) < now_ns) {
+        m.t.now_ns = m.ops->timer(&m.t);
         m.ops->fire(&m.t);
         m.timers++;
+        if (m.t.now_ns < sim_now(m.sim))
+            expect_nothing_more();
     }
 }
 
@@ -74,9 +78,42 @@ static void expect_number(const json_t *stats, const char *of, const char *name,
                  (long long)got, (long long)expected);
 }
 
+static void expect_same(const char *what, int queue, int64_t got, int64_t expected) {
+    if (got != expected)
+        fail_msg("%s, seed %u, %lld ns: queue %d: %s %lld, the oracle's %lld", m.ops->name, m.seed,
+                 (long long)m.t.now_ns, queue, what, (long long)got, (long long)expected);
+}
+
+static void expect_same_bfq(void) {
+    const struct bfq *b = bfq_of_const(block_elevator(m.block));
+    const struct bfq_queue *q;
+    LIST_FOREACH(q, &b->all_queues, all) {
+        int n = q->sync ? (int)q->context->owner->id - 1 : T_PROCS;
+        struct bfq_told_queue o = bfq_told_queue(&m.t, n);
+        expect_same("busy", n, q->busy, o.busy);
+        expect_same("in service", n, q == b->serving, o.serving);
+        expect_same("factor", n, q->raised.factor, o.factor);
+        expect_same("short think time", n, q->short_think, o.short_think);
+        expect_same("I/O bound", n, q->io_bound, o.io_bound);
+        expect_same("next", n, q->next ? number_of(q->next) : -1, o.next);
+        expect_same("max_budget", n, q->max_budget, o.max_budget);
+        expect_same("service", n, q->entity.service, o.service);
+        expect_same("budget", n, q->entity.budget, o.budget);
+        if (q->busy)
+            expect_same("start", n, (int64_t)q->entity.start, (int64_t)o.start);
+        if (q->busy)
+            expect_same("finish", n, (int64_t)q->entity.finish, (int64_t)o.finish);
+        expect_same("base", n, q->base_ns, o.base);
+        expect_same("inject limit", n, q->inject_limit, o.limit);
+        expect_same("queueing", n, b->hw_tag, o.tag);
+        expect_same("rate", n, b->peak_rate, o.peak);
+    }
+}
+
 /* What is tuned as requests go by, before it is seen in what is dispatched. */
 static void expect_same_numbers(void) {
-    json_t *stats = m.ops->timer ? block_elevator(m.block)->ops->stats(block_elevator(m.block)) : NULL;
+    json_t *stats =
+        m.ops->timer && m.ops != &told_bfq ? block_elevator(m.block)->ops->stats(block_elevator(m.block)) : NULL;
     if (!strcmp(m.ops->name, "kyber")) {
         expect_number(stats, "read", "depth", m.t.kyber.depth[0]);
         expect_number(stats, "write", "depth", m.t.kyber.depth[1]);
@@ -84,14 +121,14 @@ static void expect_same_numbers(void) {
     if (!strcmp(m.ops->name, "as"))
         expect_number(stats, NULL, "write_batch_count", m.t.as.count);
     json_decref(stats);
+    if (m.ops == &told_bfq)
+        expect_same_bfq();
 }
 
 /* Another event begins. */
 static void advance(void) {
     expect_nothing_more();
-    fire_until(sim_now(m.sim));
-    if (m.t.now_ns % T_MS == 0) /* after a timer */
-        expect_nothing_more();
+    fire_until(sim_now(m.sim) + 1); /* of what is due at one moment timers were set first */
     m.t.now_ns = sim_now(m.sim);
 }
 
@@ -165,12 +202,31 @@ static void settle_tunables(void) {
     }
 }
 
-static void describe(int proc) {
+static int level_of(int proc) {
+    int level = pick(3) ? 4 : (int)pick(8);
+    return proc == 2 || proc < 2 ? level : 4;
+}
+
+static void describe(int proc, int level) {
     static const int class[T_LEVELS] = {IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE};
     struct err e = {0};
     m.t.level[proc] = pick(3) ? T_BE : (int)pick(3);
-    const struct block_context_settings s = {.prioclass = class[m.t.level[proc]], .prio = 4};
+    const struct block_context_settings s = {.prioclass = class[m.t.level[proc]], .prio = level};
     assert_int_equal(block_context_describe(m.block, (uint32_t)proc + 1, &s, &e), 0);
+}
+
+static void settle_bfq(struct bfq_told_settings *s) {
+    static const int64_t idle_ms[] = {0, 8, 8, 8, 3};
+    s->rotational = pick(4);
+    s->low_latency = pick(2);
+    s->slice_idle = idle_ms[pick(5)] * T_MS;
+    s->strict = s->slice_idle >= 8 * T_MS && pick(6) == 0;
+    set("rotational", s->rotational);
+    tune("low_latency", s->low_latency);
+    tune("slice_idle", s->slice_idle / T_MS);
+    tune("strict_guarantees", s->strict);
+    tune("stable_merge", 0);
+    bfq_told_begin(&m.t, s);
 }
 
 static void begin(const struct told_ops *ops, unsigned seed) {
@@ -198,14 +254,20 @@ static void begin(const struct told_ops *ops, unsigned seed) {
     m.block = block_new(m.drive, &s, &e);
     if (!m.block)
         fail_msg("%s", e.text);
-    set("nr_requests", 2000);
+    set("nr_requests", 2048);
     set("nomerges", 2);
     set("wbt_lat_usec", 0);
+    m.free_tags = *m.block->ops; /* who may have how many requests is another matter: nobody sleeps here */
+    m.free_tags.limit_depth = NULL;
+    m.block->ops = &m.free_tags;
     m.watch = (struct block_watch){NULL, dispatched, completed};
     block_watch(m.block, &m.watch);
     settle_tunables();
+    struct bfq_told_settings bfq = {.initial_rotational = false};
     for (int p = 0; p < T_PROCS; p++)
-        describe(p);
+        describe(p, bfq.level[p] = level_of(p));
+    if (ops == &told_bfq)
+        settle_bfq(&bfq);
     if (ops->begin)
         ops->begin(&m.t);
 }
@@ -216,8 +278,11 @@ static void arrive(int i, uint64_t *at) {
     bool write = proc % 3 == 2;
     uint64_t sectors = 8 * (1 + pick(16));
     advance();
+    expect_same_numbers();
     if (pick(4) == 0) /* elsewhere: near, far, where others are */
         at[proc] = 8 * (uint64_t)(pick(3) ? 100000 + pick(200) : pick(2) ? pick(4000) : pick(2000000));
+    if (m.ops == &told_bfq) /* apart, so that no queues are merged; nor with sector 0, where a service begins */
+        at[proc] = 2000000 * ((uint64_t)proc + 1) + at[proc] % 1800000;
     *r = (struct told_request){.proc = proc,
                                .sector = at[proc],
                                .sectors = sectors,
@@ -236,7 +301,6 @@ static void arrive(int i, uint64_t *at) {
                           .owner = (uint32_t)proc + 1,
                           .done = io_done};
     drive_submit(m.drive, &m.io[i]);
-    expect_same_numbers();
 }
 
 static void end(void) {
@@ -271,10 +335,10 @@ static void play(const struct told_ops *ops, unsigned seed, unsigned *waits, uns
 
 static void play_all(const char *name, unsigned seeds, bool has_timers) {
     unsigned waits = 0, timers = 0, i = 0;
-    while (strcmp(told[i].name, name))
+    while (told[i].name && strcmp(told[i].name, name))
         i++;
     for (unsigned seed = 0; seed < seeds; seed++)
-        play(&told[i], seed, &waits, &timers);
+        play(told[i].name ? &told[i] : &told_bfq, seed, &waits, &timers);
     assert_true(!has_timers || timers > 100);
     assert_true(strcmp(name, "as") || waits > 100);
 }
@@ -286,8 +350,9 @@ static void play_all(const char *name, unsigned seeds, bool has_timers) {
 ORACLE(noop, "noop", 6, false)
 ORACLE(deadline, "deadline", 14, false)
 ORACLE(mq_deadline, "mq-deadline", 14, false)
-ORACLE(kyber, "kyber", 18, true)
-ORACLE(as, "as", 18, true)
+ORACLE(kyber, "kyber", 14, true)
+ORACLE(as, "as", 14, true)
+ORACLE(bfq, "bfq", 24, true)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -296,6 +361,7 @@ int main(void) {
         cmocka_unit_test(test_mq_deadline_does_what_its_oracle_says),
         cmocka_unit_test(test_kyber_does_what_its_oracle_says),
         cmocka_unit_test(test_as_does_what_its_oracle_says),
+        cmocka_unit_test(test_bfq_does_what_its_oracle_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
