@@ -505,10 +505,13 @@ static const char *line_at(const struct search *search, unsigned i) {
     return search->report->lines[i].text;
 }
 
-static bool find_words(struct search *search, const char *alternatives) {
+/* The next line with one of the alternatives, all of which have `common` in them. */
+static bool find_words(struct search *search, const char *alternatives, const char *common) {
     char piece[64];
     while (search->at < search->report->line_count) {
         const char *text = line_at(search, search->at++);
+        if (!strstr(text, common))
+            continue;
         for (const char *p = alternatives; *p;) {
             size_t n = strcspn(p, "|");
             memcpy(piece, p, n < sizeof(piece) ? n : 0);
@@ -601,6 +604,11 @@ static void take_frames(struct search *search) {
                 return;
             continue;
         }
+        bool decided = search->count && search->form->recipe.pick == OOPS_PICK_FIRST;
+        if (decided && !strstr(text, "should_fail")) {
+            frames += strstr(text, "+0x") != NULL;
+            continue;
+        }
         if (!oops_frame_line(search->report->pool, text, &line) || !line.has_frame || line.frame.guess)
             continue;
         frames++;
@@ -616,11 +624,11 @@ static void take_frames(struct search *search) {
 /* "stack backtrace:" alone only where no other words introduce the trace. */
 static void find_trace(struct search *search, bool or_here) {
     unsigned from = search->at;
-    search->headed = find_words(search, "Call Trace:|Call trace:|Backtrace:");
+    search->headed = find_words(search, "Call Trace:|Call trace:|Backtrace:", "race:");
     if (search->headed)
         return;
     search->at = from;
-    search->headed = find_words(search, "stack backtrace:");
+    search->headed = find_words(search, "stack backtrace:", "race:");
     if (!search->headed && or_here)
         search->at = from;
 }
@@ -642,7 +650,7 @@ static void take_step(struct search *search, char step) {
         find_trace(search, step == 'c');
         break;
     case 'B':
-        find_words(search, "backtrace:|backtrace (crc");
+        find_words(search, "backtrace:|backtrace (crc", "");
         break;
     case 'S':
         take_frames(search);
@@ -656,19 +664,19 @@ static void take_step(struct search *search, char step) {
         find_symbol(search, "[", step == 'p');
         break;
     case 'X':
-        find_words(search, search->form->later ? search->form->later : "");
+        find_words(search, search->form->later ? search->form->later : "", "");
         break;
     case 'L':
-        find_words(search, "page last allocated");
+        find_words(search, "page last allocated", "");
         break;
     case 'W':
-        find_words(search, "which became * at:");
+        find_words(search, "which became * at:", "");
         break;
     case 'I':
-        find_words(search, "apic_timer_interrupt");
+        find_words(search, "apic_timer_interrupt", "");
         break;
     case 'J':
-        find_words(search, "apic_timer_interrupt|Exception stack|el1h_64_irq");
+        find_words(search, "apic_timer_interrupt|Exception stack|el1h_64_irq", "");
         break;
     }
 }

@@ -146,8 +146,22 @@ static bool printk_time(const char *s, const char **end, int64_t *us) {
     return true;
 }
 
+/* "484.444834] ": the bracket was not copied. */
+static bool torn_time(const char *s, const char **end, int64_t *us) {
+    char whole[32];
+    size_t n = strcspn(s, "]");
+    const char *stop;
+    if (!isdigit((unsigned char)*s) || n < 8 || n > 24 || s[n] != ']' || s[n + 1] != ' ' || s[n - 7] != '.')
+        return false;
+    snprintf(whole, sizeof(whole), "[%.*s]", (int)n, s);
+    if (!printk_time(whole, &stop, us) || *stop)
+        return false;
+    *end = s + n + 1;
+    return true;
+}
+
 static bool take_time(const char **s, struct oops_log_line *line) {
-    if (!printk_time(*s, s, &line->time_us))
+    if (!printk_time(*s, s, &line->time_us) && !torn_time(*s, s, &line->time_us))
         return false;
     line->has_time = line->kernel = true;
     return true;
@@ -317,10 +331,26 @@ static const char *syslog_date(const char *s) {
     return clock_end(oops_blanks(end));
 }
 
+/* "St okt 15 20:57:24 2025]": that of dmesg -T in the user's language, up to the bracket */
+static const char *foreign_date(const char *s) {
+    unsigned words = 0;
+    while (words < 2 && ((unsigned char)*s >= 0x80 || isalpha((unsigned char)*s))) {
+        while ((unsigned char)*s >= 0x80 || isalpha((unsigned char)*s) || *s == '.')
+            s++;
+        s = oops_blanks(s);
+        words++;
+    }
+    const char *day = digits_end(s), *clock = words == 2 && day > s && *day == ' ' ? clock_end(oops_blanks(day)) : NULL;
+    if (!clock || *clock != ' ')
+        return NULL;
+    const char *year = digits_end(clock + 1);
+    return year - clock == 5 && *year == ']' ? year : NULL;
+}
+
 /* "Mon Apr 17 10:00:00 2023" */
 static const char *long_date(const char *s) {
     if (!day_name(s) || s[3] != ' ')
-        return NULL;
+        return foreign_date(s);
     const char *p = syslog_date(oops_blanks(s + 3));
     if (!p || *p != ' ')
         return NULL;
@@ -415,8 +445,9 @@ static bool take_line_number(const char **s, struct oops_log_line *line) {
     const char *rest = oops_blanks(p + strspn(p, ".:|)"));
     if (rest == end)
         return false;
-    bool prefix =
-        printk_time(rest, &ignored, &us) || any_date(rest) || (rest[0] == '<' && isdigit((unsigned char)rest[1]));
+    bool prefix = (end - *s >= 2 && *end == ' ' && (oops_body_begins(rest) || strstr(rest, "+0x"))) ||
+                  printk_time(rest, &ignored, &us) || any_date(rest) ||
+                  (rest[0] == '<' && isdigit((unsigned char)rest[1]));
     if (!prefix && (!column || (isdigit((unsigned char)*rest) && *p != '|')))
         return false;
     *s = rest;

@@ -32,10 +32,6 @@ bool oops_match(const char *pattern, const char *text, struct oops_span captures
     return true;
 }
 
-bool oops_starts(const char *text, const char *prefix) {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 const char *oops_after(const char *text, const char *needle) {
     const char *found = strstr(text, needle);
     return found ? found + strlen(needle) : NULL;
@@ -45,10 +41,6 @@ const char *oops_blanks(const char *text) {
     while (*text == ' ' || *text == '\t')
         text++;
     return text;
-}
-
-bool oops_is_word(char c) {
-    return isalnum((unsigned char)c) || c == '_';
 }
 
 bool oops_hex(const char **text, uint64_t *value) {

@@ -5,6 +5,8 @@
 #ifndef DRIVELAB_DIAG_OOPS_OOPS_INT_H
 #define DRIVELAB_DIAG_OOPS_OOPS_INT_H
 
+#include <string.h>
+
 #include "diag/oops/reader.h"
 #include "diag/oops/verdict.h"
 
@@ -24,10 +26,15 @@ struct oops_span {
  */
 bool oops_match(const char *pattern, const char *text, struct oops_span captures[OOPS_CAPTURES]);
 
-bool oops_starts(const char *text, const char *prefix);
+static inline bool oops_starts(const char *text, const char *prefix) {
+    return *text == *prefix && strncmp(text, prefix, strlen(prefix)) == 0;
+}
 const char *oops_after(const char *text, const char *needle); /* behind its first occurrence, or NULL */
 const char *oops_blanks(const char *text);                    /* behind leading blanks */
-bool oops_is_word(char c);                                    /* of a C identifier */
+/* Of a C identifier; whatever the locale. */
+static inline bool oops_is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 /* Hexadecimal digits, with or without 0x; moves `*text` behind them. False: none, or more than 16. */
 bool oops_hex(const char **text, uint64_t *value);

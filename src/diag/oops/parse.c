@@ -361,7 +361,7 @@ static bool modules_more(struct place *at, const char *text) {
 }
 
 static bool mark_line(struct place *at, const char *text) {
-    if (oops_match("---[ end trace", text, NULL)) {
+    if (strstr(text, "---[ end trace")) {
         at->after_end = true;
         at->state = NULL;
         at->trace = NULL;
@@ -375,7 +375,7 @@ static bool mark_line(struct place *at, const char *text) {
         at->other_cpu = true;
         return true;
     }
-    if (oops_match("task:*state:", text, NULL)) {
+    if (strstr(text, "task:") && oops_match("task:*state:", text, NULL)) {
         at->next_title = text;
         at->trace = NULL;
         return false;
@@ -450,8 +450,36 @@ static void arch_line(struct oops_report *r, const char *text) {
             r->arch = signs[i].arch;
 }
 
+/* "f+0x1/0x2", "? f.isra.0+0x1/0x2": nothing but a frame looks so. */
+static bool plain_frame(const char *text) {
+    uint64_t ignored;
+    const char *s = oops_blanks(text);
+    s += *s == '?';
+    s = oops_blanks(s);
+    if (!oops_is_word(*s))
+        return false;
+    while (oops_is_word(*s) || *s == '.')
+        s++;
+    return oops_starts(s, "+0x") && (s++, oops_hex(&s, &ignored)) && *s == '/';
+}
+
+/* "RAX: 0000000000000000 RBX: ...": registers of x86-64, four of five lines of them. */
+static bool plain_registers(const char *text) {
+    return text[0] == 'R' && text[1] && text[2] && oops_starts(text + 3, ": ") &&
+           (isdigit((unsigned char)text[1]) || text[2] == 'X' || text[2] == 'P') && strncmp(text, "RIP", 3) != 0 &&
+           strncmp(text, "RSP", 3) != 0;
+}
+
 static void take_line(struct place *at, const char *text) {
     struct oops_report *r = at->r;
+    if (at->trace && plain_frame(text) && frame_line(at, text)) {
+        at->in_stack_dump = at->in_modules = false;
+        return;
+    }
+    if (at->state && plain_registers(text)) {
+        regs_line(at, text);
+        return;
+    }
     arch_line(r, text);
     if (mark_line(at, text) || trace_line(at, text))
         return;

@@ -72,6 +72,15 @@ static void notes(const struct out *o, const char *title, const struct oops_note
 
 /* ---- The top ---- */
 
+/* For people, what is known of the place, though it is not what the title is grouped by. */
+static const char *shown_title(const struct oops_report *r) {
+    static const char none[] = " in corrupted";
+    size_t n = strlen(r->title), m = sizeof(none) - 1;
+    if (n < m || strcmp(r->title + n - m, none) != 0)
+        return r->title;
+    return oops_pool_printf(r->pool, "%.*s%s%s", (int)(n - m), r->title, r->function[0] ? " in " : "", r->function);
+}
+
 static void print_top(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
     char place[160];
     int n = snprintf(place, sizeof(place), "Report %u, line%s %llu", r->number, r->last_line > r->first_line ? "s" : "",
@@ -87,7 +96,7 @@ static void print_top(const struct out *o, const struct oops_report *r, const st
     wrap(o, place, 0, 0);
     stop(o, DIM);
     start(o, BOLD);
-    wrap(o, r->title, 0, 2);
+    wrap(o, shown_title(r), 0, 2);
     stop(o, BOLD);
     fputc('\n', o->to);
     start(o, RED);

@@ -196,6 +196,8 @@ bool oops_trace_start(const char *text, enum oops_trace_kind *kind) {
             *kind = starts[i].kind;
             return true;
         }
+    if (strstr(text, " at:") == NULL)
+        return false;
     if (oops_match("-irq-* lock at:", text, NULL) || oops_match("which became * at:", text, NULL)) {
         *kind = OOPS_TRACE_LOCK;
         return true;
