@@ -18,11 +18,12 @@
 #include "diag/oops/symbols.h"
 #include "diag/oops/verdict.h"
 
-#define GROUPS_MAX  256
-#define MODULES_MAX 64
-#define READ_BYTES  (1u << 20)
-#define BATCH_MAX   64u         /* reports explained by one process, which opens the files of symbols once */
-#define BATCH_BYTES (64u << 20) /* of memory that they hold */
+#define GROUPS_MAX   256
+#define MODULES_MAX  64
+#define READ_BYTES   (1u << 20)
+#define LINE_COLUMNS 80
+#define BATCH_MAX    64u         /* reports explained by one process, which opens the files of symbols once */
+#define BATCH_BYTES  (64u << 20) /* of memory that they hold */
 
 enum { NOTHING_FOUND = 3 };
 
@@ -37,6 +38,7 @@ struct arguments {
 /* Reports with the same title. */
 struct group {
     char *title;
+    char *shown; /* for people */
     unsigned count, first_number;
     uint64_t first_line;
 };
@@ -120,9 +122,13 @@ static void count(struct session *s, const struct oops_report *report) {
         }
     if (s->group_count == GROUPS_MAX)
         return;
-    char *title = strdup(report->title);
-    if (title)
-        s->groups[s->group_count++] = (struct group){title, 1, report->number, report->first_line};
+    char *title = strdup(report->title), *shown = strdup(oops_shown_title(report));
+    if (!title || !shown) {
+        free(title);
+        free(shown);
+        return;
+    }
+    s->groups[s->group_count++] = (struct group){title, shown, 1, report->number, report->first_line};
 }
 
 /* Reports from `first` on, in the process that explains them. */
@@ -202,14 +208,26 @@ static void take_report(void *ctx, struct oops_report *report) {
         show_batch(s);
 }
 
+/* In two lines where one is too narrow. */
+static void print_title(const char *title, unsigned column) {
+    const char *in = title, *last = NULL;
+    while ((in = strstr(in, " in ")) != NULL)
+        last = in++;
+    if (column + strlen(title) <= LINE_COLUMNS || !last)
+        fputs(title, stdout);
+    else
+        printf("%.*s\n     %s", (int)(last - title), title, last);
+}
+
 /* What else is in the log, alike counted once. */
 static void print_others(const struct session *s) {
     if (s->a->json || s->a->first || s->found < 2)
         return;
-    printf("\n%u reports in this log; the first is report 1, later ones may be its consequences:\n", s->found);
+    printf("\n%u reports in this log; later ones may be consequences of the first:\n", s->found);
     for (unsigned i = 0; i < s->group_count; i++) {
         const struct group *g = &s->groups[i];
-        printf("  %u, line %llu: %s", g->first_number, (unsigned long long)g->first_line, g->title);
+        int column = printf("  %u, line %llu: ", g->first_number, (unsigned long long)g->first_line);
+        print_title(g->shown, (unsigned)column);
         if (g->count > 1)
             printf(" (%u times)", g->count);
         putchar('\n');
@@ -300,10 +318,12 @@ static int run_oops(const struct cli_command *self, int argc, char **argv) {
         return cli_help(self);
     if (optind == argc && isatty(STDIN_FILENO))
         return cli_bad_usage(self, "a log is needed: a file, or standard input");
-    struct session s = {.a = &a, .how = {.columns = 80, .colour = isatty(STDOUT_FILENO), .all = a.all}};
+    struct session s = {.a = &a, .how = {.columns = LINE_COLUMNS, .colour = isatty(STDOUT_FILENO), .all = a.all}};
     ret = decode(&s, argc - optind, argv + optind);
-    for (unsigned i = 0; i < s.group_count; i++)
+    for (unsigned i = 0; i < s.group_count; i++) {
         free(s.groups[i].title);
+        free(s.groups[i].shown);
+    }
     return ret;
 }
 

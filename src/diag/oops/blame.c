@@ -67,6 +67,7 @@ static const char *const general[] = {
     "program_check_exception",
     "program_check_common",
     "assertfail",
+    "^assfail$",
     "print_tainted",
     "__fortify_report",
     "^get_taint$",
@@ -483,12 +484,37 @@ static bool in_list(struct name name, const char *const *list) {
 }
 
 bool oops_only_reports(const char *name) {
-    static const char *const reporting[] = {"^dump_stack",     "^show_stack",     "^show_regs",  "dump_backtrace",
-                                            "warn_slowpath",   "^__warn",         "^report_bug", "^panic$",
-                                            "^handle_bug$",    "^exc_",           "^asm_exc_",   "unwind_backtrace",
-                                            "^__die$",         "^die$",           "^do_trap",    "^oops_",
-                                            "page_fault_oops", "^__kasan",        "^kasan_",     "^print_",
-                                            "^no_context$",    "^bust_spinlocks", NULL};
+    static const char *const reporting[] = {"^dump_stack",
+                                            "^show_stack",
+                                            "^show_regs",
+                                            "dump_backtrace",
+                                            "warn_slowpath",
+                                            "^__warn",
+                                            "^report_bug",
+                                            "^panic$",
+                                            "^handle_bug$",
+                                            "^exc_",
+                                            "^asm_exc_",
+                                            "unwind_backtrace",
+                                            "^__die$",
+                                            "^die$",
+                                            "^do_trap",
+                                            "^oops_",
+                                            "page_fault_oops",
+                                            "^__kasan",
+                                            "^kasan_",
+                                            "^kmsan_report",
+                                            "^ubsan_epilogue",
+                                            "^__ubsan_",
+                                            "^___might_sleep$",
+                                            "^__might_sleep$",
+                                            "^__might_resched$",
+                                            "^spin_bug",
+                                            "^spin_dump",
+                                            "^print_",
+                                            "^no_context$",
+                                            "^bust_spinlocks",
+                                            NULL};
     return in_list((struct name){name, oops_plain_length(name)}, reporting);
 }
 

@@ -155,7 +155,7 @@ static void note_registers(const struct oops_report *r, struct oops_verdict *v) 
             continue;
         oops_value_classify(r, reg->value, &value);
         bool address = r->has_fault_address && reg->value == r->fault_address && r->fault_address;
-        if (is_telling(value.pattern))
+        if (is_telling(value.pattern) && reg->value != UINT64_MAX) /* -1 is more often a mask than -EPERM */
             note_reg(r, v, reg->name, reg->value, oops_value_text(r->pool, &value, reg->value));
         else if (address)
             note_reg(r, v, reg->name, reg->value, "the fault address");

@@ -206,7 +206,7 @@ static void context(const struct oops_report *r, struct oops_verdict *v) {
         r->comm[0] ? oops_pool_printf(r->pool, "%s%s", r->comm,
                                       r->pid >= 0 ? oops_pool_printf(r->pool, " (%lld)", (long long)r->pid) : "")
                    : "";
-    bool idle = strncmp(r->comm, "swapper", 7) == 0;
+    bool idle = strncmp(r->comm, "swapper", 7) == 0 && r->pid <= 0; /* 1 is what becomes init */
     if (interrupted(r, OOPS_STACK_IRQ) || interrupted(r, OOPS_STACK_SOFTIRQ) || interrupted(r, OOPS_STACK_NMI))
         oops_note(r->pool, &v->facts, "in an interrupt%s%s%s%s", cpu, task[0] ? ", which interrupted " : "",
                   idle ? "the idle task " : "", task);
@@ -215,8 +215,9 @@ static void context(const struct oops_report *r, struct oops_verdict *v) {
     if (r->workqueue[0])
         oops_note(r->pool, &v->facts, "in a work item: %s", r->workqueue);
     if (r->release[0])
-        oops_note(r->pool, &v->facts, "kernel %s%s%s, %s", r->release, r->version[0] ? " " : "", r->version,
-                  oops_arch_name(r->arch));
+        oops_note(r->pool, &v->facts, "kernel %s%s%s%s%s", r->release, r->version[0] ? " " : "", r->version,
+                  r->arch != OOPS_ARCH_UNKNOWN ? ", " : "",
+                  r->arch != OOPS_ARCH_UNKNOWN ? oops_arch_name(r->arch) : "");
     if (r->hardware[0])
         oops_note(r->pool, &v->facts, "on %s", r->hardware);
 }

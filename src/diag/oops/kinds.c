@@ -55,7 +55,7 @@ static const char *const skip_rust[] = {"rust_begin_unwind", NULL};
 
 /* Recipes, see blame.c. */
 #define PC_THEN_TRACE                                                                                                  \
-    { "RCS", NULL, OOPS_PICK_FIRST }
+    { "RCS|CS", NULL, OOPS_PICK_FIRST }
 #define PC_ONLY                                                                                                        \
     { "R", NULL, OOPS_PICK_FIRST }
 #define TRACE(skip)                                                                                                    \
@@ -388,9 +388,9 @@ static const struct oops_form forms[] = {
     /* ---- BUG() ---- */
     {"kernel BUG at mm/usercopy.c", OOPS_SLAB, "BUG: bad usercopy in %f", NULL, TRACE(skip_usercopy), 0},
     {"kernel BUG at lib/list_debug.c", OOPS_LIST_CORRUPTION, "BUG: corrupted list in %f", NULL, TRACE(NULL), 0},
-    {"kernel BUG at *", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, 0},
+    {"kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, 0},
     {"Kernel BUG at * [verbose", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, 0},
-    {"Kernel BUG at *", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, 0},
+    {"Kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, 0},
     {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, {"RCS", skip_skb, 0}, OOPS_FORM_CONTINUES},
     /* ---- UBSAN ---- */
     {"UBSAN: Undefined behaviour in", OOPS_UBSAN, "UBSAN: undefined-behaviour in %f", NULL, TRACE(skip_ubsan), 0},

@@ -190,7 +190,8 @@ static bool parse_name(struct oops_pool *pool, const char **text, struct oops_sy
     const char *after = s + n;
     if (!n || !parse_offset(&after, sym))
         return false;
-    sym->name = oops_pool_strn(pool, s, n);
+    bool entry = n > 1 && s[0] == '.' && (s[1] == '_' || isalpha((unsigned char)s[1])); /* of powerpc's first ABI */
+    sym->name = oops_pool_strn(pool, s + entry, n - entry);
     sym->module = oops_pool_strn(pool, module.s, module.len);
     if (*after == '}')
         after++;

@@ -53,6 +53,24 @@ struct oops_report *oops_report_new(const struct oops_log_line *line) {
     return r;
 }
 
+/* riscv up to 5.6 named its registers "sepc", "sstatus", "sbadaddr", "scause". */
+static const char *newer_names(struct oops_pool *pool, const char *text) {
+    char line[512];
+    size_t n = 0;
+    if (!oops_starts(text, "sepc") && !oops_starts(text, "sstatus: "))
+        return oops_pool_str(pool, text);
+    for (const char *s = text; *s && n < sizeof(line) - 1; s++) {
+        bool word = s == text || s[-1] == ' ';
+        if (word && (oops_starts(s, "sepc") || oops_starts(s, "sstatus") || oops_starts(s, "sbadaddr") ||
+                     oops_starts(s, "scause")))
+            continue;
+        if (*s == ':' && n >= 3 && s - text <= 4) /* "sepc:" is "epc :" */
+            line[n++] = ' ';
+        line[n++] = *s;
+    }
+    return oops_pool_strn(pool, line, n);
+}
+
 void oops_report_add(struct oops_report *r, const struct oops_log_line *line) {
     struct oops_text_line *kept = oops_pool_push(r->pool, &r->lines, &r->line_count, sizeof(*r->lines), OOPS_LINES_MAX);
     if (!kept) {
@@ -60,7 +78,7 @@ void oops_report_add(struct oops_report *r, const struct oops_log_line *line) {
         return;
     }
     kept->number = line->number;
-    kept->text = oops_pool_str(r->pool, line->text);
+    kept->text = newer_names(r->pool, line->text);
     r->last_line = line->number;
 }
 
@@ -440,7 +458,7 @@ static void arch_line(struct oops_report *r, const char *text) {
         {"RIP: ", OOPS_ARCH_X86_64},         {"RIP  [", OOPS_ARCH_X86_64},    {"EIP: ", OOPS_ARCH_I386},
         {"EIP is at", OOPS_ARCH_I386},       {"*pdpt = ", OOPS_ARCH_I386},    {"*pde = ", OOPS_ARCH_I386},
         {"Mem abort info", OOPS_ARCH_ARM64}, {"pstate: ", OOPS_ARCH_ARM64},   {"ESR = ", OOPS_ARCH_ARM64},
-        {"PC is at ", OOPS_ARCH_ARM},        {" psr: ", OOPS_ARCH_ARM},       {"epc : ", OOPS_ARCH_RISCV},
+        {" pstate: ", OOPS_ARCH_ARM64},      {" psr: ", OOPS_ARCH_ARM},       {"epc : ", OOPS_ARCH_RISCV},
         {" badaddr: ", OOPS_ARCH_RISCV},     {"NIP: ", OOPS_ARCH_PPC64},      {"NIP [", OOPS_ARCH_PPC64},
         {"NIP  [", OOPS_ARCH_PPC64},         {"Krnl PSW", OOPS_ARCH_S390X},   {"epc   : ", OOPS_ARCH_MIPS},
         {" ERA: ", OOPS_ARCH_LOONGARCH},     {"PRMD: ", OOPS_ARCH_LOONGARCH},
@@ -633,6 +651,14 @@ static void use_error_code(struct oops_report *r) {
         r->access = r->error_code & 0x800 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
 }
 
+/* Kernels before 4.20 said what a WARN() is about behind the header. */
+static void take_later_message(struct oops_report *r) {
+    bool behind = r->line_count > 2 && oops_starts(r->lines[2].text, "Modules linked in");
+    const char *text = r->line_count > 1 ? r->lines[1].text : "";
+    if (!r->message[0] && behind && strstr(r->header, "WARNING: ") && text[0] && !oops_body_line(text))
+        r->message = text;
+}
+
 static void mark_modules_cut(struct oops_report *r) {
     for (unsigned i = 0; i < r->line_count; i++) {
         const char *s = oops_after(r->lines[i].text, "Modules linked in:");
@@ -643,12 +669,17 @@ static void mark_modules_cut(struct oops_report *r) {
     }
 }
 
-/* Some architectures begin the trace with the program counter itself. */
+/* Some architectures begin the trace with the program counter itself; some name it only there. */
 static void mark_exact_frame(struct oops_report *r) {
-    const struct oops_state *fault = oops_report_fault(r);
-    if (!fault || r->main_trace < 0 || !fault->pc.name[0])
+    struct oops_state *fault = r->fault_state >= 0 ? &r->states[r->fault_state] : NULL;
+    if (!fault || r->main_trace < 0)
         return;
     struct oops_frame *first = &r->traces[r->main_trace].frames[0];
+    if (!fault->pc.name[0] && fault->pc.has_address && fault->pc.address && first->sym.has_address &&
+        first->sym.address == fault->pc.address)
+        fault->pc = first->sym;
+    if (!fault->pc.name[0])
+        return;
     if (same_symbol(&first->sym, &fault->pc) && !first->inner[0])
         first->kind = OOPS_FRAME_PC;
 }
@@ -668,6 +699,7 @@ void oops_report_parse(struct oops_report *r) {
     choose_main_trace(r);
     drop_repeated_states(r);
     mark_exact_frame(r);
+    take_later_message(r);
     oops_title(r);
     use_cr2(r);
     use_error_code(r);

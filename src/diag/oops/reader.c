@@ -22,17 +22,18 @@
 #include "diag/oops/oops_int.h"
 #include "diag/oops/pstore.h"
 
-#define WINDOW_BYTES    (256u << 10)
-#define HISTORY_BYTES   (16u << 10) /* before the place looked at, for what led to a report */
-#define OPEN_MAX        16
-#define RECENT_MAX      24
-#define RECENT_BYTES    512
-#define QUIET_LINES     60      /* of the same printer that belong to no report: it is over */
-#define QUIET_AFTER_END 25      /* the same behind "end trace" */
-#define FOREIGN_LINES   2000    /* of others */
-#define MIXED_US        2000000 /* reports of two CPUs whose headers are further apart are not mixed */
-#define BANNER_BYTES    400
-#define HELD_BYTES      1024 /* longer lines are no wrapped ones */
+#define WINDOW_BYTES     (256u << 10)
+#define HISTORY_BYTES    (16u << 10) /* before the place looked at, for what led to a report */
+#define OPEN_MAX         16
+#define RECENT_MAX       24
+#define RECENT_BYTES     512
+#define BEFORE_CUT_LINES 4       /* in which what led to a BUG is looked for */
+#define QUIET_LINES      60      /* of the same printer that belong to no report: it is over */
+#define QUIET_AFTER_END  25      /* the same behind "end trace" */
+#define FOREIGN_LINES    2000    /* of others */
+#define MIXED_US         2000000 /* reports of two CPUs whose headers are further apart are not mixed */
+#define BANNER_BYTES     400
+#define HELD_BYTES       1024 /* longer lines are no wrapped ones */
 
 struct recent {
     struct oops_log_line line;
@@ -179,8 +180,8 @@ static bool near_in_time(const struct oops_log_line *a, const struct oops_log_li
     return !a->has_time || !b->has_time || (b->time_us - a->time_us < 100000 && a->time_us <= b->time_us);
 }
 
-/* A line that says more of what follows: before "cut here" of a BUG, behind it of a WARN. */
-static void take_message(struct oops_reader *reader, struct oops_report *report, const struct oops_log_line *line) {
+/* Words that begin a message which a report follows. */
+static bool announces(const char *text) {
     static const char *const announce[] = {"kasan: ",
                                            "KASAN: ",
                                            "kernel tried to execute",
@@ -190,22 +191,40 @@ static void take_message(struct oops_reader *reader, struct oops_report *report,
                                            "usercopy: ",
                                            "skbuff: ",
                                            "refcount_t: "};
+    for (unsigned i = 0; i < sizeof(announce) / sizeof(announce[0]); i++)
+        if (oops_starts(text, announce[i]))
+            return true;
+    return false;
+}
+
+/* What was said before "cut here" of a BUG: the last line that announces one, else whatever came just before. */
+static const struct oops_log_line *before_cut(const struct oops_reader *reader, const struct oops_log_line *line) {
+    const struct oops_log_line *nearest = recent_line(reader, line, 1);
+    for (unsigned back = 1; back <= BEFORE_CUT_LINES; back++) {
+        const struct oops_log_line *message = recent_line(reader, line, back);
+        if (!message || !near_in_time(message, line))
+            break;
+        if (announces(message->text))
+            return message;
+    }
+    bool list = strstr(line->text, "lib/list_debug.c") != NULL; /* always announced */
+    return nearest && !list && near_in_time(nearest, line) ? nearest : NULL;
+}
+
+/* A line that says more of what follows: before "cut here" of a BUG, behind it of a WARN. */
+static void take_message(struct oops_reader *reader, struct oops_report *report, const struct oops_log_line *line) {
     const struct oops_log_line *before = recent_line(reader, line, 0);
     if (!before || !near_in_time(before, line))
         return;
     bool warned = strstr(line->text, "WARNING: ") != NULL;
     if (is_cut(before->text)) {
-        const struct oops_log_line *message = recent_line(reader, line, 1);
-        if (message && !warned && near_in_time(message, line) && strncmp(message->text, "---[", 4) &&
-            message->text[0] != '=')
+        const struct oops_log_line *message = warned ? NULL : before_cut(reader, line);
+        if (message && !oops_starts(message->text, "---[") && message->text[0] != '=')
             report->message = oops_pool_str(report->pool, message->text);
         return;
     }
     const struct oops_log_line *cut = recent_line(reader, line, 1);
-    bool told = warned && cut && is_cut(cut->text);
-    for (unsigned i = 0; i < sizeof(announce) / sizeof(announce[0]); i++)
-        told |= strncmp(before->text, announce[i], strlen(announce[i])) == 0;
-    if (told)
+    if ((warned && cut && is_cut(cut->text)) || announces(before->text))
         report->message = oops_pool_str(report->pool, before->text);
 }
 

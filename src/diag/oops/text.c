@@ -55,9 +55,8 @@ static void wrap(const struct out *o, const char *text, unsigned first, unsigned
 static void heading(const struct out *o, const char *text) {
     fputc('\n', o->to);
     start(o, BOLD);
-    fputs(text, o->to);
+    wrap(o, text, 0, 2);
     stop(o, BOLD);
-    fputc('\n', o->to);
 }
 
 static void notes(const struct out *o, const char *title, const struct oops_notes *notes) {
@@ -73,7 +72,7 @@ static void notes(const struct out *o, const char *title, const struct oops_note
 /* ---- The top ---- */
 
 /* For people, what is known of the place, though it is not what the title is grouped by. */
-static const char *shown_title(const struct oops_report *r) {
+const char *oops_shown_title(const struct oops_report *r) {
     static const char none[] = " in corrupted";
     size_t n = strlen(r->title), m = sizeof(none) - 1;
     if (n < m || strcmp(r->title + n - m, none) != 0)
@@ -96,8 +95,10 @@ static void print_top(const struct out *o, const struct oops_report *r, const st
     wrap(o, place, 0, 0);
     stop(o, DIM);
     start(o, BOLD);
-    wrap(o, shown_title(r), 0, 2);
+    wrap(o, oops_shown_title(r), 0, 2);
     stop(o, BOLD);
+    if (!strcmp(oops_shown_title(r), v->headline))
+        return;
     fputc('\n', o->to);
     start(o, RED);
     wrap(o, v->headline, 0, 0);
@@ -157,18 +158,18 @@ static void print_resolved(const struct out *o, const struct oops_resolved *reso
     }
 }
 
-static void print_symbol(const struct out *o, const struct oops_symbol *sym) {
-    if (!sym->name[0]) {
-        fprintf(o->to, "0x%llx", (unsigned long long)sym->address);
-        return;
-    }
-    fputs(oops_demangle(o->pool, sym->name), o->to);
+/* Returns how many columns it took. */
+static unsigned print_symbol(const struct out *o, const struct oops_symbol *sym) {
+    if (!sym->name[0])
+        return (unsigned)fprintf(o->to, "0x%llx", (unsigned long long)sym->address);
+    int n = fprintf(o->to, "%s", oops_demangle(o->pool, sym->name));
     if (sym->has_off)
-        fprintf(o->to, "+0x%llx", (unsigned long long)sym->off);
+        n += fprintf(o->to, "+0x%llx", (unsigned long long)sym->off);
     if (sym->has_size)
-        fprintf(o->to, "/0x%llx", (unsigned long long)sym->size);
+        n += fprintf(o->to, "/0x%llx", (unsigned long long)sym->size);
     if (sym->module[0])
-        fprintf(o->to, " [%s]", sym->module);
+        n += fprintf(o->to, " [%s]", sym->module);
+    return (unsigned)n;
 }
 
 static void print_stack_change(const struct out *o, enum oops_stack from, enum oops_stack to) {
@@ -181,13 +182,23 @@ static void print_stack_change(const struct out *o, enum oops_stack from, enum o
     stop(o, DIM);
 }
 
+/* Behind the functions that print the report itself, if there is anything behind them. */
+static unsigned first_of_interest(const struct oops_trace *trace) {
+    unsigned i = 0;
+    while (i < trace->count && (trace->frames[i].guess || oops_only_reports(trace->frames[i].sym.name)))
+        i++;
+    while (i > 0 && i < trace->count && trace->frames[i - 1].guess && !oops_only_reports(trace->frames[i - 1].sym.name))
+        i--;
+    return i < trace->count ? i : 0;
+}
+
 static void print_frames(const struct out *o, const struct oops_report *r, const struct oops_trace *trace,
                          const struct oops_verdict *v, bool resolved) {
     enum oops_stack stack = OOPS_STACK_NONE;
     bool sure = false;
     for (unsigned i = 0; i < trace->count; i++)
         sure |= !trace->frames[i].guess;
-    for (unsigned i = 0; i < trace->count; i++) {
+    for (unsigned i = o->all ? 0 : first_of_interest(trace); i < trace->count; i++) {
         const struct oops_frame *frame = &trace->frames[i];
         print_stack_change(o, stack, frame->stack);
         stack = frame->stack;
@@ -196,9 +207,9 @@ static void print_frames(const struct out *o, const struct oops_report *r, const
             continue;
         start(o, frame->guess ? DIM : PLAIN);
         fprintf(o->to, "  %c ", frame->guess ? '?' : ' ');
-        print_symbol(o, &frame->sym);
+        size_t column = 4 + print_symbol(o, &frame->sym);
         if (frame->source[0])
-            fprintf(o->to, " %s", frame->source);
+            fprintf(o->to, "%s%s", column + 1 + strlen(frame->source) > o->columns ? "\n      " : " ", frame->source);
         fputc('\n', o->to);
         stop(o, frame->guess ? DIM : PLAIN);
         if (resolved && i < v->frame_count)
@@ -246,6 +257,11 @@ static void print_trace(const struct out *o, const struct oops_report *r, const 
 
 /* ---- The code and registers ---- */
 
+/* A watchdog's report: nothing was wrong with the instruction. */
+static bool was_stopped(const struct oops_report *r) {
+    return r->kind == OOPS_SOFT_LOCKUP || r->kind == OOPS_HARD_LOCKUP || r->kind == OOPS_RCU_STALL;
+}
+
 static void print_code(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
     const struct oops_state *state = oops_report_fault(r);
     if (!v->listing_count || !state)
@@ -262,7 +278,7 @@ static void print_code(const struct out *o, const struct oops_report *r, const s
         else
             n = fprintf(o->to, "%s %+-7d %s", line->trapping ? " =>" : "   ", line->off, line->text);
         if (line->trapping)
-            fprintf(o->to, "%*s <-- trapped", n < 44 ? 44 - n : 0, "");
+            fprintf(o->to, "%*s <-- %s", n < 44 ? 44 - n : 0, "", was_stopped(r) ? "interrupted" : "trapped");
         stop(o, colour);
         if (line->note && line->note[0])
             fprintf(o->to, "  %s", line->note);

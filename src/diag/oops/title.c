@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 
 #define TITLE_MAX 120
@@ -193,7 +194,7 @@ static void fill(struct text_buffer *b, const struct oops_report *report, const 
         }
         switch (*++p) {
         case 'f':
-            put_str(b, report->function[0] ? report->function : "corrupted");
+            put_str(b, report->function[0] ? oops_demangle(report->pool, report->function) : "corrupted");
             break;
         case 'm':
             put(b, later.s, later.len);
@@ -226,7 +227,8 @@ static bool bare_arm_trace(const struct oops_report *report) {
  * are passed over matters less than saying something.
  */
 static const char *any_function(struct oops_report *report, const struct oops_form *form) {
-    const struct oops_form plain = {.recipe = {"RcS|hcS|HS", form->recipe.skip,
+    bool named = strstr(report->header, "+0x") != NULL;
+    const struct oops_form plain = {.recipe = {named ? "RcS|hcS|HS" : "RcS|cS", form->recipe.skip,
                                                form->recipe.pick == OOPS_PICK_HANG ? OOPS_PICK_HANG : OOPS_PICK_FIRST}};
     const struct oops_state *fault = oops_report_fault(report);
     const struct oops_trace *trace = oops_report_trace(report);
@@ -261,6 +263,8 @@ void oops_title(struct oops_report *report) {
         report->corrupted = "no function is to be found where it should be";
     if (form->recipe.steps && !report->function[0] && bare_arm_trace(report))
         report->function = any_function(report, form);
+    if (bare_arm_trace(report) && report->function[0] && !unfinished && !(form->flags & OOPS_FORM_LOST))
+        report->corrupted = "";
     if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
         report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
     if (unfinished)

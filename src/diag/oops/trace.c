@@ -73,6 +73,8 @@ static bool arm_frame(struct oops_pool *pool, const char *s, struct oops_frame *
     }
     if (brackets && p[0] == ' ' && p[1] == '[') /* "(f [mod])" */
         p += strcspn(p, ")");
+    else if (p[0] == ' ' && p[1] == '[' && strchr(p, ']')) /* "f [mod] from ..." */
+        p = strchr(p, ']') + 1;
     p += brackets && *p == ')';
     p = oops_blanks(p);
     if (!n || !oops_starts(p, "from "))

@@ -204,6 +204,9 @@ void oops_verdict_text(const struct oops_report *report, struct oops_verdict *v)
 bool oops_insn_decode(const struct oops_report *report, const struct oops_state *state, const uint8_t *code,
                       unsigned len, uint64_t address, struct oops_insn *insn);
 
+/* The title, with the best place known where it says "corrupted" to be grouped right. In the report's pool. */
+const char *oops_shown_title(const struct oops_report *report);
+
 /* For people: at most `columns` wide; `colour`: with ANSI colours. */
 struct oops_print {
     unsigned columns; /* 80 */

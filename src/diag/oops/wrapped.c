@@ -112,7 +112,7 @@ static bool begins_anew(const char *text) {
 static bool broken_by_printk(const char *text, const char *next) {
     if (ends_with(text, "to handle kernel"))
         return oops_starts(next, "NULL pointer") || oops_starts(next, "paging request");
-    return false;
+    return oops_starts(next, "seconds") && strstr(text, " blocked ") != NULL;
 }
 
 /* "Code: 55 89 e5", then "8b 40 <0c> c3" */
