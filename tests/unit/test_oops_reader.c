@@ -77,6 +77,13 @@ static void test_oops_lines_prefixes(void **state) {
         "\xd0\xb8\xd1\x8e\xd0\xbb 27 14:08:03 laptop kernel: BUG: x",
         "    3. [ 2620.950919] BUG: x",
         " kernel:[ 1016.841821] BUG: x",
+        "[    1.234567  ] BUG: x",
+        "[  +0,000005] BUG: x",
+        "[Jun 3 09:02] BUG: x",
+        "[St okt 15 20:57:24 2025] BUG: x",
+        "135577.600958] BUG: x",
+        "13.01.2025 19:40:36:297 kernel  BUG: x",
+        "[  T4985] BUG: x",
     };
     for (unsigned i = 0; i < sizeof(raws) / sizeof(raws[0]); i++)
         check_line(raws[i], "BUG: x");

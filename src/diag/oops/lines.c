@@ -139,6 +139,7 @@ static bool printk_time(const char *s, const char **end, int64_t *us) {
         fraction /= 10;
     if (*p == ',' || (*p == ' ' && p[1] == 'C') || *p == '@') /* "[1.23,0]", "[1.23 C0]": some vendors' CPU number */
         p += strcspn(p, "]");
+    p = oops_blanks(p);
     if (*p != ']')
         return false;
     *us = (int64_t)(seconds * 1000000 + fraction);
