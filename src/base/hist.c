@@ -27,9 +27,19 @@ static uint64_t bucket_middle(unsigned i) {
     return low + (hist_bucket_low(i + 1) - low) / 2;
 }
 
+/* Only what isn't 0 is written: buckets that are never used, in memory from calloc(), take none. */
 void hist_init(struct hist *h) {
-    memset(h, 0, sizeof *h);
+    h->count = h->max = 0;
     h->min = UINT64_MAX;
+    h->sum = h->sum_squares = 0;
+    for (unsigned i = 0; i < HIST_BUCKETS; i++)
+        if (h->bucket[i])
+            h->bucket[i] = 0;
+}
+
+void hist_copy(struct hist *to, const struct hist *from) {
+    hist_init(to);
+    hist_merge(to, from);
 }
 
 void hist_record(struct hist *h, int64_t value) {
@@ -51,7 +61,8 @@ void hist_merge(struct hist *into, const struct hist *from) {
     into->sum += from->sum;
     into->sum_squares += from->sum_squares;
     for (unsigned i = 0; i < HIST_BUCKETS; i++)
-        into->bucket[i] += from->bucket[i];
+        if (from->bucket[i])
+            into->bucket[i] += from->bucket[i];
 }
 
 double hist_mean(const struct hist *h) {

@@ -20,6 +20,7 @@ struct hist {
 void hist_init(struct hist *h);
 void hist_record(struct hist *h, int64_t value); /* negative values count as 0 */
 void hist_merge(struct hist *into, const struct hist *from);
+void hist_copy(struct hist *to, const struct hist *from); /* `to` need not be initialised */
 
 double hist_mean(const struct hist *h);
 double hist_stddev(const struct hist *h);

@@ -3,11 +3,25 @@
  */
 #include "base/runstat.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+/* All but the histograms, which take memory only where something is counted. */
+static void clear(struct run_stat *s) {
+    for (int d = 0; d < RUN_DIRS; d++) {
+        struct run_dir_stat *dir = &s->dir[d];
+        dir->ios = dir->bytes = dir->errors = 0;
+        dir->delayed = false;
+        dir->window = (struct run_window){0};
+    }
+    memset(s, 0, offsetof(struct run_stat, dir));
+    size_t rest = offsetof(struct run_stat, sync) + sizeof(s->sync);
+    memset((char *)s + rest, 0, sizeof(*s) - rest);
+}
+
 void run_stat_init(struct run_stat *s, const char *name, unsigned group, int64_t start_ns) {
-    memset(s, 0, sizeof(*s));
+    clear(s);
     snprintf(s->name, sizeof(s->name), "%s", name);
     s->group = group;
     s->jobs = 1;
@@ -50,7 +64,7 @@ static void window_roll(struct run_window *w, int64_t index) {
 
 /* From now on slat and lat are recorded by themselves; so far they followed from clat. */
 static void begin_delays(struct run_dir_stat *d) {
-    d->lat = d->clat;
+    hist_copy(&d->lat, &d->clat);
     if (d->clat.count) {
         hist_init(&d->slat);
         d->slat.count = d->slat.bucket[0] = d->clat.count;

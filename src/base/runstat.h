@@ -62,7 +62,7 @@ struct run_stat {
     int first_error;                        /* NVMe status of the first failure, 0 = none */
     char error_text[256];                   /* its reason */
     struct run_dir_stat dir[RUN_DIRS];
-    struct hist sync;       /* flushes */
+    struct hist sync;       /* flushes; the first behind dir, see run_stat_init() */
     unsigned latency_depth; /* latency_target: the depth found; 0: not asked for */
     uint64_t verified;      /* blocks of payload found right */
     uint64_t zone_resets;

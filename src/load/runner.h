@@ -12,7 +12,7 @@
 #include "load/job.h"
 #include "load/writeback.h"
 
-#define LOAD_JOBS_MAX  1024      /* job instances of one run; each has its own histograms */
+#define LOAD_JOBS_MAX  16384     /* job instances of one run; each has its own histograms */
 #define LOAD_DEPTH_MAX (1 << 20) /* requests in flight, all jobs together */
 
 /* Results of a run; free with run_result_release(). */

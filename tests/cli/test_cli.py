@@ -490,6 +490,14 @@ def test_run_says_what_is_wrong_with_a_queue_or_a_disk(folder):
         refused(pattern, *args) if pattern else run(*args, code=0)
 
 
+def test_run_many_processes_and_cgroups(folder):
+    groups = "".join(f"[p{n}]\ncgroup=g{n}\ncgroup_weight={10 + n}\n" for n in range(60))
+    job = write_job(folder, "[global]\nrw=randread\nnumber_ios=2\nnumjobs=20\n" + groups)
+    done = json.loads(run("run", "nossd", *FAST, "--scheduler", "cfq", "--job", job, "--json", "-", code=0).stdout)
+    check(len(done["jobs"]) == 1200 and all(j["read"]["total_ios"] == 2 for j in done["jobs"]))
+    check(len(done["drivelab"]["scheduler"]["cgroups"]) == 61)
+
+
 def test_run_limits_cgroups_and_writeback(folder):
     job = write_job(folder, "[global]\nrw=randread\nbs=4k\nruntime=5\niodepth=4\n[a]\ncgroup=a\ncgroup_io_max=rbps=1M\n"
                     "[b]\ncgroup=b\ncgroup_io_max=riops=100 rbps=max\n")

@@ -371,8 +371,11 @@ static void test_runner_says_when_time_stands_still(void **state) {
 
 static void test_runner_bounds_a_run(void **state) {
     struct bench *b = bench_new(LATENCY, 0);
-    assert_true(try_run(b, 1, "[a]\nnumjobs=1024\nrw=read\n[b]\nrw=read\n") < 0);
-    assert_non_null(strstr(b->e.text, "1024 jobs"));
+    char text[1024] = "[global]\nrw=read\nnumjobs=1024\n";
+    for (unsigned i = 0; i <= LOAD_JOBS_MAX / 1024; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "[job%u]\n", i);
+    assert_true(try_run(b, 1, text) < 0);
+    assert_non_null(strstr(b->e.text, "16384 jobs"));
     job_file_release(&b->jobs);
     assert_true(try_run(b, 1, "[a]\nnumjobs=17\niodepth=65536\nrw=read\n") < 0);
     assert_int_equal(b->asked, 0);
