@@ -12,8 +12,9 @@
  *
  * With io_uring each process has a processor (host_submit and so on, see
  * docs/job-files.md). Its times come from the most that one process got and
- * from what four and eight processes see beyond SPDK at the same total depth;
- * everything else in those columns is the drive of the first one.
+ * from what four and eight processes see beyond SPDK at the same total depth.
+ * The drive is that of the first column, but for a channel's time, which was
+ * chosen by the tails of these, too.
  *
  * Two processes with SPDK stand apart: with 16 in flight the 99th percentile is 181 us, where one process with SPDK has
  * 132, four with io_uring 138 and eight 136. A tenth of their reads at low depths take 17 us, less than flash does. So
