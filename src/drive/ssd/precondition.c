@@ -48,9 +48,16 @@ static int pages(struct ftl *f, uint32_t lpn, uint32_t units, struct err *e) {
     return 0;
 }
 
+static int no_map(int rc, uint32_t units, struct err *e) {
+    return err_set(e, -rc, "ssd.precondition: no space for the map of %u units: %s", units, strerror(-rc));
+}
+
 static int sequential(struct ssd *s, uint32_t units, struct err *e) {
     struct ftl *f = &s->ftl;
-    uint32_t lpn = f->ops->fill(f, units);
+    uint32_t lpn = f->ops->fill(f, units); /* needs no map for them */
+    int rc = lpn < units ? f->ops->reserve(f, lpn, units - lpn) : 0;
+    if (rc)
+        return no_map(rc, units - lpn, e);
     if (!lpn)
         f->ops->dense(f, 0, units);
     return pages(f, lpn, units, e);
@@ -212,10 +219,12 @@ int ssd_precondition(struct ssd *s, struct err *e) {
     uint32_t units = (uint32_t)(s->ftl.units * (c->precondition_percent / 100));
     if (!units || c->precondition == PRECONDITION_NONE)
         return 0;
+    if (c->precondition == PRECONDITION_SEQUENTIAL)
+        return sequential(s, units, e);
     int rc = s->ftl.ops->reserve(&s->ftl, 0, units);
     if (rc)
-        return err_set(e, -rc, "ssd.precondition: no space for the map of %u units: %s", units, strerror(-rc));
+        return no_map(rc, units, e);
     if (c->precondition == PRECONDITION_RANDOM)
         return random_state(s, units, e);
-    return c->precondition == PRECONDITION_STRIPED ? striped(s, units, e) : sequential(s, units, e);
+    return striped(s, units, e);
 }

@@ -56,7 +56,7 @@ static json_t *wear_histogram(const struct nand *n, const struct wear *w) {
     json_t *list = json_array();
     for (uint64_t i = 0; i < count; i++)
         if (n->blocks[i].bad != 1)
-            bucket[(n->blocks[i].erases - w->min) / width]++;
+            bucket[width == 1 ? n->blocks[i].erases - w->min : (n->blocks[i].erases - w->min) / width]++;
     for (uint64_t i = 0; i < WEAR_BUCKETS && w->min + i * width <= w->max; i++)
         json_array_append_new(list,
                               json_pack("{s:I, s:I, s:I}", "from", (json_int_t)(w->min + i * width), "to",

@@ -197,6 +197,8 @@ static uint32_t page_fill(struct ftl *f, uint32_t count) {
     memset(f->map_pages, PAGE_RULE, pages);
     for (uint32_t lpn = pages << MAP_PAGE_SHIFT; lpn < filled; lpn++)
         f->map[lpn] = rule_place(f, lpn) + 1;
+    if (filled % map_page)
+        f->map_pages[pages] = PAGE_FLAT;
     return filled;
 }
 
