@@ -33,10 +33,12 @@ static bool scheduled(const struct worker *w) {
 
 /* Start what nothing keeps from it any more. */
 static void start_ready(struct run *run) {
-    for (unsigned i = 0; i < run->count && run->active; i++) {
+    for (unsigned i = 0; i < run->count && run->unscheduled; i++) {
         struct worker *w = &run->workers[i];
-        if (!scheduled(w) && !must_wait(run, w))
-            worker_start(w);
+        if (scheduled(w) || must_wait(run, w))
+            continue;
+        run->unscheduled--;
+        worker_start(w);
     }
 }
 
@@ -46,6 +48,7 @@ static void end_early(struct worker *w) {
         worker_stop(w);
         worker_pump(w);
     } else if (w->state == WORKER_WAITING) {
+        w->run->unscheduled -= !scheduled(w);
         sim_cancel(w->sim, &w->begin);
         w->state = WORKER_DONE;
         run_stat_init(w->stat, w->job->name, w->group, sim_now(w->sim));
@@ -234,7 +237,7 @@ static int run_jobs(struct run *run, struct run_result *result, struct err *e) {
         return ret;
     sim_event_init(&run->halt, halt_fired);
     run->start_ns = sim_now(run->sim);
-    run->active = run->count;
+    run->active = run->unscheduled = run->count;
     start_ready(run);
     run->looping = true;
     if (run->active)

@@ -155,6 +155,7 @@ struct run {
     struct sim *sim;
     struct worker *workers;
     unsigned count, active, ready; /* instances; not yet done; initialised */
+    unsigned unscheduled;          /* instances that something keeps from starting */
     struct zbd *zbd;
     struct writeback *cache; /* NULL: no job is buffered */
     struct logfile *logs;

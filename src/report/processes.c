@@ -106,16 +106,17 @@ static void put_run(struct grid *g, const struct lead *lead, const json_t *stats
     size_t more = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *process = json_array_get(list, i);
+        if (!json_object_get(process, "lat_ns") && !json_object_get(process, "drive_ns"))
+            continue; /* did nothing */
+        if (listed++ >= PROCESSES_LISTED) {
+            more++;
+            continue;
+        }
         const char *own = json_string_value(json_object_get(process, "name"));
         bool alone = named(list, own) == 1;
         snprintf(name, sizeof name, alone ? "%.40s" : "%.40s (%d)", own,
                  (int)json_integer_value(json_object_get(process, "owner")));
-        if (!json_object_get(process, "lat_ns") && !json_object_get(process, "drive_ns"))
-            continue; /* did nothing */
-        if (listed++ < PROCESSES_LISTED)
-            put_line(g, lead, name, process);
-        else
-            more++;
+        put_line(g, lead, name, process);
     }
     snprintf(name, sizeof name, more ? "all, %zu more" : "all", more);
     if (listed > 1)
