@@ -170,12 +170,20 @@ static void charge(const struct block *b, struct throttle_dir *d, const struct i
 
 /* --- ios --- */
 
+/* The timer, so many jiffies from now; as late as time goes if that is beyond it. */
+static void come_back(const struct block *b, struct throttle_dir *d, int64_t wait) {
+    int64_t at;
+    if (__builtin_mul_overflow(now_jiffies(b) + wait, b->jiffy_ns, &at))
+        at = SIM_NEVER - 1;
+    sim_schedule(b->sim, &d->timer, at);
+}
+
 static void hold(const struct block *b, struct throttle_dir *d, struct io *io, int64_t wait) {
     io_fifo_push(&d->waiting, io);
     d->count++;
     d->held++;
     if (!sim_event_pending(&d->timer))
-        sim_schedule(b->sim, &d->timer, (now_jiffies(b) + wait) * b->jiffy_ns);
+        come_back(b, d, wait);
 }
 
 /* From `g` on upwards. */
@@ -201,11 +209,11 @@ bool block_throttle_holds(struct block *b, struct block_context *c, struct io *i
 static void let_go(struct throttle_dir *d) {
     struct block *b = d->owner->block;
     struct block_group *above = b->cgroup_version == 2 ? d->owner->group->parent : NULL;
+    sim_cancel(b->sim, &d->timer); /* set for limits that may be gone */
     while (d->waiting.head) {
         int64_t wait = wait_of(b, d, d->waiting.head);
         if (wait) {
-            sim_cancel(b->sim, &d->timer);
-            sim_schedule(b->sim, &d->timer, (now_jiffies(b) + wait) * b->jiffy_ns);
+            come_back(b, d, wait);
             return;
         }
         struct io *io = io_fifo_pop(&d->waiting);

@@ -185,6 +185,22 @@ static void test_limits_change_while_ios_wait(void **state) {
     bed_free(b);
 }
 
+/* What waited for long is let go, and with it the time it waited for. */
+static void test_limits_set_anew(void **state) {
+    static const unsigned at[] = {500, 500, 600, 800};
+    struct bed *b = bed_of_version(2, "none", 0, 32);
+    group(b, 1, "a", "rbps=1");
+    send(b, 1, IO_READ, 2, 0);
+    sim_run(b->sim, 500 * MS);
+    set_limits(b, "a", "rbps=max");
+    sim_run(b->sim, 600 * MS);
+    set_limits(b, "a", "rbps=40960");
+    send(b, 1, IO_READ, 2, 0);
+    bed_finish(b);
+    got_at(b, 1, at, 4);
+    bed_free(b);
+}
+
 static void test_limits_wrong(void **state) {
     static const char *const wrong[] = {"rbps",
                                         "rbps=",
@@ -330,14 +346,49 @@ static void test_wbt_switched_off_lets_all_go(void **state) {
 
 static void random_limits(struct bed *b, struct rng *rng) {
     static const char *const paths[] = {"", "a", "a/b", "c"};
-    static const char *const limits[] = {"rbps=200000", "wbps=100000 wiops=50", "riops=30", "wiops=max",
-                                         "rbps=max wbps=max riops=max wiops=max"};
-    set_limits(b, paths[rng_below(rng, 4)], limits[rng_below(rng, 5)]);
+    static const char *const limits[] = {"rbps=200000", "wbps=100000 wiops=50",
+                                         "riops=30",    "rbps=1 wbps=2",
+                                         "wiops=max",   "rbps=max wbps=max riops=max wiops=max"};
+    const char *path = paths[rng_below(rng, 4)];
+    if (block_group_find(b->block, path))
+        set_limits(b, path, limits[rng_below(rng, 6)]);
+}
+
+/* What it was asked for never comes back. */
+static void cut_power(struct bed *b) {
+    drive_power_cut(b->drive);
+    for (unsigned i = 0; i < b->ios; i++)
+        b->io[i].done = 1;
+}
+
+/* Groups come and go with their processes in them, processes end. */
+static void random_groups(struct bed *b, struct rng *rng) {
+    static const char *const paths[] = {"", "a", "a/b", "c"};
+    struct err e = {0};
+    struct block_group *g = block_group_find(b->block, paths[1 + rng_below(rng, 3)]);
+    switch (rng_below(rng, 4)) {
+    case 0:
+        group(b, rng_below(rng, 8), paths[rng_below(rng, 4)], NULL);
+        break;
+    case 1:
+        if (g)
+            block_group_remove(b->block, g, &e); /* or it is busy */
+        break;
+    case 2:
+        drive_owner_gone(b->drive, rng_below(rng, 8));
+        break;
+    case 3:
+        if (!rng_below(rng, 8))
+            cut_power(b);
+        break;
+    }
 }
 
 static void random_event(struct bed *b, struct rng *rng) {
+    static const char *const requests[] = {"1", "4", "16", "200"};
     static const char *const lats[] = {"0", "-1", "100", "50000"};
     static const char *const depths[] = {"1", "3", "32"};
+    struct err e = {0};
     unsigned count = 0;
     while (elevators[count])
         count++;
@@ -359,6 +410,13 @@ static void random_event(struct bed *b, struct rng *rng) {
         break;
     case 5:
         bed_set(b, "nomerges", rng_below(rng, 2) ? "2" : "0");
+        break;
+    case 6:
+    case 7:
+        random_groups(b, rng);
+        break;
+    case 8:
+        block_attr_set(b->block, "nr_requests", requests[rng_below(rng, 4)], NULL, 0, &e); /* none has fewer */
         break;
     }
 }
@@ -405,6 +463,7 @@ int main(void) {
         cmocka_unit_test(test_limits_of_the_group_above),
         cmocka_unit_test(test_limits_are_kept_over_any_time),
         cmocka_unit_test(test_limits_change_while_ios_wait),
+        cmocka_unit_test(test_limits_set_anew),
         cmocka_unit_test(test_limits_wrong),
         cmocka_unit_test(test_limits_keep_flushes_behind_writes),
         cmocka_unit_test(test_limits_at_a_power_cut),
