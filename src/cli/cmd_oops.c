@@ -209,14 +209,14 @@ static void take_report(void *ctx, struct oops_report *report) {
 }
 
 /* In two lines where one is too narrow. */
-static void print_title(const char *title, unsigned column) {
+static void print_title(const char *title, unsigned column, const char *behind) {
     const char *in = title, *last = NULL;
     while ((in = strstr(in, " in ")) != NULL)
         last = in++;
-    if (column + strlen(title) <= LINE_COLUMNS || !last)
-        fputs(title, stdout);
+    if (column + strlen(title) + strlen(behind) <= LINE_COLUMNS || !last)
+        printf("%s%s", title, behind);
     else
-        printf("%.*s\n     %s", (int)(last - title), title, last);
+        printf("%.*s\n     %s%s", (int)(last - title), title, last, behind);
 }
 
 /* What else is in the log, alike counted once. */
@@ -227,9 +227,10 @@ static void print_others(const struct session *s) {
     for (unsigned i = 0; i < s->group_count; i++) {
         const struct group *g = &s->groups[i];
         int column = printf("  %u, line %llu: ", g->first_number, (unsigned long long)g->first_line);
-        print_title(g->shown, (unsigned)column);
+        char times[32] = "";
         if (g->count > 1)
-            printf(" (%u times)", g->count);
+            snprintf(times, sizeof(times), " (%u times)", g->count);
+        print_title(g->shown, (unsigned)column, times);
         putchar('\n');
     }
     if (!s->a->all)

@@ -67,6 +67,13 @@ static bool number_of(const struct oops_report *r, const char *key, uint64_t *va
     return false;
 }
 
+static bool in_listing(const struct oops_verdict *v, const char *want) {
+    for (unsigned i = 0; i < v->listing_count; i++)
+        if (!strcmp(v->listing[i].text, want))
+            return true;
+    return false;
+}
+
 static void check_want(const struct golden *golden, struct oops_report *r, const struct oops_verdict *v,
                        const char *key, const char *want) {
     const char *text = text_of(r, v, key);
@@ -82,6 +89,10 @@ static void check_want(const struct golden *golden, struct oops_report *r, const
         right = in_notes(&v->misfits, want);
     else if (!strcmp(key, "fact"))
         right = in_notes(&v->facts, want);
+    else if (!strcmp(key, "code"))
+        right = in_listing(v, want);
+    else if (!strcmp(key, "unsaid")) /* neither a reason nor a next step */
+        right = !in_notes(&v->reasons, want) && !in_notes(&v->next, want);
     else
         fail_msg("%s: what is \"%s\"?", golden->name, key);
     if (!right)

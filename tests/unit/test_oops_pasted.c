@@ -202,11 +202,45 @@ static void test_oops_not_mixed(void **state) {
     }
 }
 
+/* One that could wait for its lines, while as many as can be open are: nothing is lost. */
+static void test_oops_mixed_and_many(void **state) {
+    struct oops_report *reports[20] = {NULL};
+    struct bed_text text = {0};
+    bed_printf(&text, "[   22.000001] BUG: unable to handle page fault for address: 0000000000000010\n"
+                      "[   22.000002] RIP: 0010:cup_pour+0x1/0x20\n");
+    for (unsigned i = 0; i < 15; i++)
+        bed_printf(&text,
+                   "[   22.0001%02u][   C%u] BUG: unable to handle page fault for address: 0000000000000010\n"
+                   "[   22.0001%02u][   C%u] RIP: 0010:lamp_dim+0x1/0x20\n",
+                   i, i, i, i);
+    bed_printf(&text, "[   22.000200] BUG: unable to handle page fault for address: 0000000000000010\n"
+                      "[   22.000201] RIP: 0010:lamp_store+0x1/0x20\n");
+    assert_int_equal(oops_read_text(text.s, text.len, reports, 20), 17);
+    assert_string_equal(reports[0]->function, "cup_pour");
+    assert_string_equal(reports[16]->function, "lamp_store");
+    for (unsigned i = 0; i < 17; i++)
+        oops_report_free(reports[i]);
+    free(text.s);
+}
+
+/* A name that was broken behind its hyphen. */
+static void test_oops_wrapped_hyphen(void **state) {
+    struct oops_report *report = NULL;
+    static const char log[] = "[   22.000001] BUG: unable to handle page fault for address: 0000000000000010\n"
+                              "[   22.000002] CPU: 1 PID: 311 Comm: lamp Not tainted 6.2.0-rc7-\n"
+                              "next-20230704-dirty #24\n"
+                              "[   22.000003] RIP: 0010:lamp_dim+0x1/0x20\n";
+    assert_int_equal(oops_read_text(log, sizeof(log) - 1, &report, 1), 1);
+    assert_string_equal(report->release, "6.2.0-rc7-next-20230704-dirty");
+    oops_report_free(report);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_wrapped_headers), cmocka_unit_test(test_oops_not_wrapped),
         cmocka_unit_test(test_oops_mentions),        cmocka_unit_test(test_oops_bare_traces),
         cmocka_unit_test(test_oops_mixed_cpus),      cmocka_unit_test(test_oops_not_mixed),
+        cmocka_unit_test(test_oops_mixed_and_many),  cmocka_unit_test(test_oops_wrapped_hyphen),
     };
     return cmocka_run_group_tests_name("oops_pasted", tests, NULL, NULL);
 }

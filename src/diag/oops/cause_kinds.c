@@ -130,7 +130,8 @@ static void lockdep(const struct oops_report *r, struct oops_verdict *v) {
     else
         v->headline = r->title;
     v->confidence = OOPS_CONFIDENCE_MEDIUM;
-    oops_note(r->pool, &v->reasons, "lockdep proves that the order of locks could deadlock, not that it did");
+    if (oops_starts(r->title, "possible deadlock"))
+        oops_note(r->pool, &v->reasons, "lockdep proves that the order of locks could deadlock, not that it did");
 }
 
 static const char *task_text(const struct oops_report *r) {

@@ -81,7 +81,11 @@ static const char *arm_error(const struct oops_report *r, uint64_t fsr) {
                        : status == 1                  ? "alignment fault"
                        : status == 8                  ? "external abort"
                                                       : "other fault";
-    return oops_pool_printf(r->pool, "FSR %llx: %s, %s", (unsigned long long)fsr, fsr & 0x800 ? "write" : "read", what);
+    return oops_pool_printf(r->pool, "FSR %llx: %s, %s", (unsigned long long)fsr,
+                            fsr >> 31     ? "instruction fetch"
+                            : fsr & 0x800 ? "write"
+                                          : "read",
+                            what);
 }
 
 static const char *riscv_error(const struct oops_report *r, uint64_t cause) {

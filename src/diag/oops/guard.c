@@ -25,11 +25,21 @@ static void limit(int what, rlim_t most) {
 }
 
 static void set_limits(void) {
-    limit(RLIMIT_CPU, SECONDS_MAX);
     limit(RLIMIT_CORE, 0);
 #ifndef __SANITIZE_ADDRESS__ /* it takes terabytes of address space for itself */
     limit(RLIMIT_DATA, DATA_MAX);
 #endif
+}
+
+/* Each piece has the time for itself; what was asked for outside of here stays in force. */
+static void set_time(rlim_t most) {
+    struct rusage used;
+    struct rlimit r;
+    if (getrusage(RUSAGE_SELF, &used) == 0 && getrlimit(RLIMIT_CPU, &r) == 0) {
+        rlim_t until = (rlim_t)used.ru_utime.tv_sec + (rlim_t)used.ru_stime.tv_sec + 1 + SECONDS_MAX;
+        r.rlim_cur = until < most ? until : most;
+        setrlimit(RLIMIT_CPU, &r);
+    }
     alarm(2 * SECONDS_MAX);
 }
 
@@ -61,10 +71,14 @@ static int do_piece(const struct work *w, unsigned i, struct err *e) {
 
 static _Noreturn void child(const struct work *w) {
     struct err e = {0};
+    struct rlimit cpu;
     int rc = 0;
+    rlim_t most = getrlimit(RLIMIT_CPU, &cpu) == 0 ? cpu.rlim_cur : RLIM_INFINITY;
     set_limits();
-    for (unsigned i = 0; i < w->count && !rc; i++)
+    for (unsigned i = 0; i < w->count && !rc; i++) {
+        set_time(most);
         rc = do_piece(w, i, &e);
+    }
     if (rc && write(w->error_fd, &e, sizeof(e)) != sizeof(e))
         _exit(2);
     _exit(rc ? 1 : 0);

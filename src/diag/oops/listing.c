@@ -7,6 +7,7 @@
  */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diag/oops/listing.h"
@@ -115,6 +116,21 @@ static const char *raw_text(const struct walk *w, unsigned at, unsigned *len) {
     return oops_pool_printf(w->report->pool, "%s 0x%0*x", what, 2 * (int)*len, value);
 }
 
+/* Where a branch leads, counted as the lines are: from the function's start. */
+static const char *from_start(const struct walk *w, const struct oops_asm_line *line) {
+    const struct oops_symbol *pc = &w->state->pc;
+    const char *to = strchr(line->text, ' ');
+    char *end;
+    if (!is_x86(w->report) || !pc->has_off || !to || !strchr("+-", to[1]) || strchr(to, '('))
+        return line->text;
+    long long target = (long long)pc->off + line->off + strtoll(to + 1, &end, 16);
+    if (*end)
+        return line->text;
+    unsigned long long far = target < 0 ? 0 - (unsigned long long)target : (unsigned long long)target;
+    return oops_pool_printf(w->report->pool, "%.*s %c0x%llx", (int)(to - line->text), line->text,
+                            target < 0 ? '-' : '+', far);
+}
+
 /* One line; returns how many bytes it took, 0: the end. */
 static unsigned add_line(const struct walk *w, struct oops_verdict *v, unsigned at) {
     struct oops_insn insn;
@@ -128,8 +144,10 @@ static unsigned add_line(const struct walk *w, struct oops_verdict *v, unsigned 
     bool decoded = decode_at(w, at, &insn);
     line->stop = !decoded && is_x86(w->report);
     line->text = decoded ? insn.text : raw_text(w, at, &line->len);
-    if (decoded)
+    if (decoded) {
         line->len = insn.len;
+        line->text = from_start(w, line);
+    }
     return line->stop ? 0 : line->len;
 }
 

@@ -83,8 +83,13 @@ void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
     if (r->die_count > 1 || strchr(r->taint, 'D'))
         oops_note(r->pool, &v->next, "decode the first oops since boot before this one");
     by_pattern(r, v);
-    for (unsigned i = 0; i < sizeof(by_kind) / sizeof(by_kind[0]); i++)
-        if (by_kind[i].kind == r->kind)
+    bool counted = strstr(r->header, "rss-counter") != NULL; /* no page was found bad, only their number */
+    if (counted)
+        oops_note(r->pool, &v->next,
+                  "the pages of a process were counted wrong: its page tables were damaged, or "
+                  "mapped and unmapped by a path that does not count alike");
+    for (unsigned i = 0; i < sizeof(by_kind) / sizeof(by_kind[0]) && !counted; i++)
+        if (by_kind[i].kind == r->kind && (r->kind != OOPS_LOCKDEP || oops_starts(r->title, "possible deadlock")))
             oops_note(r->pool, &v->next, "%s", by_kind[i].text);
     symbols(r, v);
 }

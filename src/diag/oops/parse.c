@@ -648,7 +648,9 @@ static void use_error_code(struct oops_report *r) {
     else if (r->arch == OOPS_ARCH_ARM64)
         r->access = r->error_code & 64 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
     else if (r->arch == OOPS_ARCH_ARM)
-        r->access = r->error_code & 0x800 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
+        r->access = r->error_code >> 31     ? OOPS_ACCESS_EXEC /* FSR_LNX_PF: a prefetch abort */
+                    : r->error_code & 0x800 ? OOPS_ACCESS_WRITE
+                                            : OOPS_ACCESS_READ;
 }
 
 /* Kernels before 4.20 said what a WARN() is about behind the header. */

@@ -15,6 +15,7 @@
  *
  * Bounded: the window, OPEN_MAX reports of one pool each, RECENT_MAX lines.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,8 @@ static void remember_window(struct oops_reader *reader, size_t start) {
     size_t columns = 0; /* of the line before */
     for (size_t at = from; at < start; lines--) {
         const char *end = memchr(reader->window + at, '\n', start - at);
+        if (!end) /* `start` is inside of a long line */
+            break;
         size_t n = (size_t)(end - (reader->window + at));
         if (n <= OOPS_LINE_MAX_BYTES) {
             unsigned count = oops_line_clean(reader->window + at, n, reader->clean, cleaned);
@@ -404,6 +407,8 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
     unsigned waiting = 0;
     for (unsigned i = 0; i < reader->slot_count; i++)
         waiting += reader->slots[i].open && reader->slots[i].waits;
+    if (reader->slot_count == OPEN_MAX) /* room has to be made: one that waits is not given out */
+        return false;
     if (slot->ended || slot->caller || !r->has_time || !line->has_time || waiting >= OOPS_MIXED_MAX - 2)
         return false;
     return line->time_us >= r->time_us && line->time_us - r->time_us < MIXED_US && slot->traces == 0;
@@ -495,14 +500,20 @@ static void hold(struct oops_reader *reader, const struct oops_log_line *line, s
     reader->holds = true;
 }
 
+/* "6.1.0-rc7-" before "next-2023": broken behind the hyphen, where there was no blank. */
+static bool ends_in_hyphen(const char *text, size_t n) {
+    return n > 1 && text[n - 1] == '-' && isalnum((unsigned char)text[n - 2]);
+}
+
 /* Whether `next` was a part of the line held. */
 static bool joined(struct oops_reader *reader, const struct oops_log_line *next, size_t columns) {
     size_t n = strlen(reader->held_text), more = strlen(next->text);
     if (!reader->holds || n + 1 + more >= HELD_BYTES ||
         !oops_line_wraps(&reader->scanner, &reader->held, reader->held_columns, next))
         return false;
-    reader->held_text[n] = ' ';
-    memcpy(reader->held_text + n + 1, next->text, more + 1);
+    if (!ends_in_hyphen(reader->held_text, n) || !isalnum((unsigned char)next->text[0]))
+        reader->held_text[n++] = ' ';
+    memcpy(reader->held_text + n, next->text, more + 1);
     reader->held_columns = columns;
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
+#include "diag/oops/stack.h"
 
 #define COLUMNS_MIN  40
 #define LOCAL_FRAMES 3 /* whose variables are shown; with --all those of all */
@@ -290,13 +291,14 @@ static void print_regs(const struct out *o, const struct oops_report *r, const s
     const struct oops_state *state = oops_report_fault(r);
     if (!v->reg_count && !(o->all && state))
         return;
+    int digits = 2 * (int)oops_word_bytes(r->arch);
     heading(o, "Registers that matter");
     for (unsigned i = 0; i < v->reg_count; i++) {
-        int n = fprintf(o->to, "  %-4s %016llx  ", v->regs[i].reg, (unsigned long long)v->regs[i].value);
+        int n = fprintf(o->to, "  %-4s %0*llx  ", v->regs[i].reg, digits, (unsigned long long)v->regs[i].value);
         wrap(o, v->regs[i].note, (unsigned)n, (unsigned)n);
     }
     for (unsigned i = 0; o->all && state && i < state->reg_count; i++)
-        fprintf(o->to, "  %-8s %016llx\n", state->regs[i].name, (unsigned long long)state->regs[i].value);
+        fprintf(o->to, "  %-8s %0*llx\n", state->regs[i].name, digits, (unsigned long long)state->regs[i].value);
 }
 
 /* ---- Variables ---- */
