@@ -17,8 +17,16 @@ static struct logfile *find(const struct run *run, const char *path) {
     return NULL;
 }
 
+/* "./x" is x: two that write it have to be seen. */
+static const char *plain(const char *path) {
+    while (path[0] == '.' && path[1] == '/' && path[2] && path[2] != '/')
+        path += 2;
+    return path;
+}
+
 struct logfile *logfile_use(struct run *run, const struct job *job, const char *option, const char *path,
                             struct err *e) {
+    path = plain(path);
     struct logfile *file = find(run, path);
     if (file && !strcmp(file->option, option))
         return file;

@@ -93,6 +93,11 @@ int zbd_cursor_init(struct zbd_cursor *c, struct zbd *z, const struct job *job, 
         c->end = z->zones;
     if (c->first >= c->end)
         return err_set(e, EINVAL, "job \"%s\": there is no whole zone in its region", job->name);
+    for (uint32_t i = c->first; i < c->end && job->uses[RUN_WRITE]; i++)
+        if (!z->zone[i].unusable && z->zone[i].capacity < job->bs[RUN_WRITE])
+            return err_set(e, EINVAL,
+                           "job \"%s\": block size %" PRIu64 " does not fit into a zone that takes %" PRIu64 " bytes",
+                           job->name, job->bs[RUN_WRITE], z->zone[i].capacity);
     for (int d = 0; d < RUN_DIRS; d++)
         c->zone[d] = c->first;
     for (uint32_t i = c->first; i < c->end; i++)

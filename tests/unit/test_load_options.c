@@ -518,6 +518,8 @@ static void test_options_zbd_capacity_and_skip(void **state) {
     run(b, "[a]\nrw=write\nsize=256k\nio_size=96k\nzonemode=zbd\nzonesize=32k\nzonecapacity=24k\nzoneskip=1z\n");
     for (unsigned i = 0; i < 24; i++)
         assert_int_equal(b->io[i].offset, i / 6 * 65536 + i % 6 * 4096);
+    assert_true(try_run(b, "[a]\nrw=randwrite\nsize=256k\nzonemode=zbd\nzonesize=32k\nzonecapacity=3k\n") < 0);
+    assert_non_null(strstr(b->e.text, "does not fit into a zone that takes 3072"));
     const struct run_stat *s = run(b, "[a]\nrw=randwrite\nsize=256k\nio_size=1m\nzonemode=zbd\nzonesize=32k\n"
                                       "zone_reset_threshold=0.1\nzone_reset_frequency=0.25\n");
     assert_true(s->zone_resets > 20);
