@@ -231,6 +231,9 @@ bool elevator_cgroup_v2(const struct elevator *e); /* which weights block_group 
 /* Whether `io` lies right behind or before `rq`; nothing else is checked. */
 enum elevator_merge elevator_fits(const struct request *rq, const struct io *io);
 
+/* find_merge of schedulers that keep FIFOs: among the last few of the list, the newest first. */
+enum elevator_merge elevator_fits_recent(const struct request_list *list, const struct io *io, struct request **found);
+
 /* Of an io: RQ_SYNC, RQ_PRIO, RQ_META, RQ_NOIDLE and so on, as a request of it alone would have. */
 uint32_t elevator_io_flags(const struct io *io);
 static inline bool elevator_io_sync(const struct io *io) {

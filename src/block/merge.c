@@ -13,6 +13,8 @@
 
 #include "block/block_int.h"
 
+#define RECENT 8 /* requests looked at, as in blk_bio_list_merge() of Linux */
+
 /* --- properties of an io --- */
 
 static bool whole_vector(const struct io *io) {
@@ -77,6 +79,21 @@ enum elevator_merge elevator_fits(const struct request *rq, const struct io *io)
     if (rq->io.offset + rq->io.bytes == io->offset)
         return ELEVATOR_BACK_MERGE;
     return io->offset + io->bytes == rq->io.offset ? ELEVATOR_FRONT_MERGE : ELEVATOR_NO_MERGE;
+}
+
+enum elevator_merge elevator_fits_recent(const struct request_list *list, const struct io *io, struct request **found) {
+    struct request *rq;
+    unsigned left = RECENT;
+    TAILQ_FOREACH_REVERSE(rq, list, request_list, link) {
+        enum elevator_merge where = elevator_fits(rq, io);
+        if (where != ELEVATOR_NO_MERGE) {
+            *found = rq;
+            return where;
+        }
+        if (!--left)
+            break;
+    }
+    return ELEVATOR_NO_MERGE;
 }
 
 static bool room_for_vector(const struct block *b, struct request *rq) {

@@ -28,7 +28,6 @@ enum {
     GOOD = 4, /* buckets within the target */
     SAMPLES = 500,
     ASYNC_PERCENT = 75,
-    MERGE_SCAN = 8,
 };
 
 static const struct {
@@ -90,18 +89,7 @@ static void kyber_insert(struct elevator *e, struct request *rq, enum elevator_p
 
 static enum elevator_merge kyber_find_merge(struct elevator *e, const struct io *io, struct block_context *c,
                                             struct request **found) {
-    struct request *rq;
-    unsigned left = MERGE_SCAN;
-    TAILQ_FOREACH_REVERSE(rq, fifo_of(kyber_of(e), c, domain_of_op(io->op)), request_list, link) {
-        enum elevator_merge where = elevator_fits(rq, io);
-        if (where != ELEVATOR_NO_MERGE) {
-            *found = rq;
-            return where;
-        }
-        if (!--left)
-            break;
-    }
-    return ELEVATOR_NO_MERGE;
+    return elevator_fits_recent(fifo_of(kyber_of(e), c, domain_of_op(io->op)), io, found);
 }
 
 /* --- dispatching --- */

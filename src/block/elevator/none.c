@@ -13,8 +13,6 @@
 
 #include "block/elevator/elevators.h"
 
-#define SCAN 8
-
 struct none {
     struct elevator elevator; /* first */
     uint32_t cpus, turn;      /* the queue to be looked at first */
@@ -70,18 +68,7 @@ static struct request *none_next(struct elevator *e) {
 
 static enum elevator_merge none_find_merge(struct elevator *e, const struct io *io, struct block_context *c,
                                            struct request **found) {
-    struct request *rq;
-    unsigned left = SCAN;
-    TAILQ_FOREACH_REVERSE(rq, queue_of(none_of(e), c), request_list, link) {
-        enum elevator_merge where = elevator_fits(rq, io);
-        if (where != ELEVATOR_NO_MERGE) {
-            *found = rq;
-            return where;
-        }
-        if (!--left)
-            break;
-    }
-    return ELEVATOR_NO_MERGE;
+    return elevator_fits_recent(queue_of(none_of(e), c), io, found);
 }
 
 static bool none_has_work(const struct elevator *e) {
