@@ -195,6 +195,8 @@ int block_group_set_leaf_weight(struct block *b, struct block_group *g, long wei
  * nothing changed, -ENOMEM.
  */
 int block_group_set_limits(struct block *b, struct block_group *g, const char *text, struct err *e);
+/* Of all cgroups; what was held back goes on: before an end that waits for it. */
+void block_lift_limits(struct block *b);
 /* All four. 128 bytes are enough. */
 void block_group_limits_text(const struct block_group *g, char *text, size_t size);
 

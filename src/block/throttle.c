@@ -333,6 +333,17 @@ int block_group_set_limits(struct block *b, struct block_group *g, const char *t
     return 0;
 }
 
+void block_lift_limits(struct block *b) {
+    for (struct block_group *g = b->groups; g; g = g->hh.next)
+        for (unsigned i = 0; g->throttle && i < 2; i++)
+            g->throttle->dir[i].bps = g->throttle->dir[i].iops = NO_LIMIT;
+    block_enter(b);
+    for (struct block_group *g = b->groups; g; g = g->hh.next)
+        for (unsigned i = 0; g->throttle && i < 2; i++)
+            let_go(&g->throttle->dir[i]);
+    block_leave(b);
+}
+
 void block_group_limits_text(const struct block_group *g, char *text, size_t size) {
     size_t used = 0;
     text[0] = '\0';

@@ -130,6 +130,8 @@ static void close_listener(struct server *server, unsigned i) {
 int server_close(struct server *server, struct err *e) {
     int ret = record_close(server->record, e);
     ctl_close(server->ctl);
+    if (server->drive && block_of(server->drive))
+        block_lift_limits(block_of(server->drive)); /* or what is held back would come after hours */
     for (unsigned i = 0; i < server->listeners; i++)
         close_listener(server, i);
     if (server->subsystem)

@@ -710,6 +710,18 @@ def test_serve_ends_cleanly_under_load(folder):
     check(stop_word(image) == IMAGE_CLEAN, "the image is not clean")
 
 
+def test_serve_ends_with_ios_held_back(folder):
+    control = pathlib.Path(folder, "control")
+    with Server("nossd", *FAST, "--scheduler", "none", "--control", control) as server:
+        load = subprocess.Popen([PROGRAM, "perf", server.address, "--nqn", server.nqn, "--hostnqn", "nqn.2014-08.org:h0",
+                                 "--rw", "randrw", "--time", "60s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        run("ctl", control, "queue.cgroup", "path=nqn.2014-08.org:h0", "io_max=rbps=1 wbps=1", code=0)
+        time.sleep(0.2)
+        check(server.end() == 0, server.text())
+        load.communicate(timeout=LIMIT)
+
+
 def test_serve_starts_again_after_kill(folder):
     image = pathlib.Path(folder, "disk.img")
     names = ["nossd"] + [name for name in ("tlc",) if name in drives()]

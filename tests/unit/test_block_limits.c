@@ -201,6 +201,22 @@ static void test_limits_set_anew(void **state) {
     bed_free(b);
 }
 
+static void test_limits_lifted(void **state) {
+    struct bed *b = bed_of_version(2, "none", 0, 64);
+    group(b, 9, "a", "riops=1 wbps=1");
+    group(b, 1, "a/b", "rbps=1 wiops=1");
+    send(b, 9, IO_READ, 10, 0);
+    send(b, 1, IO_READ, 10, 0);
+    send(b, 1, IO_WRITE, 10, 0);
+    sim_run(b->sim, 100 * MS);
+    assert_in_range(b->done, 0, 1);
+    block_lift_limits(b->block);
+    sim_run(b->sim, 110 * MS);
+    assert_int_equal(b->done, 30);
+    bed_finish(b);
+    bed_free(b);
+}
+
 static void test_limits_wrong(void **state) {
     static const char *const wrong[] = {"rbps",
                                         "rbps=",
@@ -464,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_limits_are_kept_over_any_time),
         cmocka_unit_test(test_limits_change_while_ios_wait),
         cmocka_unit_test(test_limits_set_anew),
+        cmocka_unit_test(test_limits_lifted),
         cmocka_unit_test(test_limits_wrong),
         cmocka_unit_test(test_limits_keep_flushes_behind_writes),
         cmocka_unit_test(test_limits_at_a_power_cut),
