@@ -128,10 +128,15 @@ static enum look look(const struct block_wbt *w) {
 static void recover(struct block_wbt *w) {
     if (++w->unknown < UNKNOWN_WINDOWS)
         return;
-    if (w->step > 0)
+    if (w->step > 0) {
         wider(w);
-    else if (w->step < 0)
+    } else if (w->step < 0 && w->max_depth == 1) { /* 3/4 of a queue of 2; or the looks would never end */
+        w->step = 0;
+        set_limits(w);
+        wake_all(w);
+    } else if (w->step < 0) {
         narrower(w, false);
+    }
 }
 
 static void window_over(struct sim_event *event) {

@@ -403,7 +403,7 @@ static void random_groups(struct bed *b, struct rng *rng) {
 static void random_event(struct bed *b, struct rng *rng) {
     static const char *const requests[] = {"1", "4", "16", "200"};
     static const char *const lats[] = {"0", "-1", "100", "50000"};
-    static const char *const depths[] = {"1", "3", "32"};
+    static const char *const depths[] = {"1", "2", "3", "32"};
     struct err e = {0};
     unsigned count = 0;
     while (elevators[count])
@@ -413,7 +413,7 @@ static void random_event(struct bed *b, struct rng *rng) {
         bed_set(b, "wbt_lat_usec", lats[rng_below(rng, 4)]);
         break;
     case 1:
-        bed_set(b, "queue_depth", depths[rng_below(rng, 3)]);
+        bed_set(b, "queue_depth", depths[rng_below(rng, 4)]);
         break;
     case 2:
         bed_set(b, "scheduler", elevators[rng_below(rng, count)]->name);
