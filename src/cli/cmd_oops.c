@@ -22,6 +22,7 @@
 #define MODULES_MAX  64
 #define READ_BYTES   (1u << 20)
 #define LINE_COLUMNS 80
+#define TITLE_BYTES  1024u
 #define BATCH_MAX    64u         /* reports explained by one process, which opens the files of symbols once */
 #define BATCH_BYTES  (64u << 20) /* of memory that they hold */
 
@@ -208,15 +209,34 @@ static void take_report(void *ctx, struct oops_report *report) {
         show_batch(s);
 }
 
-/* In two lines where one is too narrow. */
+/* Where a line of so many columns ends: behind a word, if there is one. */
+static size_t line_length(const char *text, unsigned columns) {
+    size_t n = strlen(text);
+    if (n <= columns)
+        return n;
+    for (n = columns; n && text[n] != ' ';)
+        n--;
+    return n ? n : strcspn(text, " ");
+}
+
+/* In several lines where one is too narrow; the function is kept whole. */
 static void print_title(const char *title, unsigned column, const char *behind) {
-    const char *in = title, *last = NULL;
-    while ((in = strstr(in, " in ")) != NULL)
+    char text[TITLE_BYTES];
+    const char *last = NULL;
+    snprintf(text, sizeof(text), "%s%s", title, behind);
+    for (const char *in = text; (in = strstr(in, " in ")) != NULL;)
         last = in++;
-    if (column + strlen(title) + strlen(behind) <= LINE_COLUMNS || !last)
-        printf("%s%s", title, behind);
-    else
-        printf("%.*s\n     %s%s", (int)(last - title), title, last, behind);
+    bool narrow = column + strlen(text) > LINE_COLUMNS;
+    size_t n = narrow && last && column + (size_t)(last - text) <= LINE_COLUMNS
+                   ? (size_t)(last - text)
+                   : line_length(text, LINE_COLUMNS - column);
+    printf("%.*s", (int)n, text);
+    for (const char *rest = text + n; *rest; rest += n) {
+        rest += strspn(rest, " ");
+        n = line_length(rest, LINE_COLUMNS - 6);
+        if (n)
+            printf("\n      %.*s", (int)n, rest);
+    }
 }
 
 /* What else is in the log, alike counted once. */
