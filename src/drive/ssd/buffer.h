@@ -56,7 +56,7 @@ struct slot {
     uint8_t list; /* dirty list that it belongs to */
     bool dead;
     bool undo;     /* its undo page holds the old content */
-    uint16_t have; /* bit by 4 KiB of the unit: in the buffer; without PARTIAL slots all */
+    uint16_t have; /* bit by 4 KiB of the unit: in the buffer */
 };
 
 struct wbuf {

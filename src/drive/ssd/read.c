@@ -86,7 +86,7 @@ static void say_stages(const struct ssd *s, struct io *io, const struct nand_op 
 static void rest_lost(struct ssd *s, const struct ssd_op *op) {
     struct slot *v = &s->buffer.slots[op->slot];
     s->life->media_errors++;
-    if (v->dead)
+    if (v->dead || v->have == s->buffer.whole) /* the rest was written meanwhile */
         return;
     if (v->waiter)
         io_fail(v->waiter, IO_WRITE_FAULT,

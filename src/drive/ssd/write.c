@@ -92,7 +92,7 @@ static void save_undo(struct ssd *s, uint32_t slot, uint32_t entry, bool older) 
     v->undo = true;
 }
 
-/* A slot that has all or part of its unit gets (more of) a part. */
+/* A slot that has all or part of its unit gets more of it. */
 static void part_joins(struct ssd *s, uint32_t slot, uint32_t in_unit, uint32_t bytes) {
     uint16_t have = ssd_whole_sectors(in_unit, bytes);
     s->count.missing_bytes += s->ftl.unit_bytes - bytes;
@@ -112,8 +112,7 @@ static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t in
         s->count.buffer_write_units++;
         b->slots[held].waiter = wait ? io : NULL;
         io->pending += wait;
-        if (bytes < f->unit_bytes || b->slots[held].state == SLOT_PARTIAL)
-            part_joins(s, held, in_unit, bytes);
+        part_joins(s, held, in_unit, bytes);
         return held;
     }
     uint32_t entry = f->ops->translate(f, lpn);
@@ -124,7 +123,7 @@ static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t in
     uint32_t slot = wbuf_add(b, lpn, late ? SLOT_PARTIAL : fill ? SLOT_FILLING : SLOT_DIRTY, ftl_heat_now(f, lpn));
     if (part)
         s->count.missing_bytes += f->unit_bytes - bytes;
-    if (late)
+    if (fill)
         b->slots[slot].have = ssd_whole_sectors(in_unit, bytes);
     save_undo(s, slot, entry, held != SLOT_NONE);
     b->slots[slot].waiter = wait ? io : NULL;

@@ -92,10 +92,10 @@ static void next_step(struct ftl_op *op) {
     struct ftl_plane *p = op->p;
     op_free(op);
     ftl_collect(f, p);
-    if (f->stalled && !f->running)
-        f->stalled = 0; /* nobody else will end it */
-    else if (!f->read_only)
+    if (f->running && !f->read_only)
         return;
+    if (!f->running)
+        f->stalled = 0; /* nobody else will end it */
     f->space(f);
 }
 
