@@ -312,7 +312,7 @@ function configuration() {
   const el = document.createElement("div");
   el.innerHTML = data.jobs.map(j => box("job " + j.jobname, j["job options"])).join("") +
     Object.keys(lab.options || {}).filter(s => reads.has(s)).map(s => box("options " + s, lab.options[s])).join("") +
-    ["measured", "precondition", "trace", "ftl", "buffer", "health", "zones"].filter(k => lab[k] && typeof lab[k] === "object").map(k => box(k === "measured" ? "flash while measured" : k, lab[k])).join("");
+    ["measured", "precondition", "trace", "ftl", "buffer", "health", "zones"].filter(k => lab[k] && typeof lab[k] === "object").map(k => box(k === "measured" ? "drive while measured" : k, lab[k])).join("");
   page.append(el);
   el.addEventListener("toggle", redraw, true);
 }
