@@ -56,7 +56,7 @@ const struct job_option job_options[] = {
      .type = JOB_COUNT,
      AT(numjobs),
      .min = 1,
-     .max = 1024,
+     .max = 16384,
      .def = "1",
      .help = "instances of the job that run at once"},
     {.name = "kb_base",

@@ -341,7 +341,7 @@ def test_run_refuses_bad_jobs_by_line(folder):
             ("[a]\nsize=1g\n", r'j\.fio: job "a": .*1073741824 is beyond the drive\'s 67108864 bytes'),
             ("[a]\noffset=64m\n", r'job "a": offset 67108864 is beyond'),
             ("[a]\nsize=512\n", r'job "a": size 512 is smaller than one block'),
-            ("[a]\nnumjobs=16384\n[b]\n", r"16384 jobs"),
+            ("[a]\nnumjobs=16384\n[b]\n", r"more than 16384 jobs"),
             ("rw=read\n", r"j\.fio:1: option before the first \[section\]"),
             ("[a\n", r"j\.fio:1: section header"),
             ("[]\n", r"j\.fio:1: section header"),
