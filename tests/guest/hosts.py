@@ -9,6 +9,7 @@ import pathlib
 import time
 
 import guest
+import nbdkit
 import target
 
 TWO_NAMESPACES = ["-o", "nvme.namespaces=2"]
@@ -18,7 +19,9 @@ KERNEL_TARGET_BYTES = 1 << 30
 # Word after "@@ HOST" -> method; power-cut.sh's "synced" is the session's.
 REQUESTS = {"restart-target": "restart_target", "image-kib": "image_kib",
             "start-two": "start_two", "serve": "serve", "kill": "kill_served",
-            "start": "start_served", "ctl": "ctl_served"}
+            "start": "start_served", "ctl": "ctl_served",
+            "nbd-missing": "nbd_missing", "serve-nbd": "serve_nbd",
+            "count-nbd": "count_nbd"}
 
 
 class DrivelabHost:
@@ -67,6 +70,21 @@ class DrivelabHost:
         self._extra.append(self._served[name])
         self._served[name].start()
         return self._served[name].port
+
+    def nbd_missing(self):
+        return nbdkit.missing(self._command[0])
+
+    def serve_nbd(self, name, drive, *options):
+        """As serve(), by nbdkit."""
+        self._served[name] = nbdkit.NbdTarget(
+            self._command[0], drive, self._work, f"{name}{len(self._extra)}",
+            options)
+        self._extra.append(self._served[name])
+        self._served[name].start()
+        return self._served[name].port
+
+    def count_nbd(self, name, *words):
+        return self._served[name].count(*words)
 
     def kill_served(self, name):
         self._served[name].kill()

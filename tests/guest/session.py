@@ -7,8 +7,11 @@ import guest
 import hosts
 import target
 
-NEED_FIO = {"fio", "disk-schedulers", "killed-target", "zoned-fio", "zoned-killed"}
-ZONED = "zoned-"                # how the names of scenarios with zones begin
+# Archives that only these scenarios need; "zoned", all whose name begins so.
+NEED = {"fio": {"fio", "disk-schedulers", "killed-target", "nbd", "zoned-fio",
+                "zoned-killed"},
+        "nbd": {"nbd"}}
+ZONED = "zoned-"
 POWER_CUT = "power-cut"
 REBOOT = "zoned-reboot"
 VERIFY = "-verify"              # what follows in the next boot is NAME-verify
@@ -18,6 +21,12 @@ POWER_CUT_DELAY = 0.15          # seconds from there, in the midst of writes
 BOOT_SECONDS = 180              # patience, not an expectation
 SCENARIO_SECONDS = 300
 TAIL_LINES = 50
+
+
+def archives_for(names):
+    """What these scenarios need beside the base archive."""
+    need = [archive for archive, which in NEED.items() if which & set(names)]
+    return need + ["zoned"] * any(name.startswith(ZONED) for name in names)
 
 
 class Session:
@@ -54,8 +63,7 @@ class Session:
 
     def _skip(self, name):
         """Reports a scenario that needs what this machine lacks; else False."""
-        need = ["fio"] * (name in NEED_FIO) + ["zoned"] * name.startswith(ZONED)
-        for archive in need:
+        for archive in archives_for([name]):
             if archive not in self._made:
                 self._report.add(name, "SKIP", self._made[f"no-{archive}"])
                 return True
@@ -73,11 +81,7 @@ class Session:
         self._cut_at = self._cut = None
         self._tail.clear()
         self._deadline = time.monotonic() + BOOT_SECONDS
-        archives = [self._made["base"]]
-        if NEED_FIO & set(names):
-            archives.append(self._made["fio"])
-        if any(name.startswith(ZONED) for name in names):
-            archives.append(self._made["zoned"])
+        archives = [self._made[name] for name in ["base", *archives_for(names)]]
         environment = {"TARGET": self._host.kind, "ADDRESS": self._host.address,
                        "PORT": self._host.port, "SCENARIOS": " ".join(names)}
         with guest.Guest(self._made["kernel"], archives, self._work,
