@@ -14,6 +14,7 @@
 
 #include "cli/commands.h"
 #include "diag/oops/guard.h"
+#include "diag/oops/object.h"
 #include "diag/oops/reader.h"
 #include "diag/oops/symbols.h"
 #include "diag/oops/verdict.h"
@@ -34,6 +35,8 @@ struct arguments {
     struct oops_sources sources;
     const char *modules[MODULES_MAX + 1];
     unsigned module_count;
+    const char *refused[MODULES_MAX + 2]; /* why files that were named are not used; of strdup() */
+    unsigned refused_count;
 };
 
 /* Reports with the same title. */
@@ -51,7 +54,7 @@ struct waiting {
 };
 
 struct session {
-    const struct arguments *a;
+    struct arguments *a;
     struct oops_print how;
     unsigned found, shown;
     struct waiting batch[BATCH_MAX];
@@ -63,15 +66,12 @@ struct session {
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct arguments *a) {
-    static const struct option options[] = {{"json", no_argument, 0, 'j'},
-                                            {"all", no_argument, 0, 'a'},
-                                            {"first", no_argument, 0, 'f'},
-                                            {"vmlinux", required_argument, 0, 'k'},
-                                            {"module", required_argument, 0, 'm'},
-                                            {"debug-dir", required_argument, 0, 'd'},
-                                            {"no-symbols", no_argument, 0, 'n'},
-                                            {"help", no_argument, 0, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"json", no_argument, 0, 'j'},         {"all", no_argument, 0, 'a'},
+        {"first", no_argument, 0, 'f'},        {"vmlinux", required_argument, 0, 'k'},
+        {"module", required_argument, 0, 'm'}, {"debug-dir", required_argument, 0, 'd'},
+        {"source", required_argument, 0, 's'}, {"no-symbols", no_argument, 0, 'n'},
+        {"help", no_argument, 0, 'h'},         {0}};
     for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
         switch (c) {
         case 'j':
@@ -94,6 +94,9 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
         case 'd':
             a->sources.debug_dir = optarg;
             break;
+        case 's':
+            a->sources.source_dir = optarg;
+            break;
         case 'n':
             a->text_alone = true;
             break;
@@ -106,8 +109,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct a
     }
     a->sources.modules = a->modules;
     a->sources.search = true;
-    if (a->text_alone && (a->sources.vmlinux || a->module_count || a->sources.debug_dir))
-        return cli_bad_usage(self, "--no-symbols excludes --vmlinux, --module and --debug-dir");
+    if (a->text_alone && (a->sources.vmlinux || a->module_count || a->sources.debug_dir || a->sources.source_dir))
+        return cli_bad_usage(self, "--no-symbols excludes --vmlinux, --module, --debug-dir and --source");
     if (a->all && a->first)
         return cli_bad_usage(self, "--all and --first exclude each other");
     return 0;
@@ -177,6 +180,8 @@ static void show_batch(struct session *s) {
         i += done;
         if (i == s->batch_count)
             break;
+        for (unsigned k = 0; k < s->a->refused_count; k++)
+            oops_note(s->batch[i].report->pool, &s->batch[i].v.symbols, "not used: %s", s->a->refused[k]);
         if (!s->a->text_alone)
             oops_note(s->batch[i].report->pool, &s->batch[i].v.symbols, "not used: %s", e.text);
         if (write_report(s, &s->batch[i], s->shown, stdout))
@@ -305,17 +310,51 @@ static int read_all(struct session *s, int argc, char **argv, struct err *e) {
     return rc;
 }
 
-/* Files that were named are there and are what they should be. */
-static int check_sources(void *ctx, FILE *out, struct err *e) {
+/* ---- Files of symbols that were named ---- */
+
+static int open_source(void *ctx, FILE *out, struct err *e) {
     struct oops_symbols *symbols = oops_symbols_new(ctx, e);
     oops_symbols_free(symbols);
     return symbols ? 0 : e->code;
 }
 
+/* A file that is not there is a mistake of the user's; a damaged one is done without, which each report says. */
+static int check_source(struct arguments *a, const struct oops_sources *one, bool *usable, struct err *e) {
+    int rc = oops_guard(open_source, (void *)(uintptr_t)one, stdout, e);
+    *usable = rc == 0;
+    if (rc == -ENOENT || rc == -ENOTDIR || rc == -EISDIR)
+        return rc;
+    if (rc == -EFAULT) /* it crashed: there is no name in the sentence */
+        err_prefix(e, "%s: ", one->vmlinux ? one->vmlinux : one->modules[0]);
+    if (rc && (a->refused[a->refused_count] = strdup(e->text)))
+        a->refused_count++;
+    return 0;
+}
+
+static int check_sources(struct arguments *a, struct err *e) {
+    struct oops_sources *sources = &a->sources;
+    unsigned kept = 0;
+    bool usable = true;
+    int rc = sources->vmlinux ? check_source(a, &(struct oops_sources){.vmlinux = sources->vmlinux}, &usable, e) : 0;
+    if (!usable)
+        sources->vmlinux = NULL;
+    for (unsigned i = 0; i < a->module_count && !rc; i++) {
+        const char *one[] = {a->modules[i], NULL};
+        char name[128];
+        if (!oops_module_name(one[0], name, sizeof(name)))
+            return err_set(e, EINVAL, "%s: its name is not that of a module (NAME.ko, NAME.ko.xz ...)", one[0]);
+        rc = check_source(a, &(struct oops_sources){.modules = one}, &usable, e);
+        if (usable)
+            a->modules[kept++] = a->modules[i];
+    }
+    a->modules[kept] = NULL;
+    sources->refused = a->refused;
+    return rc;
+}
+
 static int decode(struct session *s, int argc, char **argv) {
     struct err e = {0};
-    struct oops_sources sources = s->a->sources;
-    if ((sources.vmlinux || s->a->module_count) && oops_guard(check_sources, &sources, stdout, &e))
+    if (check_sources(s->a, &e))
         return cli_bad_input(&e);
     if (read_all(s, argc, argv, &e))
         return cli_bad_input(&e);
@@ -345,12 +384,14 @@ static int run_oops(const struct cli_command *self, int argc, char **argv) {
         free(s.groups[i].title);
         free(s.groups[i].shown);
     }
+    for (unsigned i = 0; i < a.refused_count; i++)
+        free((void *)(uintptr_t)a.refused[i]);
     return ret;
 }
 
 const struct cli_command cmd_oops = {
     .name = "oops",
-    .synopsis = "[--all | --first] [--json] [--vmlinux FILE] [--module FILE]... [FILE...]",
+    .synopsis = "[--all | --first] [--json] [--vmlinux FILE] [--module FILE]... [--source DIR] [FILE...]",
     .summary = "decode the oopses, BUGs, warnings and lockups of a Linux kernel in a log",
     .options = "  FILE     a log as it is: of a serial console, dmesg, the journal, pstore, a web\n"
                "           page; - or nothing is standard input\n"
@@ -362,6 +403,8 @@ const struct cli_command cmd_oops = {
                "  --module FILE    a module of it (NAME.ko, .ko.xz, .ko.zst, .ko.gz); repeatable\n"
                "  --debug-dir DIR  where more of them lie; looked through before /usr/lib/debug,\n"
                "           /lib/modules and /boot\n"
+               "  --source DIR     the kernel's sources, for the statement at a line; without it those\n"
+               "           that debug information names, if they are there\n"
                "  --no-symbols     the text alone\n"
                "\n"
                "Without options the first report is shown in full and the others by title.\n"

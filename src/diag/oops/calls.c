@@ -61,7 +61,12 @@ struct oops_callee oops_callee_of(const struct oops_code *code, unsigned i) {
 
 struct oops_callee oops_callee_before(const struct oops_code *code, uint64_t ret) {
     int i = oops_code_find(code, ret, true);
-    return i >= 0 ? oops_callee_of(code, (unsigned)i) : (struct oops_callee){.name = "", .reg = -1};
+    if (i < 0)
+        return (struct oops_callee){.name = "", .reg = -1};
+    struct oops_callee c = oops_callee_of(code, (unsigned)i);
+    if (c.step->kind == OOPS_STEP_RETURN) /* into the next function; what follows was pushed for it to return to */
+        c.kind = OOPS_CALLEE_PUSHED;
+    return c;
 }
 
 /* "f.isra.0" and "f" are one for this purpose; so are the kernel's trampolines. */
@@ -149,10 +154,27 @@ static void say_missing(struct oops_session *session, struct oops_spot *spot, co
 static const char *pointer_name(struct oops_session *session, struct oops_code *code, const struct oops_callee *c) {
     const char *name = NULL;
     struct oops_type type;
-    if (c->reg < 0)
+    bool loaded = c->reg < 0; /* by the call itself */
+    if (loaded && (c->step->src < 0 || c->step->indexed))
         return NULL;
-    struct oops_origin o = oops_origin_of(code, c->at, c->reg, 0, session->pool);
+    struct oops_origin o = oops_origin_of(code, c->at, loaded ? c->step->src : c->reg, 0, session->pool), base = o;
+    base.add += loaded ? c->step->imm : 0;
+    if (loaded)
+        o = (struct oops_origin){.kind = OOPS_ORIGIN_LOAD, .base = &base, .symbol = "", .reg = -1, .at = c->at};
     return oops_origin_name(code, &o, session->pool, &name, &type) && o.add == 0 ? name : NULL;
+}
+
+/* Which pointer led to the inner frame, and which function's, if that one has no frame of its own. */
+static const char *by_pointer(struct oops_session *session, struct oops_code *code, const struct oops_callee *c,
+                              const struct oops_spot *outer) {
+    const struct oops_resolved *r = outer->resolved;
+    const char *name = pointer_name(session, code, c);
+    const char *how =
+        name ? oops_pool_printf(session->pool, "called through the pointer %s", name) : "called through a pointer";
+    return r->count > 1 && r->places[0].inlined
+               ? oops_pool_printf(session->pool, "%s by %s(), which is inlined in %s()", how, r->places[0].function,
+                                  r->places[r->count - 1].function)
+               : how;
 }
 
 static void explain_pair(struct oops_session *session, struct oops_spot *inner, struct oops_spot *outer) {
@@ -161,9 +183,7 @@ static void explain_pair(struct oops_session *session, struct oops_spot *inner, 
         return;
     struct oops_callee c = oops_callee_before(&code, outer->addr);
     if (c.kind == OOPS_CALLEE_POINTER) {
-        const char *name = pointer_name(session, &code, &c);
-        inner->resolved->missing_why =
-            name ? oops_pool_printf(session->pool, "called through the pointer %s", name) : "called through a pointer";
+        inner->resolved->missing_why = by_pointer(session, &code, &c, outer);
     } else if (c.kind == OOPS_CALLEE_DIRECT && *c.name && !leads_to(&c, outer->object, inner)) {
         struct search s = {.session = session, .wanted = inner};
         struct oops_object *object = outer->object;

@@ -6,7 +6,12 @@
 
 #include "diag/oops/origin.h"
 
-enum oops_callee_kind { OOPS_CALLEE_NONE, OOPS_CALLEE_DIRECT, OOPS_CALLEE_POINTER };
+enum oops_callee_kind {
+    OOPS_CALLEE_NONE,
+    OOPS_CALLEE_DIRECT,
+    OOPS_CALLEE_POINTER,
+    OOPS_CALLEE_PUSHED /* no call: the kernel's entry code pushes the address and leaves by a return */
+};
 
 struct oops_callee {
     enum oops_callee_kind kind;

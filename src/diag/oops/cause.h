@@ -18,6 +18,9 @@ void oops_facts(const struct oops_report *r, struct oops_verdict *v);      /* fa
 void oops_misfits(const struct oops_report *r, struct oops_verdict *v);    /* misfits.c */
 void oops_next_steps(const struct oops_report *r, struct oops_verdict *v); /* next.c */
 
+/* The steps that ask for debug information which is there already are none. next.c */
+void oops_next_drop(struct oops_verdict *v, bool kernel, bool module);
+
 /* A taint letter in words, or NULL. facts.c */
 const char *oops_taint_text(char letter);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "diag/oops/demangle.h"
+#include "diag/oops/source.h"
 
 #define DIES_MAX   2000000u /* looked at for one question */
 #define UNITS_MAX  200000u
@@ -32,6 +33,7 @@ struct oops_dwarf {
     } known[KNOWN_MAX]; /* the functions asked for last: a unit may have 100000 entries to pass over */
     unsigned known_count, known_next;
     char prefix[PREFIX_MAX]; /* what the build put before a source file's name */
+    const char *source_dir;  /* where sources lie whose names are relative; NULL */
 };
 
 /* Other files are found by locate.c; libdwfl would ask debuginfod's servers. */
@@ -316,6 +318,17 @@ static struct spot spot_of(Dwarf_Die *cu, uint64_t addr) {
     return spot;
 }
 
+void oops_dwarf_set_source(struct oops_dwarf *d, const char *dir) {
+    d->source_dir = dir;
+}
+
+/* By the name below the folder that the user gave, else where the compiler found it. */
+static const char *text_of(const struct oops_dwarf *d, struct oops_pool *pool, const char *raw, const char *shown,
+                           unsigned line) {
+    const char *text = d->source_dir && *shown ? oops_source_line(pool, d->source_dir, shown, line) : "";
+    return *text || !raw ? text : oops_source_line(pool, NULL, raw, line);
+}
+
 unsigned oops_dwarf_places(struct oops_dwarf *d, uint64_t addr, struct oops_pool *pool, struct oops_place **places) {
     struct oops_scopes scopes;
     unsigned count = 0;
@@ -332,6 +345,7 @@ unsigned oops_dwarf_places(struct oops_dwarf *d, uint64_t addr, struct oops_pool
             break;
         place->function = function_name(&scopes.die[i], pool);
         place->file = spot.file ? oops_dwarf_source(d, pool, spot.file) : "";
+        place->text = text_of(d, pool, spot.file, place->file, spot.line);
         place->line = spot.line;
         place->column = spot.column;
         place->inlined = tag == DW_TAG_inlined_subroutine;

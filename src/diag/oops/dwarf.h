@@ -47,5 +47,7 @@ bool oops_dwarf_function(struct oops_dwarf *dwarf, uint64_t addr, Dwarf_Die *die
 /* A file's name without the place where the kernel was built. */
 const char *oops_dwarf_source(struct oops_dwarf *dwarf, struct oops_pool *pool, const char *file);
 void oops_dwarf_set_prefix(struct oops_dwarf *dwarf, uint64_t start_kernel);
+/* Where sources lie whose names are relative; kept, not copied. */
+void oops_dwarf_set_source(struct oops_dwarf *dwarf, const char *dir);
 
 #endif

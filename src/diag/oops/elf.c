@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,8 +89,11 @@ static int read_sections(struct oops_elf *elf, uint64_t table, unsigned count, u
         read_section(elf, table, 0, &first);
         count = first.size <= SECTIONS_MAX ? (unsigned)first.size : 0;
     }
-    if (count == 0 || count > SECTIONS_MAX || table == 0 || !inside(elf, table, (uint64_t)count * each))
-        return err_set(e, EINVAL, "its section headers are missing or lie outside of the file (cut?)");
+    if (count == 0 || count > SECTIONS_MAX || table == 0)
+        return err_set(e, EINVAL, "its ELF header names no table of sections, or none that can be");
+    if (!inside(elf, table, (uint64_t)count * each))
+        return err_set(e, EINVAL, "it is cut: its %u section headers are at byte %llu, and it ends at byte %zu", count,
+                       (unsigned long long)table, elf->size);
     elf->sections = calloc(count, sizeof(*elf->sections));
     uint32_t *name = calloc(count, sizeof(*name));
     if (!elf->sections || !name) {
@@ -145,19 +149,34 @@ void oops_elf_place_image(struct oops_elf *elf, uint64_t addr) {
         elf->sections[1].addr = addr;
 }
 
+/* What a file that is not one of ours begins with, to be recognised by. */
+static int not_elf(const uint8_t *head, size_t len, const char *what, struct err *e) {
+    char seen[64] = "";
+    size_t n = 0, text = 0;
+    while (text < len && text < 24 && head[text] >= ' ' && head[text] < 127)
+        text++;
+    if (text >= 4)
+        snprintf(seen, sizeof(seen), "\"%.*s\"", (int)text, (const char *)head);
+    for (size_t i = 0; text < 4 && i < len && i < 8; i++)
+        n += (size_t)snprintf(seen + n, sizeof(seen) - n, i ? " %02x" : "%02x", head[i]);
+    return len ? err_set(e, EINVAL, "%s: it begins with %s", what, seen) : err_set(e, EINVAL, "it is empty");
+}
+
 static int read_header(struct oops_elf *elf, struct err *e) {
     elf->machine = elf->size >= OOPS_IMAGE_HEADER ? oops_image_machine(elf->map) : 0;
     if (elf->machine)
         return read_image(elf, e);
-    if (elf->size < sizeof(Elf32_Ehdr) || memcmp(elf->map, ELFMAG, SELFMAG) != 0)
-        return err_set(e, EINVAL, "no ELF file");
+    if (elf->size < SELFMAG || memcmp(elf->map, ELFMAG, SELFMAG) != 0)
+        return not_elf(elf->map, elf->size, "no ELF file", e);
+    if (elf->size < sizeof(Elf32_Ehdr))
+        return err_set(e, EINVAL, "it is cut: it ends at byte %zu, in its ELF header", elf->size);
     if (elf->map[EI_DATA] != ELFDATA2LSB)
         return err_set(e, ENOTSUP, "a big-endian ELF file, which is not read");
     elf->is64 = elf->map[EI_CLASS] == ELFCLASS64;
     if (elf->is64) {
         Elf64_Ehdr h;
         if (elf->size < sizeof(h))
-            return err_set(e, EINVAL, "no whole ELF header");
+            return err_set(e, EINVAL, "it is cut: it ends at byte %zu, in its ELF header", elf->size);
         memcpy(&h, elf->map, sizeof(h));
         elf->machine = h.e_machine;
         elf->type = h.e_type;
@@ -222,7 +241,7 @@ struct oops_elf *oops_elf_from_fd(int fd, const char *path, struct err *e) {
     elf->size = st.st_size > 0 && (uint64_t)st.st_size <= FILE_MAX ? (size_t)st.st_size : 0;
     void *map = elf->size ? mmap(NULL, elf->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
     elf->map = map == MAP_FAILED ? NULL : map;
-    int rc = elf->map ? read_header(elf, e) : err_set(e, EINVAL, "empty, or not a file that can be mapped");
+    int rc = elf->map ? read_header(elf, e) : err_set(e, EINVAL, "it is empty, or cannot be mapped");
     if (rc) {
         err_prefix(e, "%s: ", path);
         oops_elf_free(elf);
@@ -246,15 +265,19 @@ static int unwrap(int fd, const char *path, struct err *e) {
     int inner = -EINVAL;
     void *map = MAP_FAILED;
     size_t len = 0;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 16 && (uint64_t)st.st_size <= FILE_MAX) {
+    if (n < 0)
+        err_set(e, errno, "%s", strerror(errno));
+    else if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 16 && (uint64_t)st.st_size <= FILE_MAX) {
         len = (size_t)st.st_size;
         map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
     }
     if (map != MAP_FAILED) {
         inner = oops_unpack_kind(map, len) ? oops_unpack(map, len, e) : oops_unpack_vmlinuz(map, len, e);
+        if (inner == -ENOENT)
+            not_elf(head, len, "neither an ELF file nor a packed kernel", e);
         munmap(map, len);
-    } else {
-        err_set(e, EINVAL, "no ELF file and too small for a packed one");
+    } else if (n >= 0) {
+        not_elf(head, (size_t)n, "no ELF file", e);
     }
     close(fd);
     if (inner < 0)

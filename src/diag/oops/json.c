@@ -74,6 +74,8 @@ static json_t *place(const struct oops_place *p) {
     set(object, "file", string(p->file));
     set(object, "line", integer_if(p->line, p->line));
     set(object, "column", integer_if(p->column, p->column));
+    if (p->text && *p->text)
+        set(object, "text", string(p->text));
     set(object, "inlined", json_boolean(p->inlined));
     return object;
 }
@@ -94,10 +96,10 @@ static void add_resolved(json_t *object, const struct oops_resolved *resolved) {
     set(object, "object_address", hex(resolved->address));
     set(object, "candidates", json_integer(resolved->candidates));
     set(object, "note", string(resolved->note));
-    if (resolved->missing_count) {
+    if (resolved->missing_count)
         set(object, "missing", places(resolved->missing, resolved->missing_count));
+    if (resolved->missing_why && *resolved->missing_why)
         set(object, "missing_why", string(resolved->missing_why));
-    }
     if (resolved->reg_count) {
         json_t *regs = json_object();
         for (unsigned i = 0; i < resolved->reg_count; i++)

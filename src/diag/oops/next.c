@@ -21,18 +21,19 @@ static const char *debug_package(const struct oops_report *r) {
     return "";
 }
 
+#define FOR_KERNEL "for lines and variables"
+#define FOR_MODULE "for the line and the variable"
+
 static void symbols(const struct oops_report *r, struct oops_verdict *v) {
     const struct oops_state *state = oops_report_fault(r);
     const char *package = debug_package(r);
     if (state && state->pc.module[0])
-        oops_note(r->pool, &v->next,
-                  "for the line and the variable: --module %s.ko, built with -g from the same source",
+        oops_note(r->pool, &v->next, FOR_MODULE ": --module %s.ko, built with -g from the same source",
                   state->pc.module);
     if (package[0])
-        oops_note(r->pool, &v->next, "for lines and variables of the kernel: --vmlinux, from the package %s", package);
+        oops_note(r->pool, &v->next, FOR_KERNEL " of the kernel: --vmlinux, from the package %s", package);
     else if (r->release[0] && !(state && state->pc.module[0]))
-        oops_note(r->pool, &v->next, "for lines and variables: --vmlinux, the one of %s with debug information",
-                  r->release);
+        oops_note(r->pool, &v->next, FOR_KERNEL ": --vmlinux, the one of %s with debug information", r->release);
 }
 
 static bool has(const struct oops_verdict *v, enum oops_pattern pattern) {
@@ -92,4 +93,12 @@ void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
         if (by_kind[i].kind == r->kind && (r->kind != OOPS_LOCKDEP || oops_starts(r->title, "possible deadlock")))
             oops_note(r->pool, &v->next, "%s", by_kind[i].text);
     symbols(r, v);
+}
+
+void oops_next_drop(struct oops_verdict *v, bool kernel, bool module) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < v->next.count; i++)
+        if (!(kernel && oops_starts(v->next.s[i], FOR_KERNEL)) && !(module && oops_starts(v->next.s[i], FOR_MODULE)))
+            v->next.s[kept++] = v->next.s[i];
+    v->next.count = kept;
 }

@@ -18,9 +18,19 @@ uint64_t oops_spot_at(const struct oops_spot *spot) {
     return spot->exact || start || spot->addr == 0 ? spot->addr : spot->addr - 1;
 }
 
+/* What follows is the code that was interrupted there, not a caller. */
+static bool is_entry(const struct oops_session *session, const struct oops_spot *spot) {
+    const struct oops_trace *trace = oops_report_trace(session->report);
+    const struct oops_frame *f = spot->frame >= 0 && trace ? &trace->frames[spot->frame] : NULL;
+    return f && f->kind != OOPS_FRAME_PC && f->state >= 0 &&
+           session->report->states[f->state].role == OOPS_STATE_INTERRUPTED;
+}
+
 struct oops_spot *oops_session_caller(struct oops_session *session, const struct oops_spot *from) {
     struct oops_spot *first = NULL;
     for (unsigned i = (unsigned)(from - session->spots) + 1; i < session->count; i++) {
+        if (is_entry(session, &session->spots[i - 1]))
+            return first;
         if (!session->spots[i].guess)
             return &session->spots[i];
         if (!first && !session->spots[i].exact)
@@ -91,8 +101,19 @@ bool oops_resolve(struct oops_session *session, struct oops_object *object, cons
     return true;
 }
 
+/* Functions of a module that are not in .text: whoever looks their offset up there finds another one. */
+static void note_section(struct oops_session *session, const struct oops_spot *spot) {
+    const struct oops_elf *elf = spot->object->elf;
+    const char *name =
+        elf->type == ET_REL && spot->sym->section < elf->section_count ? elf->sections[spot->sym->section].name : "";
+    const char *note = spot->resolved->note;
+    if (*name && strcmp(name, ".text") != 0)
+        spot->resolved->note = oops_pool_printf(session->pool, "in the section %s%s%s", name, *note ? "; " : "", note);
+}
+
 void oops_resolve_places(struct oops_session *session, struct oops_spot *spot) {
     struct oops_resolved *r = spot->resolved;
+    note_section(session, spot);
     r->found = true;
     r->object = oops_pool_str(session->pool, spot->object->elf->path);
     r->address = spot->addr;

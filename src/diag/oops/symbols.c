@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diag/oops/cause.h"
 #include "diag/oops/linkreg.h"
 #include "diag/oops/locate.h"
 #include "diag/oops/slide.h"
@@ -35,6 +36,8 @@ static struct oops_object *add(struct oops_symbols *s, const char *path, const c
     struct oops_object *object = oops_object_open(path, name, s->dirs, e);
     if (object) {
         object->named = named;
+        if (object->dwarf)
+            oops_dwarf_set_source(object->dwarf, s->sources.source_dir);
         s->objects[s->count++] = object;
     }
     return object;
@@ -326,6 +329,8 @@ void oops_symbols_explain(struct oops_symbols *s, const struct oops_report *repo
         v->slide_how = "printed at the panic";
     }
     turn_to(s, report);
+    for (const char *const *why = s->sources.refused; why && *why; why++)
+        oops_note(session.pool, &v->symbols, "not used: %s", *why);
     unsigned kernel = slot_of(&l, "");
     session.kernel = l.objects[kernel];
     find_spots(&l);
@@ -344,6 +349,8 @@ void oops_symbols_explain(struct oops_symbols *s, const struct oops_report *repo
     oops_locals_explain(&session);
     name_registers(&session);
     oops_headline_refine(&session);
+    const struct oops_object *failed = session.count ? session.spots[0].object : NULL;
+    oops_next_drop(v, session.kernel && session.kernel->dwarf, failed && failed->dwarf && *failed->name);
     if (!s->count)
         oops_note(session.pool, &v->symbols, "no vmlinux and no modules of %s were found",
                   *report->release ? report->release : "this kernel");

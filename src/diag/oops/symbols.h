@@ -13,12 +13,14 @@ struct oops_sources {
     const char *vmlinux;        /* NULL: look for it by release and build id */
     const char *const *modules; /* .ko files, NULL-terminated, or NULL */
     const char *debug_dir;      /* searched before /usr/lib/debug; NULL: none */
+    const char *source_dir;     /* the kernel's sources, for the text of lines; NULL: where the compiler found them */
     bool search;                /* look in /usr/lib/debug, /lib/modules and /boot as well */
+    const char *const *refused; /* sentences on files that were named and are damaged, NULL-terminated, or NULL */
 };
 
 struct oops_symbols;
 
-/* NULL: `e` says why (a file named does not exist or is no ELF file). Files are opened when first needed. */
+/* NULL: `e` says why (a file named does not exist or is damaged). Files not named are opened when first needed. */
 struct oops_symbols *oops_symbols_new(const struct oops_sources *sources, struct err *e);
 void oops_symbols_free(struct oops_symbols *symbols);
 

@@ -141,22 +141,29 @@ static void print_place(const struct out *o, const struct oops_place *place, boo
 }
 
 static void print_resolved(const struct out *o, const struct oops_resolved *resolved, const char *symbol) {
-    start(o, GREEN);
-    for (unsigned i = 0; i < resolved->count; i++)
+    for (unsigned i = 0; i < resolved->count; i++) {
+        start(o, GREEN);
         print_place(o, &resolved->places[i], resolved->count == 1, symbol);
-    stop(o, GREEN);
+        stop(o, GREEN);
+        if (i == 0 && resolved->places[0].text && *resolved->places[0].text) { /* the statement itself */
+            fputs("        ", o->to);
+            wrap(o, resolved->places[0].text, 8, 10);
+        }
+    }
     if (resolved->note && resolved->note[0]) {
         fputs("      ", o->to);
         wrap(o, resolved->note, 6, 6);
     }
-    for (unsigned i = 0; i < resolved->missing_count; i++) {
-        start(o, DIM);
-        fprintf(o->to, "    . %s: no frame of its own%s%s%s\n", resolved->missing[i].function,
-                resolved->missing_why && resolved->missing_why[0] ? " (" : "",
-                resolved->missing_why ? resolved->missing_why : "",
-                resolved->missing_why && resolved->missing_why[0] ? ")" : "");
-        stop(o, DIM);
+    const char *why = resolved->missing_why ? resolved->missing_why : "";
+    start(o, DIM);
+    for (unsigned i = 0; i < resolved->missing_count; i++)
+        fprintf(o->to, "    . %s: no frame of its own%s%s%s\n", resolved->missing[i].function, *why ? " (" : "", why,
+                *why ? ")" : "");
+    if (*why && !resolved->missing_count) {
+        fputs("    . ", o->to);
+        wrap(o, why, 6, 6);
     }
+    stop(o, DIM);
 }
 
 /* Returns how many columns it took. */

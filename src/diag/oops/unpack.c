@@ -266,5 +266,5 @@ int oops_unpack_vmlinuz(const uint8_t *data, size_t len, struct err *e) {
         if (fd >= 0)
             close(fd);
     }
-    return err_set(e, EINVAL, "no compressed kernel in it");
+    return err_set(e, ENOENT, "no compressed kernel in it");
 }

@@ -104,6 +104,7 @@ struct oops_insn {
 struct oops_place {
     const char *function;
     const char *file; /* "" without DWARF */
+    const char *text; /* of that line, where the source is to be had; NULL or "": it is not */
     unsigned line, column;
     bool inlined; /* into the next one of the chain */
 };

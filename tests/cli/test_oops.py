@@ -1,0 +1,366 @@
+#!/usr/bin/env python3
+"""drivelab oops with files of symbols: reports decoded to the statement, damaged files. test_oops.py DRIVELAB; TAP.
+
+The kernel and the modules are made here, by this machine's compiler, from
+oops/*.c; the reports have the form of Ubuntu's 5.4 and 3.16 kernels, with
+offsets, sizes and bytes taken from what the compiler made.
+"""
+import gzip
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+SOURCES = pathlib.Path(__file__).resolve().parent / "oops"
+CC = ["cc", "-g", "-O2", "-mcmodel=kernel", "-fno-pic", "-fno-pie", "-fcf-protection=none", "-fno-stack-protector",
+      "-fno-delete-null-pointer-checks", "-fno-asynchronous-unwind-tables", "-ffreestanding", "-mno-sse",
+      "-mno-red-zone", "-fno-ipa-ra"]
+BUILD = "#165-Ubuntu"
+TRAP = b"\xf0\x0f\xb1"  # lock cmpxchg
+
+
+def run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.stderr}")
+    return done.stdout
+
+
+class Image:
+    """A kernel of ours: where its functions are, and the calls in them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.code = path.with_suffix(".text")
+        run("objcopy", "-O", "binary", "-j", ".text", path, self.code)
+        self.bytes = self.code.read_bytes()
+        symbols = [line.split() for line in run("nm", "-n", path).splitlines()]
+        starts = [(int(a, 16), n) for a, t, n in symbols if t in "tT"]
+        self.base = starts[0][0]
+        ends = [a for a, _ in starts[1:]] + [self.base + len(self.bytes)]
+        self.functions = {name: (start, end - start) for (start, name), end in zip(starts, ends)}
+        self.listing = run("objdump", "-d", "--no-show-raw-insn", path)
+
+    def at(self, name, address):
+        start, size = self.functions[name]
+        return f"{name}+{address - start:#x}/{size:#x}"
+
+    def returns_to(self, name):
+        """Behind the last call in a function."""
+        body = self.listing.split(f"<{name}>:\n")[1].split("\n\n")[0].splitlines()
+        call = max(i for i, line in enumerate(body) if "\tcall" in line)
+        return self.at(name, int(body[call + 1].split(":")[0], 16))
+
+    def trap(self):
+        return self.base + self.bytes.index(TRAP)
+
+    def code_line(self):
+        at = self.trap() - self.base
+        before = self.bytes[max(0, at - 42):at]
+        return " ".join([*(f"{b:02x}" for b in before), f"<{self.bytes[at]:02x}>",
+                         *(f"{b:02x}" for b in self.bytes[at + 1:at + 22])])
+
+
+def kernel(folder, gap, build=BUILD, extra=()):
+    path = folder / f"vmlinux-{gap}{len(extra)}{len(build)}"
+    run(*CC, *extra, f"-DGAP={gap}", f'-DBUILD="{build}"', "-c", SOURCES / "blk.c", "-o", f"{path}.o")
+    run("ld", "-Ttext=0xffffffff81000000", "-e", "0", "-o", path, f"{path}.o")
+    return Image(path)
+
+
+def complete_report(image):
+    lines = ["BUG: kernel NULL pointer dereference, address: 0000000000000008",
+             "#PF: supervisor write access in kernel mode",
+             "#PF: error_code(0x0002) - not-present page",
+             "PGD 0 P4D 0 ",
+             "Oops: 0002 [#1] SMP PTI",
+             f"CPU: 0 PID: 0 Comm: swapper/0 Kdump: loaded Not tainted 5.4.0-148-generic {BUILD}",
+             f"RIP: 0010:{image.at('_raw_spin_lock_irqsave', image.trap())}",
+             f"Code: {image.code_line()}",
+             "RSP: 0018:ffffaef300003dc8 EFLAGS: 00010046",
+             "RAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000022",
+             "RDX: 0000000000000001 RSI: 0000000000000000 RDI: 0000000000000008",
+             "RBP: ffffaef300003dd0 R08: 0000000000000000 R09: 000000000048c586",
+             "R10: ffff9fd9699e0900 R11: 0000000000000000 R12: 0000000000000046",
+             "R13: 0000000000000000 R14: 000000704a67804f R15: 0000000000000000",
+             "CR2: 0000000000000008 CR3: 000000012d7e6006 CR4: 0000000000360ef0",
+             "Call Trace:",
+             " <IRQ>",
+             *(f" {image.returns_to(name)}" for name in ("complete", "blk_end_sync_rq", "blk_mq_end_request",
+                                                         "nvme_complete_rq")),
+             " ? raw_notifier_call_chain+0x16/0x20",
+             " </IRQ>",
+             "Modules linked in: nvme nvme_core",
+             "CR2: 0000000000000008",
+             "---[ end trace 0000000000000001 ]---"]
+    return "".join(f"[  484.{i:06}] {line}\n" for i, line in enumerate(lines))
+
+
+HELLO_REPORT = """\
+[ 459.516441] BUG: unable to handle kernel NULL pointer dereference at (null)
+[ 459.516448] PGD 0
+[ 459.516450] Oops: 0002 [#1] SMP
+[ 459.516452] Modules linked in: helloworld(OE+) vsock [last unloaded: helloworld]
+[ 459.516476] CPU: 0 PID: 4531 Comm: insmod Tainted: G OE 3.16.0-33-generic #44~14.04.1-Ubuntu
+[ 459.516479] task: ffff88003821f010 ti: ffff880038fa0000 task.ti: ffff880038fa0000
+[ 459.516480] RIP: 0010:[<ffffffffc061400d>] [<ffffffffc061400d>] hello_init+0xd/0x30 [helloworld]
+[ 459.516483] RSP: 0018:ffff880038fa3d40 EFLAGS: 00010246
+[ 459.516484] RAX: ffff88000c31d901 RBX: ffffffff81c1a020 RCX: 000000000004b29f
+[ 459.516485] RDX: 000000000004b29e RSI: 0000000000000017 RDI: ffffffffc0615024
+[ 459.516490] CR2: 0000000000000000 CR3: 0000000038760000 CR4: 00000000003407f0
+[ 459.516543] Call Trace:
+[ 459.516548] [<ffffffff81002144>] ? do_one_initcall+0xd4/0x210
+[ 459.516554] [<ffffffff810ed9b1>] load_module+0x13c1/0x1b80
+[ 459.516563] [<ffffffff8176be6d>] system_call_fastpath+0x1a/0x1f
+[ 459.516564] Code: <c7>04 25 00 00 00 00 74 65 73 74 31 c0 48 89 e5 e8 a2 86 14 c1 31
+[ 459.516573] RIP [<ffffffffc061400d>] hello_init+0xd/0x30 [helloworld]
+[ 459.516576] CR2: 0000000000000000
+[ 459.516578] ---[ end trace 7c52cc8624b7ea60 ]---
+"""
+
+
+def module(folder, name="helloworld.ko", release="3.16.0-33-generic"):
+    path = folder / name
+    run(*CC, f'-DRELEASE="{release}"', "-c", SOURCES / "helloworld.c", "-o", path)
+    return path
+
+
+def decode(log, *options):
+    """Exit code, output with its lines joined, errors."""
+    done = subprocess.run([str(c) for c in (PROGRAM, "oops", *options)], input=log, capture_output=True, text=True)
+    return done.returncode, re.sub(r"\s+", " ", done.stdout), done.stderr
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError("\n".join(str(w) for w in what))
+
+
+def check_says(output, *sentences):
+    for sentence in sentences:
+        check(sentence in output, f'"{sentence}" is not in:', output)
+
+
+def line_of(source, comment):
+    lines = (SOURCES / source).read_text().splitlines()
+    return next(i for i, line in enumerate(lines, 1) if f"/* {comment} */" in line)
+
+
+# ---- The two reports that people sent ----
+
+def test_complete_null_with_the_matching_kernel(folder):
+    image = kernel(folder, 0)
+    code, out, err = decode(complete_report(image), "--vmlinux", image.path)
+    check(code == 0, err)
+    check_says(out, "`x` is NULL in complete(); touched `x->wait.lock` (+8)",
+               "lock in _raw_spin_lock_irqsave() is NULL+8; x in complete() is NULL",
+               f"blk.c:{line_of('blk.c', 'takes the lock')}",
+               "called through the pointer rq->end_io by __blk_mq_end_request(), which is inlined in "
+               "blk_mq_end_request()",
+               f"__blk_mq_end_request (inlined) at {SOURCES}/blk.c:{line_of('blk.c', 'ends')}",
+               "complete(waiting); /* completes */")
+
+
+def test_complete_null_through_a_tail_call(folder):
+    image = kernel(folder, 1)
+    code, out, err = decode(complete_report(image), "--vmlinux", image.path)
+    check(code == 0, err)
+    check_says(out, "`x` is NULL in complete(); touched `x->wait.lock` (+8)",
+               ". __blk_mq_end_request: no frame of its own (tail call through a pointer) blk_mq_end_request+0x")
+    report = json.loads(subprocess.run([PROGRAM, "oops", "--json", "--vmlinux", image.path], capture_output=True,
+                                       input=complete_report(image).encode()).stdout)[0]
+    check((report["verdict"]["variable"]["variable"], report["verdict"]["variable"]["member"]) == ("x", "wait.lock"),
+          report["verdict"]["variable"])
+
+
+def test_complete_null_with_symbols_alone(folder):
+    image = kernel(folder, 0)
+    bare = folder / "vmlinux-bare"
+    run("strip", "-g", "-o", bare, image.path)
+    code, out, err = decode(complete_report(image), "--vmlinux", bare)
+    check(code == 0, err)
+    check_says(out, "no lines and variables", "blk_end_sync_rq+0x", ". called through a pointer blk_mq_end_request")
+
+
+def test_complete_null_of_a_module_in_init_text(folder):
+    path = module(folder)
+    code, out, err = decode(HELLO_REPORT, "--module", path)
+    check(code == 0, err)
+    check_says(out, "write to absolute address 0 in `hello_init` [helloworld], instruction `movl $0x74736574,0x0`",
+               f"helloworld.c:{line_of('helloworld.c', 'stores')}", 'asm("movl $0x74736574, 0"); /* stores */',
+               "in the section .init.text", "bytes of Code: are those of")
+
+
+def test_sources_below_a_folder(folder):
+    moved = folder / "moved"
+    moved.mkdir()
+    shutil.copy(SOURCES / "helloworld.c", moved)
+    path = folder / "helloworld.ko"
+    run(*CC, f"-ffile-prefix-map={SOURCES}=.", '-DRELEASE="3.16.0-33-generic"', "-c", SOURCES / "helloworld.c",
+        "-o", path)
+    check("movl $0x74736574, 0" not in decode(HELLO_REPORT, "--module", path)[1])
+    check_says(decode(HELLO_REPORT, "--module", path, "--source", moved)[1], 'asm("movl $0x74736574, 0");')
+
+
+# ---- Files that are not what they should be ----
+
+def patched(data, at, *new):
+    return data[:at] + bytes(new) + data[at + len(new):]
+
+
+def section(path, name):
+    """Offset and size of a section in the file."""
+    match = re.search(rf"\] {re.escape(name)}\s+\S+\s+[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", run("readelf", "-SW", path))
+    return int(match[1], 16), int(match[2], 16)
+
+
+def over(data, place, byte):
+    return data[:place[0]] + bytes([byte]) * place[1] + data[place[0] + place[1]:]
+
+
+TEXT_ALONE = ["write to NULL+8 in `_raw_spin_lock_irqsave`",
+              "the caller passed the address of a field at offset 8 of a NULL structure"]
+NO_LINES = ["complete+0x", "no lines and variables"]
+
+
+def damages(image):
+    """Name, the bytes, what has to be said: of the damage, and of the report."""
+    data = image.path.read_bytes()
+    headers = struct.unpack_from("<Q", data, 40)[0]
+    info, abbrev = section(image.path, ".debug_info"), section(image.path, ".debug_abbrev")
+    stripped = folder_of(image) / "stripped"
+    run("strip", "-s", "-o", stripped, image.path)
+    return [
+        ("cut in half", data[:len(data) // 2],
+         [f"section headers are at byte {headers}, and it ends at byte {len(data) // 2}"], TEXT_ALONE),
+        ("cut in its header", data[:40], ["it is cut: it ends at byte 40, in its ELF header"], TEXT_ALONE),
+        ("empty", b"", ["it is empty"], TEXT_ALONE),
+        ("a text", b"<html><title>404 Not Found</title>\n", ['it begins with "<html><title>404 Not'], TEXT_ALONE),
+        ("binary noise", bytes(i * 7919 >> 3 & 255 for i in range(1, 9000)), ["it begins with "], TEXT_ALONE),
+        ("a cut gzip", gzip.compress(data)[:2000], ["gzip data cannot be unpacked"], TEXT_ALONE),
+        ("big-endian", patched(data, 5, 2), ["a big-endian ELF file"], TEXT_ALONE),
+        ("32 bits by its header", patched(data, 4, 1), ["section headers"], TEXT_ALONE),
+        ("a table of sections far away", patched(data, 40, *[0x7f] * 8), ["section headers are at byte"], TEXT_ALONE),
+        ("for another machine", patched(data, 18, 183, 0), ["it is for another machine than x86_64"], TEXT_ALONE),
+        ("stripped", stripped.read_bytes(), ["no debug information (.debug_info) in it"], TEXT_ALONE),
+        ("overwritten debug information", over(data, info, 0xff), [], TEXT_ALONE + NO_LINES),
+        ("empty abbreviations", over(data, abbrev, 0), [], TEXT_ALONE + NO_LINES),
+        ("no names of sections", patched(data, 62, 0, 0), [], TEXT_ALONE),
+    ]
+
+
+def folder_of(image):
+    return image.path.parent
+
+
+def test_damaged_vmlinux_falls_back_to_the_text(folder):
+    image = kernel(folder, 0)
+    log = complete_report(image)
+    for name, data, evidence, headline in damages(image):
+        bad = folder / "vmlinux-damaged"
+        bad.write_bytes(data)
+        code, out, err = decode(log, "--vmlinux", bad)
+        check(code == 0, f"{name}: exit code {code}", err)
+        check("vmlinux-damaged" in out, f"{name}: the file is not named", out)
+        for sentence in evidence:
+            check(sentence in out, f"{name}: \"{sentence}\" is not in", out)
+        check(any(sentence in out for sentence in headline), f"{name}: none of {headline} in", out)
+        check("touched `x->wait.lock`" not in out, f"{name}: it cannot tell", out)
+
+
+def test_damaged_modules_fall_back_to_the_text(folder):
+    whole = module(folder).read_bytes()
+    for name, data, evidence in (("cut", whole[:900], "it is cut"), ("empty", b"", "it is empty"),
+                                 ("a text", b"no module at all\n", 'it begins with "no module at all"'),
+                                 ("noise behind its header", whole[:64] + bytes(255 for _ in whole[64:]),
+                                  "it has no such function")):
+        bad = folder / "helloworld.ko"
+        bad.write_bytes(data)
+        code, out, err = decode(HELLO_REPORT, "--module", bad)
+        check(code == 0, f"{name}: exit code {code}", err)
+        check_says(out, evidence, "write to absolute address 0 in `hello_init`")
+
+
+def test_files_of_other_builds_are_said_with_evidence(folder):
+    image = kernel(folder, 0)
+    log = complete_report(image)
+    for other, evidence in ((kernel(folder, 0, build="#999-Ubuntu"), ["the report is of 5.4.0-148-generic #165-Ubuntu",
+                                                                    "#999-Ubuntu"]),
+                            (kernel(folder, 0, extra=("-O1", "-fno-inline", "-falign-functions=64")),
+                             ["is not of the kernel that reported"])):
+        code, out, err = decode(log, "--vmlinux", other.path)
+        check(code == 0, err)
+        check_says(out, *evidence, TEXT_ALONE[0])
+    code, out, err = decode(HELLO_REPORT, "--module", module(folder, release="3.16.0-34-generic"))
+    check(code == 0, err)
+    check_says(out, "the report is of 3.16.0-33-generic, the module is for 3.16.0-34-generic",
+               "write to absolute address 0 in `hello_init`")
+
+
+def test_one_damaged_file_of_several(folder):
+    image, bad = kernel(folder, 0), folder / "helloworld.ko"
+    bad.write_bytes(b"no module")
+    code, out, err = decode(complete_report(image), "--vmlinux", image.path, "--module", bad)
+    check(code == 0, err)
+    check_says(out, "touched `x->wait.lock` (+8)", 'helloworld.ko: no ELF file: it begins with "no module"')
+
+
+def test_unreadable_files(folder):
+    image = kernel(folder, 0)
+    image.path.chmod(0)
+    code, out, err = decode(complete_report(image), "--vmlinux", image.path)
+    check(code == 0, err)
+    if os.geteuid() == 0:
+        return  # nothing is unreadable
+    check_says(out, "Permission denied", TEXT_ALONE[0])
+
+
+def test_files_that_are_not_there_are_errors(folder):
+    log = "[ 1.0] nothing\n"
+    for options in (["--vmlinux", folder / "none"], ["--module", folder / "none.ko"], ["--vmlinux", folder],
+                    ["--module", "/etc/hostname"]):
+        code, out, err = decode(log, *options)
+        check(code == 2 and str(options[1]) in err, options, code, out, err)
+
+
+TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
+
+
+def missing():
+    if platform.machine() != "x86_64":
+        return "no compiler for x86-64"
+    for tool in ("cc", "ld", "nm", "objdump", "objcopy", "strip", "readelf"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    return None
+
+
+def main():
+    if missing():
+        print(f"1..0 # SKIP {missing()}")
+        return
+    print(f"1..{len(TESTS)}")
+    failed = 0
+    for number, test in enumerate(TESTS, 1):
+        name = test.__name__.removeprefix("test_").replace("_", " ")
+        try:
+            with tempfile.TemporaryDirectory(prefix="drivelab-oops-") as folder:
+                test(pathlib.Path(folder))
+            print(f"ok {number} - {name}", flush=True)
+        except Exception as why:
+            failed = 1
+            print(f"not ok {number} - {name}")
+            for line in str(why).splitlines():
+                print(f"# {line}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
