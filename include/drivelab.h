@@ -131,8 +131,9 @@ enum drivelab_op {
 };
 
 enum drivelab_flag {
-    DRIVELAB_FUA = 1u << 0,   /* write: durable before it is done */
-    DRIVELAB_ASYNC = 1u << 1, /* write: nobody waits for it (a cache is written back); for schedulers */
+    DRIVELAB_FUA = 1u << 0,         /* write: durable before it is done */
+    DRIVELAB_ASYNC = 1u << 1,       /* write: nobody waits for it (a cache is written back); for schedulers */
+    DRIVELAB_KEEP_MAPPED = 1u << 2, /* write zeroes: as data, so that later writes there find room */
 };
 
 /* Status values are NVMe's, SCT << 8 | SC; 0 is success. */
@@ -186,6 +187,13 @@ struct drivelab_info {
     int rotational;                            /* a disk: neighbours are near */
 };
 void drivelab_get_info(const struct drivelab_drive *drive, struct drivelab_info *info);
+
+/*
+ * How many of the `bytes` at `offset` are alike, without reading them: with
+ * *zero set they were never written, or deallocated, and read as zeroes; else
+ * they may be anything. Takes no modelled time. 0 beyond the capacity.
+ */
+uint64_t drivelab_extent(const struct drivelab_drive *drive, uint64_t offset, uint64_t bytes, int *zero);
 
 struct drivelab_zone {
     size_t struct_size; /* in: sizeof(struct drivelab_zone) */

@@ -23,6 +23,8 @@
 #define OPTIONS_MAX   256
 
 #define MAXIMUM_BYTES (32u << 20) /* of a request, as nbdkit's server itself limits them */
+#define EXTENTS_MAX   1024        /* looked at in one go: the drive waits meanwhile */
+#define ZERO_BYTES    (1u << 30)  /* written at a time as zeroes */
 
 struct settings {
     char *profile, *image;
@@ -71,6 +73,14 @@ static int set_store(const char *value) {
     return 0;
 }
 
+static int set_spin(const char *value) {
+    settings.clock.spin = nbdkit_parse_bool(value);
+    if (settings.clock.spin >= 0)
+        return 0;
+    nbdkit_error("spin=%s: allowed are true and false", value);
+    return -1;
+}
+
 static int set_option(const char *key, const char *value) {
     if (settings.options == OPTIONS_MAX) {
         nbdkit_error("more than %d options", OPTIONS_MAX);
@@ -109,7 +119,7 @@ static int plugin_config(const char *key, const char *value) {
     if (!strcmp(key, "time"))
         return set_time(value);
     if (!strcmp(key, "spin"))
-        return (settings.clock.spin = nbdkit_parse_bool(value)) < 0 ? -1 : 0;
+        return set_spin(value);
     if (strchr(key, '.'))
         return set_option(key, value);
     nbdkit_error("unknown parameter %s: allowed are drive, image, store, time, spin and a drive's options as "
@@ -157,7 +167,11 @@ static int refuse_zoned(struct drivelab_drive *opened) {
     return -1;
 }
 
-/* Errors are still seen by the user here, so a drive is tried; the real one lives in the server's process. */
+/*
+ * Errors are still seen by the user here, so a drive is tried; the real one
+ * lives in the server's process. An image is opened (and made), as most can go
+ * wrong there; memory would only be filled for nothing.
+ */
 static int plugin_get_ready(void) {
     struct drivelab_error e;
     info.struct_size = sizeof(info);
@@ -166,7 +180,7 @@ static int plugin_get_ready(void) {
         nbdkit_error("%s", e.text);
         return -1;
     }
-    struct drivelab_drive *opened = open_in(trial, "none", NULL);
+    struct drivelab_drive *opened = open_in(trial, settings.image ? "file" : "none", settings.image);
     int ret = opened ? refuse_zoned(opened) : -1;
     drivelab_lab_free(trial);
     return ret;
@@ -235,6 +249,11 @@ static int plugin_is_rotational(void *handle) {
     return info.rotational;
 }
 
+static const char *plugin_export_description(void *handle) {
+    (void)handle;
+    return settings.profile;
+}
+
 static int yes(void *handle) {
     (void)handle;
     return 1;
@@ -295,25 +314,30 @@ static void wait_for(struct order *o) {
         ;
 }
 
-/* One request, from any of nbdkit's threads. 0, or -1 with nbdkit told why. */
-static int carry_out(void *handle, int op, uint64_t offset, uint32_t bytes, void *data, uint32_t flags) {
+/* Have the lab's thread call `function(o)`, which posts o->answered; wait for that. */
+static void hand_over(struct order *o, void (*function)(void *)) {
+    sem_init(&o->answered, 0, 0);
+    if (drivelab_call(lab, function, o)) {
+        o->error = ENOMEM;
+        snprintf(o->reason, sizeof(o->reason), "no memory for a request");
+    } else {
+        wait_for(o);
+    }
+    sem_destroy(&o->answered);
+}
+
+/* One request, from any of nbdkit's threads; flags are the library's. 0, or -1 with nbdkit told why. */
+static int carry_out(void *handle, int op, uint64_t offset, uint32_t bytes, void *data, unsigned flags) {
     struct order o = {.request = {.struct_size = sizeof(struct drivelab_request),
                                   .op = op,
-                                  .flags = flags & NBDKIT_FLAG_FUA ? DRIVELAB_FUA : 0,
+                                  .flags = flags,
                                   .offset = offset,
                                   .bytes = bytes,
                                   .data = data,
                                   .done = order_answered,
                                   .owner = (uint32_t)(uintptr_t)handle}};
     o.request.user = &o;
-    sem_init(&o.answered, 0, 0);
-    if (drivelab_call(lab, submit_order, &o)) {
-        o.error = ENOMEM;
-        snprintf(o.reason, sizeof(o.reason), "no memory for a request");
-    } else {
-        wait_for(&o);
-    }
-    sem_destroy(&o.answered);
+    hand_over(&o, submit_order);
     if (!o.error)
         return 0;
     nbdkit_error("%s", o.reason);
@@ -321,18 +345,24 @@ static int carry_out(void *handle, int op, uint64_t offset, uint32_t bytes, void
     return -1;
 }
 
+static unsigned fua(uint32_t flags) {
+    return flags & NBDKIT_FLAG_FUA ? DRIVELAB_FUA : 0;
+}
+
 static int plugin_pread(void *handle, void *buffer, uint32_t bytes, uint64_t offset, uint32_t flags) {
     if (settings.store && !strcmp(settings.store, "none"))
         memset(buffer, 0, bytes);
-    return carry_out(handle, DRIVELAB_READ, offset, bytes, buffer, flags);
+    (void)flags;
+    return carry_out(handle, DRIVELAB_READ, offset, bytes, buffer, 0);
 }
 
 static int plugin_pwrite(void *handle, const void *buffer, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    return carry_out(handle, DRIVELAB_WRITE, offset, bytes, (void *)buffer, flags);
+    return carry_out(handle, DRIVELAB_WRITE, offset, bytes, (void *)buffer, fua(flags));
 }
 
 static int plugin_flush(void *handle, uint32_t flags) {
-    return carry_out(handle, DRIVELAB_FLUSH, 0, 0, NULL, flags);
+    (void)flags;
+    return carry_out(handle, DRIVELAB_FLUSH, 0, 0, NULL, 0);
 }
 
 static int flush_if(void *handle, uint32_t flags) {
@@ -346,8 +376,55 @@ static int plugin_trim(void *handle, uint32_t bytes, uint64_t offset, uint32_t f
     return flush_if(handle, flags);
 }
 
+/* Flash forgets at once; a disk writes every sector, and so does flash whose room is to be kept. */
+static int plugin_can_fast_zero(void *handle) {
+    (void)handle;
+    return !info.rotational;
+}
+
 static int plugin_zero(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags) {
-    return carry_out(handle, DRIVELAB_WRITE_ZEROES, offset, bytes, NULL, flags);
+    unsigned keep = flags & NBDKIT_FLAG_MAY_TRIM ? 0 : DRIVELAB_KEEP_MAPPED;
+    if (flags & NBDKIT_FLAG_FAST_ZERO && (keep || info.rotational)) {
+        nbdkit_set_error(EOPNOTSUPP);
+        return -1;
+    }
+    for (uint32_t part; bytes; bytes -= part, offset += part) {
+        part = bytes < ZERO_BYTES ? bytes : ZERO_BYTES;
+        if (carry_out(handle, DRIVELAB_WRITE_ZEROES, offset, part, NULL, fua(flags) | keep))
+            return -1;
+    }
+    return 0;
+}
+
+struct survey {
+    struct order order; /* first member; its request says which bytes */
+    struct nbdkit_extents *extents;
+};
+
+static void make_survey(void *user) {
+    struct survey *s = user;
+    uint64_t at = s->order.request.offset, end = at + s->order.request.bytes;
+    for (unsigned i = 0; at < end && i < EXTENTS_MAX && !s->order.error; i++) {
+        int zero;
+        uint64_t alike = drivelab_extent(drive, at, end - at, &zero);
+        if (nbdkit_add_extent(s->extents, at, alike, zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0))
+            s->order.error = errno;
+        at += alike;
+        if (s->order.request.flags & NBDKIT_FLAG_REQ_ONE)
+            break;
+    }
+    sem_post(&s->order.answered);
+}
+
+/* What was never written or is deallocated need not be read by whoever copies the drive. */
+static int plugin_extents(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags,
+                          struct nbdkit_extents *extents) {
+    struct survey s = {.order.request = {.offset = offset, .bytes = bytes, .flags = flags}, .extents = extents};
+    (void)handle;
+    hand_over(&s.order, make_survey);
+    if (s.order.error)
+        nbdkit_set_error(s.order.error);
+    return s.order.error ? -1 : 0;
 }
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -374,14 +451,18 @@ static struct nbdkit_plugin plugin = {
     .open = plugin_open,
     .get_size = plugin_get_size,
     .block_size = plugin_block_size,
+    .export_description = plugin_export_description,
     .is_rotational = plugin_is_rotational,
     .can_multi_conn = yes, /* one drive behind all connections: a flush of one covers all */
+    .can_extents = yes,
+    .can_fast_zero = plugin_can_fast_zero,
     .can_fua = native_fua,
     .pread = plugin_pread,
     .pwrite = plugin_pwrite,
     .flush = plugin_flush,
     .trim = plugin_trim,
     .zero = plugin_zero,
+    .extents = plugin_extents,
 };
 
 NBDKIT_REGISTER_PLUGIN(plugin)

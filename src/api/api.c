@@ -265,7 +265,8 @@ static bool translate(const struct drivelab_request *q, struct io *io) {
     } else {
         return false;
     }
-    io->flags = (q->flags & DRIVELAB_FUA ? IO_FUA : 0) | (q->flags & DRIVELAB_ASYNC ? 0 : IO_SYNC);
+    io->flags = (q->flags & DRIVELAB_FUA ? IO_FUA : 0) | (q->flags & DRIVELAB_ASYNC ? 0 : IO_SYNC) |
+                (q->flags & DRIVELAB_KEEP_MAPPED ? IO_KEEP_MAPPED : 0);
     io->owner = q->owner;
     io->offset = q->offset;
     io->bytes = q->bytes;
@@ -334,6 +335,13 @@ void drivelab_get_info(const struct drivelab_drive *d, struct drivelab_info *inf
         i.max_append = z.append_bytes;
     }
     give(info, info->struct_size, &i, sizeof(i));
+}
+
+uint64_t drivelab_extent(const struct drivelab_drive *d, uint64_t offset, uint64_t bytes, int *zero) {
+    bool hole;
+    uint64_t alike = store_extent(d->drive->store, offset, bytes, &hole);
+    *zero = hole;
+    return alike;
 }
 
 static bool zone_exists(const struct drivelab_drive *d, uint32_t index) {

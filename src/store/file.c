@@ -352,6 +352,16 @@ static int file_discard(struct store *store, uint64_t offset, uint64_t len) {
     return 0;
 }
 
+/* Where seeking holes is not known, all is data. */
+static uint64_t file_extent(const struct store *store, uint64_t offset, uint64_t len, bool *hole) {
+    const struct file_store *f = (const struct file_store *)store;
+    off_t at = (off_t)(IMAGE_PAYLOAD_AT + offset), end = lseek(f->fd, at, SEEK_DATA);
+    *hole = end > at || (end < 0 && errno == ENXIO);
+    if (!*hole)
+        end = lseek(f->fd, at, SEEK_HOLE);
+    return end > at && (uint64_t)(end - at) < len ? (uint64_t)(end - at) : len;
+}
+
 static void file_flush(struct store *store, struct store_flush *flush) {
     flusher_add(file_of(store)->flusher, flush);
 }
@@ -437,6 +447,7 @@ const struct store_ops store_file_ops = {
     .discard = file_discard,
     .flush = file_flush,
     .reserve = file_reserve,
+    .extent = file_extent,
     .area_open = file_area_open,
     .area_close = file_area_close,
     .area_hole = file_area_hole,

@@ -109,6 +109,15 @@ int store_reserve(struct store *store, uint64_t offset, uint64_t len) {
     return store->ops->reserve && len ? store->ops->reserve(store, offset, len) : 0;
 }
 
+uint64_t store_extent(const struct store *store, uint64_t offset, uint64_t len, bool *hole) {
+    *hole = true;
+    if (offset >= store->bytes || !len)
+        return 0;
+    if (len > store->bytes - offset)
+        len = store->bytes - offset;
+    return store->ops->extent ? store->ops->extent(store, offset, len, hole) : len;
+}
+
 int store_discard(struct store *store, uint64_t offset, uint64_t len) {
     if (!store_inside(store, offset, len))
         return -EINVAL;

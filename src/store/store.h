@@ -92,6 +92,14 @@ int store_reserve(struct store *store, uint64_t offset, uint64_t len);
  */
 int store_discard(struct store *store, uint64_t offset, uint64_t len);
 
+/*
+ * What is known of the payload without reading it: *hole, whether it reads as
+ * zero from `offset` on because nobody wrote there or it was discarded, and how
+ * far that or its opposite holds, at most `len`. What isn't known is no hole. 0
+ * outside the capacity.
+ */
+uint64_t store_extent(const struct store *store, uint64_t offset, uint64_t len, bool *hole);
+
 /* STORE_ZEROS_BYTES of zeros for reads of what was never written: no page fault, no sparse page behind it. */
 const void *store_zeros(void);
 #define STORE_ZEROS_BYTES (128u << 10)

@@ -44,6 +44,7 @@ struct store_ops {
     int (*discard)(struct store *, uint64_t offset, uint64_t len);
     void (*flush)(struct store *, struct store_flush *);
     int (*reserve)(struct store *, uint64_t offset, uint64_t len);
+    uint64_t (*extent)(const struct store *, uint64_t offset, uint64_t len, bool *hole); /* NULL: nothing is written */
     /* Find or make the area that name, version and bytes of `area` describe; fill base and reserve. 0 or -errno, `e`.
      */
     int (*area_open)(struct store *, struct store_area *area, bool *fresh, struct err *);

@@ -85,6 +85,47 @@ static void test_api_reads_what_was_written(void **state) {
     assert_memory_equal(in, out, BLOCK);
 }
 
+static uint64_t extent_at(struct bed *bed, uint64_t offset, int want_zero) {
+    int zero = !want_zero;
+    uint64_t alike = drivelab_extent(bed->drive, offset, UINT64_MAX, &zero);
+    assert_int_equal(zero, want_zero);
+    return alike;
+}
+
+static void test_api_extents_follow_writes_and_trims(void **state) {
+    struct bed *bed = *state;
+    static char data[BLOCK];
+    struct seen seen = {0};
+    assert_int_equal(extent_at(bed, 0, 1), 64 << 20);
+    submit(bed->drive, DRIVELAB_WRITE, 32 << 20, BLOCK, data, &seen);
+    drivelab_wait(bed->drive);
+    assert_in_range(extent_at(bed, 0, 1), 1, 32 << 20);
+    assert_in_range(extent_at(bed, 32 << 20, 0), BLOCK, 16 << 20);
+    submit(bed->drive, DRIVELAB_TRIM, 16 << 20, 32 << 20, NULL, &seen);
+    drivelab_wait(bed->drive);
+    assert_int_equal(extent_at(bed, 5, 1), (64 << 20) - 5);
+    assert_int_equal(extent_at(bed, 64 << 20, 1), 0);
+}
+
+static void test_api_zeroes_may_keep_their_room(void **state) {
+    struct bed *bed = *state;
+    for (unsigned keep = 0; keep < 2; keep++) {
+        struct seen write = {0}, read = {0};
+        struct drivelab_request r = {.struct_size = sizeof(r),
+                                     .op = DRIVELAB_WRITE_ZEROES,
+                                     .flags = keep ? DRIVELAB_KEEP_MAPPED : 0,
+                                     .bytes = BLOCK,
+                                     .done = see,
+                                     .user = &write};
+        assert_int_equal(drivelab_submit(bed->drive, &r), 0);
+        drivelab_wait(bed->drive);
+        submit(bed->drive, DRIVELAB_READ, 0, BLOCK, NULL, &read);
+        drivelab_wait(bed->drive);
+        assert_int_equal(write.last.status, DRIVELAB_OK);
+        assert_int_equal(read.last.unmapped, !keep);
+    }
+}
+
 static void test_api_callback_may_submit(void **state) {
     struct bed *bed = *state;
     struct seen seen = {.again = bed->drive};
@@ -377,6 +418,8 @@ int main(void) {
         WITH_DRIVE(test_api_failure_has_a_reason),
         WITH_DRIVE(test_api_power_cut_answers_what_the_drive_forgot),
         WITH_DRIVE(test_api_flushed_data_survives_a_power_cut),
+        WITH_DRIVE(test_api_extents_follow_writes_and_trims),
+        WITH_DRIVE(test_api_zeroes_may_keep_their_room),
         WITH_DRIVE(test_api_run_stops_at_a_time),
         WITH_DRIVE(test_api_statistics_are_json),
         WITH_DRIVE(test_api_unknown_operation_is_refused),

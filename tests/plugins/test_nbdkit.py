@@ -49,8 +49,14 @@ class Server:
             assert time.monotonic() < deadline, "nbdkit does not listen"
             time.sleep(0.01)
 
-    def connect(self):
-        handle = nbd.NBD()
+    def connect(self, contexts=()):
+        def new():
+            handle = nbd.NBD()
+            for context in contexts:
+                handle.add_meta_context(context)
+            return handle
+
+        handle = new()
         deadline = time.monotonic() + 30
         while True:  # the socket is there a moment before somebody listens
             try:
@@ -59,7 +65,7 @@ class Server:
             except nbd.Error as e:
                 if e.errnum != errno.ECONNREFUSED or time.monotonic() > deadline:
                     raise
-                handle = nbd.NBD()
+                handle = new()
                 time.sleep(0.01)
         self.clients.append(handle)
         return handle
@@ -115,6 +121,78 @@ def zeroes_and_trims(tmp):
         want = bytearray(b"x" * 65536)
         want[4096:8192] = want[16384:20480] = bytes(4096)
         assert h.pread(65536, 0) == bytes(want)
+
+
+def extents(handle, at=0, length=None):
+    """[(bytes, flags)] of base:allocation."""
+    found = []
+
+    def note(context, offset, entries, error):
+        assert context == nbd.CONTEXT_BASE_ALLOCATION and offset == at, (context, offset, error.value)
+        found.extend(zip(entries[::2], entries[1::2]))
+
+    handle.block_status(length or handle.get_size() - at, at, note)
+    return found
+
+
+def what_was_never_written_need_not_be_read(tmp):
+    for store in ((), (f"image={tmp}/holes.img",)):
+        with serving(tmp, "hdd-7200", "drive.capacity=1GiB", *store) as s:
+            h = s.connect([nbd.CONTEXT_BASE_ALLOCATION])
+            assert extents(h) == [(1024 * MIB, 3)], extents(h)
+            h.pwrite(b"here", 512 * MIB + 5)
+            (before, hole), (_, data), *rest = extents(h)
+            assert 512 * MIB - MIB <= before <= 512 * MIB and hole == 3 and data == 0 and rest[-1][1] == 3, extents(h)
+            assert extents(h, 512 * MIB, 4096)[0][1] == 0
+            assert len(extents(h)) == 3, extents(h)
+            h.trim(2 * MIB, 511 * MIB)
+            assert extents(h) == [(1024 * MIB, 3)], extents(h)
+            if shutil.which("nbdcopy"):
+                h.pwrite(b"here", 3 * MIB)
+                out = pathlib.Path(tmp, "copy")
+                subprocess.run(["nbdcopy", f"nbd+unix:///?socket={s.socket}", out], check=True, timeout=120)
+                assert out.stat().st_size == 1024 * MIB and out.stat().st_blocks < 16384
+                with out.open("rb") as copy:
+                    copy.seek(3 * MIB)
+                    assert copy.read(8) == b"here" + bytes(4)
+
+
+def fast_zeroes_are_fast_or_refused(tmp):
+    for drive, fast in ("tlc", True), ("hdd-7200", False):
+        with serving(tmp, drive, "drive.capacity=1GiB") as s:
+            h = s.connect()
+            assert h.can_fast_zero() == fast
+            h.pwrite(b"x" * 4096, 8192)
+            if fast:
+                h.zero(2048, 8192, nbd.CMD_FLAG_FAST_ZERO)
+                try:
+                    h.zero(2048, 10240, nbd.CMD_FLAG_FAST_ZERO | nbd.CMD_FLAG_NO_HOLE)
+                    raise AssertionError("zeroes in place are data")
+                except nbd.Error as e:
+                    assert e.errnum == errno.EOPNOTSUPP, e
+            assert h.pread(4096, 8192) == (bytes(2048) if fast else b"x" * 2048) + b"x" * 2048, drive
+            h.zero(64 * MIB, 0, nbd.CMD_FLAG_NO_HOLE | nbd.CMD_FLAG_FUA)
+            assert h.pread(4096, 8192) == bytes(4096)
+
+
+def odd_requests_are_answered(tmp):
+    """Any offset and length, against a plain array."""
+    for parameters in ("tlc",), ("hdd-7200", "queue.scheduler=mq-deadline", "time=scaled:0.01"):
+        with serving(tmp, *parameters, "drive.capacity=256MiB") as s:
+            h, rng, want = s.connect(), random.Random(4), bytearray(4 * MIB)
+            for _ in range(400):
+                length = rng.randrange(1, rng.choice((20, 600, 5000, 200000)))
+                at = rng.randrange(len(want) - length)
+                what = rng.choice(("read", "write", "write", "zero"))
+                if what == "write":
+                    want[at:at + length] = rng.randbytes(length)
+                    h.pwrite(bytes(want[at:at + length]), at, rng.choice((0, nbd.CMD_FLAG_FUA)))
+                elif what == "zero":
+                    want[at:at + length] = bytes(length)
+                    h.zero(length, at, rng.choice((0, nbd.CMD_FLAG_NO_HOLE)))
+                else:
+                    assert h.pread(length, at) == want[at:at + length], (parameters, at, length)
+            assert h.pread(len(want), 0) == want
 
 
 def connections_share_the_drive(tmp):
@@ -204,6 +282,9 @@ def bad_parameters_are_named(tmp):
             (("tlc", "nand.channels=0"), "nand.channels"),
             (("tlc", "time=fast"), "scaled:N"),
             (("tlc", "time=scaled:0"), "allowed are 0.001"),
+            (("tlc", "spin=often"), "spin=often: allowed are true and false"),
+            (("tlc", "image=/no/such/folder/x"), "/no/such/folder/x: cannot create it"),
+            (("tlc", f"image={os.path.abspath(__file__)}"), "not a drivelab image"),
             (("tlc", "store=file"), "allowed are memory and none"),
             (("tlc", "store=none", "image=/tmp/x"), "one or the other")):
         text = refused(*parameters)
@@ -255,7 +336,8 @@ def qemu_reads_and_writes(tmp):
     return None
 
 
-TESTS = [reads_what_was_written, zeroes_and_trims, connections_share_the_drive, many_requests_at_once,
+TESTS = [reads_what_was_written, zeroes_and_trims, fast_zeroes_are_fast_or_refused, odd_requests_are_answered,
+         what_was_never_written_need_not_be_read, connections_share_the_drive, many_requests_at_once,
          schedulers_may_stand_before_it, an_ini_file_is_found_from_the_background,
          image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies,
          qemu_reads_and_writes]

@@ -53,6 +53,21 @@ static void test_store_checks_ranges(void **state) {
     each_kind(state, check_ranges);
 }
 
+/* Extents cover the payload in order, and what they call a hole is zero. */
+static uint64_t check_holes(struct store *s, uint64_t offset, uint64_t len) {
+    uint64_t end = offset + len, holes = 0;
+    while (offset < end) {
+        bool hole;
+        uint64_t alike = store_extent(s, offset, end - offset, &hole);
+        assert_in_range(alike, 1, end - offset);
+        for (uint64_t i = 0; hole && store_has_payload(s) && i < alike; i++)
+            assert_int_equal(*(uint8_t *)store_map(s, offset + i, 1), 0);
+        holes += hole ? alike : 0;
+        offset += alike;
+    }
+    return holes;
+}
+
 /* Writes and discards of random ranges against a plain array. */
 static void check_bytes(struct store *s) {
     uint64_t bytes = store_bytes(s);
@@ -74,8 +89,10 @@ static void check_bytes(struct store *s) {
             assert_int_equal(store_discard(s, at, len), 0);
             memset(oracle + at, 0, len);
         }
-        if (i % 16 == 0)
+        if (i % 16 == 0) {
             assert_memory_equal(payload, oracle, bytes);
+            check_holes(s, 0, bytes);
+        }
     }
     assert_memory_equal(payload, oracle, bytes);
     assert_int_equal(store_discard(s, 0, bytes), 0);
@@ -86,6 +103,34 @@ static void check_bytes(struct store *s) {
 
 static void test_store_keeps_bytes(void **state) {
     each_kind(state, check_bytes);
+}
+
+static void put(struct store *s, uint64_t at, uint64_t len) {
+    assert_int_equal(store_reserve(s, at, len), 0);
+    if (store_has_payload(s))
+        memset(store_map(s, at, len), 0x5a, len);
+}
+
+static void check_extents(struct store *s) {
+    uint64_t bytes = store_bytes(s);
+    bool payload = store_has_payload(s), hole;
+    assert_int_equal(store_extent(s, 7, UINT64_MAX, &hole), bytes - 7); /* looking at them may give them space */
+    assert_true(hole);
+    assert_int_equal(store_extent(s, bytes, 1, &hole), 0);
+    assert_int_equal(store_extent(s, 0, 0, &hole), 0);
+    put(s, STORE_CHUNK_BYTES + 5, 1);
+    put(s, bytes - 1, 1);
+    assert_true(check_holes(s, 0, bytes) >= STORE_CHUNK_BYTES);
+    assert_int_equal(store_extent(s, STORE_CHUNK_BYTES + 5, 1, &hole), 1);
+    assert_int_equal(hole, !payload);
+    store_extent(s, bytes - 1, 1, &hole);
+    assert_int_equal(hole, !payload);
+    assert_int_equal(store_discard(s, 0, bytes), 0);
+    assert_int_equal(check_holes(s, 0, bytes), bytes);
+}
+
+static void test_store_knows_holes(void **state) {
+    each_kind(state, check_extents);
 }
 
 static void check_state(struct store *s) {
@@ -208,6 +253,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_store_checks_ranges, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(test_store_keeps_bytes, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(test_store_knows_holes, fixture_make_quick, fixture_remove),
         cmocka_unit_test_setup_teardown(test_store_keeps_state, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(test_store_keeps_large_state_sparse, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(test_store_flushes_at_once_in_virtual_time, fixture_make, fixture_remove),
