@@ -6,6 +6,8 @@
 #   make fuzz       fuzz every target for FUZZ_SECONDS (60) each; FUZZERS="options" some
 #   make install    install to PREFIX (/usr/local), below DESTDIR if set
 PREFIX ?= /usr/local
+# Debian's folder for libraries, which Meson only finds where dpkg-dev is installed; elsewhere Meson's choice.
+LIBDIR ?= $(patsubst %,lib/%,$(shell $(CC) -print-multiarch 2>/dev/null))
 FUZZ_SECONDS ?= 60
 export WERROR FUZZ_SECONDS
 
@@ -33,7 +35,7 @@ fuzz:
 	@scripts/run-fuzz $(FUZZERS)
 
 install: build/build.ninja
-	@meson configure build --prefix=$(PREFIX)
+	@meson configure build --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR))
 	@ninja --quiet -C build
 	@meson install -C build --no-rebuild
 
