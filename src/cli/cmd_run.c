@@ -8,6 +8,7 @@
 
 #include "base/outfile.h"
 #include "cli/commands.h"
+#include "cli/run_files.h"
 #include "cli/run_many.h"
 #include "cli/run_session.h"
 
@@ -32,19 +33,20 @@ static int print(const struct report *report, void *context) {
     struct printing *p = context;
     const struct run_args *a = p->args;
     int ret = CLI_OK;
-    if (!a->json || strcmp(a->json, "-"))
-        ret = report_find("text")->write(report, stdout) ? CLI_FAILED : CLI_OK;
-    if (a->json && ret == CLI_OK) {
+    if (!run_args_on_stdout(a) && report_find("text")->write(report, stdout)) {
+        fprintf(stderr, "drivelab: the standard output: not everything could be written\n");
+        ret = CLI_FAILED;
+    }
+    if (a->json) {
         (void)report_find("json")->write(report, p->outputs->json.stream); /* the stream remembers */
-        ret = run_commit(&p->outputs->json, "--json", p->interrupted);
+        ret |= run_commit(&p->outputs->json, "--json", p->interrupted);
     }
-    if (a->html && ret == CLI_OK) {
+    if (a->html) {
         (void)report_find("html")->write(report, p->outputs->html.stream);
-        ret = run_commit(&p->outputs->html, "--html", p->interrupted);
+        ret |= run_commit(&p->outputs->html, "--html", p->interrupted);
     }
-    if (ret == CLI_OK)
-        ret = run_commit(&p->outputs->timeline, "--timeline", p->interrupted);
-    for (unsigned i = 0; i < report->count && ret == CLI_OK; i++)
+    ret |= run_commit(&p->outputs->timeline, "--timeline", p->interrupted);
+    for (unsigned i = 0; i < report->count; i++)
         if (report->stat[i]->first_error)
             ret = CLI_FAILED;
     if (p->interrupted) {
@@ -54,7 +56,7 @@ static int print(const struct report *report, void *context) {
     return ret;
 }
 
-static int run_once(const struct run_args *a) {
+static int run_once(const struct run_args *a, struct job_file *jobs) {
     struct outputs outputs = {0};
     struct err e = {0};
     int ret = CLI_USAGE;
@@ -67,6 +69,7 @@ static int run_once(const struct run_args *a) {
         goto out;
     }
     const struct session_setup setup = {.args = a,
+                                        .jobs = jobs,
                                         .drive = a->drive,
                                         .overrides = &a->overrides,
                                         .timeline = outputs.timeline.stream,
@@ -77,6 +80,10 @@ static int run_once(const struct run_args *a) {
         struct printing printing = {a, &outputs, session_interrupted(s)};
         ret = session_report(s, &setup, print, &printing);
         ret = ret < 0 ? CLI_FAILED : ret;
+        if (s->result.logs.code) {
+            cli_bad_input(&s->result.logs);
+            ret = CLI_FAILED;
+        }
     }
 out:
     session_release(s);
@@ -87,15 +94,22 @@ out:
     return ret;
 }
 
+static int read_jobs(const struct run_args *a, struct job_file *jobs, struct err *e) {
+    const struct job_overrides overrides = {.text = a->set, .count = a->sets};
+    return a->job ? job_file_read(jobs, a->job, &overrides, e) : 0;
+}
+
 static int run_points_of(const struct run_args *a) {
     struct run_points points;
+    struct job_file jobs = {0};
     struct err e = {0};
     int ret;
-    if (run_points_init(&points, a, &e))
+    if (run_points_init(&points, a, &e) || read_jobs(a, &jobs, &e) || run_files_check(a, &points, &jobs, &e))
         ret = cli_bad_input(&e);
     else
-        ret = points.count > 1 ? run_many(a, &points) : run_once(a);
+        ret = points.count > 1 ? run_many(a, &points, &jobs) : run_once(a, &jobs);
     run_points_release(&points);
+    job_file_release(&jobs);
     return ret;
 }
 

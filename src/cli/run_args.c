@@ -15,7 +15,7 @@
 #include "load/option.h"
 
 const char run_args_help[] =
-    "  --job FILE             fio job file; what is not supported is refused by line\n"
+    "  --job FILE             fio job file (- : standard input); what is not supported is refused by line\n"
     "  --job-options          list the options of job files, as Markdown\n"
     "  --scheduler NAME,...   put a queue with this I/O scheduler before the drive, tunables after it:\n"
     "                         cfq,slice_idle=0; all: run with each of them\n"
@@ -72,6 +72,14 @@ static int take_number(const char *option, const char *text, uint64_t most, uint
     return err_set(e, EINVAL, "%s %s: a number from 1 to %" PRIu64, option, text, most);
 }
 
+/* Of several files the first would be forgotten. */
+static int take_file(const char **to, const char *option, const char *path, struct err *e) {
+    if (*to)
+        return err_set(e, EINVAL, "%s %s: there is one already, %s", option, path, *to);
+    *to = path;
+    return 0;
+}
+
 int run_args_parse(const struct cli_command *self, int argc, char **argv, struct run_args *a) {
     static const struct option options[] = {
         {"job", required_argument, 0, 'b'},
@@ -104,10 +112,12 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
                 return cli_bad_input(&e);
             break;
         case 'b':
-            a->job = optarg;
+            if (take_file(&a->job, "--job", optarg, &e))
+                return cli_bad_input(&e);
             break;
         case 'j':
-            a->json = optarg;
+            if (take_file(&a->json, "--json", optarg, &e))
+                return cli_bad_input(&e);
             break;
         case 's':
             if (parse_seed(optarg, &a->seed))
@@ -137,10 +147,12 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
             a->detail = true;
             break;
         case 'H':
-            a->html = optarg;
+            if (take_file(&a->html, "--html", optarg, &e))
+                return cli_bad_input(&e);
             break;
         case 't':
-            a->timeline = optarg;
+            if (take_file(&a->timeline, "--timeline", optarg, &e))
+                return cli_bad_input(&e);
             break;
         case 'w':
             if (take_window(a, optarg, &e))
@@ -166,6 +178,8 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
         default:
             if (c < TRACE_ARG_FIRST || c >= TRACE_ARG_END)
                 return cli_bad_option(self, argv, c, options);
+            if (c == TRACE_ARG_FILE && a->replay.trace.path)
+                return cli_bad_usage(self, "--trace %s: there is one already, %s", optarg, a->replay.trace.path);
             if (trace_args_take(&a->replay, c, optarg, &e))
                 return cli_bad_input(&e);
         }
@@ -181,4 +195,9 @@ int run_args_parse(const struct cli_command *self, int argc, char **argv, struct
     if (a->replay.trace.path && (a->precondition || a->sets))
         return cli_bad_usage(self, "%s is for job files", a->sets ? "--set" : "--precondition steady");
     return CLI_OK;
+}
+
+bool run_args_on_stdout(const struct run_args *a) {
+    return (a->json && !strcmp(a->json, "-")) || (a->html && !strcmp(a->html, "-")) ||
+           (a->timeline && !strcmp(a->timeline, "-"));
 }

@@ -32,6 +32,9 @@ struct run_args {
 /* CLI_OK, or CLI_USAGE after saying what is wrong. */
 int run_args_parse(const struct cli_command *self, int argc, char **argv, struct run_args *args);
 
+/* Whether results go to the standard output instead of the text. */
+bool run_args_on_stdout(const struct run_args *args);
+
 /* The lines of help. */
 #define RUN_ARGS_SYNOPSIS                                                                                              \
     "DRIVE --job FILE.fio | --trace FILE [-o section.key=value]... [--set NAME=VALUE]... "                             \

@@ -20,6 +20,7 @@ enum { NAME_MAX_BYTES = 1024 };
 struct many {
     const struct run_args *args;
     const struct run_points *points;
+    struct job_file *jobs; /* of each process: it is forked */
 };
 
 /* --- before --- */
@@ -33,10 +34,10 @@ static int check_args(const struct run_args *a, struct err *e) {
     return 0;
 }
 
-/* Whose timeline: "t.json" of run 3 of 12 is "t-03.json". */
-static void timeline_path(const struct many *m, unsigned number, char *path, size_t size) {
-    const char *name = m->args->timeline, *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
-    int digits = snprintf(NULL, 0, "%u", m->points->count);
+void run_many_timeline(const struct run_args *a, const struct run_points *points, unsigned number, char *path,
+                       size_t size) {
+    const char *name = a->timeline, *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    int digits = snprintf(NULL, 0, "%u", points->count);
     int stem = dot && dot != (slash ? slash + 1 : name) ? (int)(dot - name) : (int)strlen(name);
     snprintf(path, size, "%.*s-%0*u%s", stem, name, digits, number + 1, name + stem);
 }
@@ -46,7 +47,7 @@ static int check_timelines(const struct many *m, struct err *e) {
     char path[PATH_MAX];
     struct outfile out;
     for (unsigned i = 0; m->args->timeline && i < m->points->count; i++) {
-        timeline_path(m, i, path, sizeof(path));
+        run_many_timeline(m->args, m->points, i, path, sizeof(path));
         if (outfile_open(&out, path, e))
             return err_prefix(e, "--timeline ");
         outfile_abandon(&out);
@@ -54,16 +55,12 @@ static int check_timelines(const struct many *m, struct err *e) {
     return 0;
 }
 
-static int check_jobs(const struct run_args *a, struct err *e) {
-    const struct job_overrides overrides = {.text = a->set, .count = a->sets};
-    struct job_file jobs = {0};
-    int ret = job_file_read(&jobs, a->job, &overrides, e);
-    for (unsigned i = 0; i < jobs.count && !ret; i++)
-        if (job_writes_file(&jobs.job[i]))
-            ret = err_set(e, EINVAL, "%s: job \"%s\": %s is for one run, and this is several", a->job, jobs.job[i].name,
-                          job_writes_file(&jobs.job[i]));
-    job_file_release(&jobs);
-    return ret;
+static int check_jobs(const struct run_args *a, const struct job_file *jobs, struct err *e) {
+    for (unsigned i = 0; i < jobs->count; i++)
+        if (job_writes_file(&jobs->job[i]))
+            return err_set(e, EINVAL, "%s: job \"%s\": %s is for one run, and this is several", a->job,
+                           jobs->job[i].name, job_writes_file(&jobs->job[i]));
+    return 0;
 }
 
 /* All configurations, before the first is run. */
@@ -119,13 +116,14 @@ static json_t *run_point(void *context, unsigned number) {
         return NULL;
     run_point_options(m->points, number, m->args, &overrides);
     if (m->args->timeline) {
-        timeline_path(m, number, path, sizeof(path));
+        run_many_timeline(m->args, m->points, number, path, sizeof(path));
         if (outfile_open(&timeline, path, &e)) {
             free(s);
             return json_pack("{s:s}", "error", e.text);
         }
     }
     const struct session_setup setup = {.args = m->args,
+                                        .jobs = m->jobs,
                                         .drive = run_point_drive(m->points, number),
                                         .overrides = &overrides,
                                         .timeline = timeline.stream,
@@ -237,7 +235,7 @@ static int print_all(const struct many *m, json_t **results, struct outputs *out
     for (unsigned i = 0; i < m->points->count; i++)
         if (results[i])
             json_array_append_new(all, named(m->points, i, results[i]));
-    if (json_array_size(all) && (!m->args->json || strcmp(m->args->json, "-")))
+    if (json_array_size(all) && !run_args_on_stdout(m->args))
         printed = print_table(m, all);
     if (m->args->html && !printed && json_array_size(all)) {
         unsigned missing = m->points->count - (unsigned)json_array_size(all);
@@ -258,8 +256,8 @@ static int open_outputs(const struct run_args *a, struct outputs *outputs, struc
     return 0;
 }
 
-int run_many(const struct run_args *args, const struct run_points *points) {
-    struct many m = {args, points};
+int run_many(const struct run_args *args, const struct run_points *points, struct job_file *jobs) {
+    struct many m = {args, points, jobs};
     struct err e = {0};
     struct outputs outputs = {0};
     const struct run_pool pool = {
@@ -268,8 +266,8 @@ int run_many(const struct run_args *args, const struct run_points *points) {
     if (!results)
         return CLI_FAILED;
     int ret = CLI_USAGE;
-    if (check_args(args, &e) || (args->job && check_jobs(args, &e)) || check_points(&m, &e) ||
-        check_timelines(&m, &e) || open_outputs(args, &outputs, &e)) {
+    if (check_args(args, &e) || check_jobs(args, jobs, &e) || check_points(&m, &e) || check_timelines(&m, &e) ||
+        open_outputs(args, &outputs, &e)) {
         cli_bad_input(&e);
     } else if (run_pool(&pool, results, &e)) {
         cli_bad_input(&e);

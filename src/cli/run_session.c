@@ -24,11 +24,6 @@ static int64_t wall_clock(void) {
 
 /* --- running --- */
 
-static int read_jobs(struct session *s, const struct run_args *a, struct err *e) {
-    const struct job_overrides overrides = {.text = a->set, .count = a->sets};
-    return job_file_read(&s->jobs, a->job, &overrides, e);
-}
-
 /* Payload is kept only for jobs that look at it. */
 static int open_drive(struct session *s, const struct run_args *a, struct err *e) {
     const struct sim_config virtual_time = {.mode = SIM_VIRTUAL};
@@ -169,7 +164,11 @@ int session_run(struct session *s, const struct session_setup *setup, struct err
     memmove(overrides.text + 1, overrides.text, overrides.count * sizeof(overrides.text[0]));
     overrides.text[0] = seed; /* first, so that -o drive.seed still wins */
     overrides.count++;
-    if ((a->job && read_jobs(s, a, e)) || config_load(&s->config, setup->drive, &overrides, e) || open_drive(s, a, e))
+    if (a->job) {
+        s->jobs = *setup->jobs;
+        *setup->jobs = (struct job_file){0};
+    }
+    if (config_load(&s->config, setup->drive, &overrides, e) || open_drive(s, a, e))
         return e->code;
     if (!setup->no_notes) {
         print_notes(s, a);
@@ -293,6 +292,7 @@ static int show(struct session *s, const struct session_setup *setup, struct rep
     report->drive = s->config.drive.name;
     report->seed = setup->args->seed;
     report->wall_ns = s->wall_ns;
+    report->interrupted = session_interrupted(s);
     report->reproducible = setup->args->reproducible;
     report->drive_stats = drive_stats(s->drive);
     if (s->watched.share)

@@ -29,6 +29,7 @@ struct session {
 
 struct session_setup {
     const struct run_args *args;
+    struct job_file *jobs; /* of args->job; session_run() takes what is in it */
     const char *drive;
     const struct config_overrides *overrides;
     FILE *timeline; /* NULL: none */

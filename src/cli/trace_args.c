@@ -96,6 +96,8 @@ void trace_args_notes(const struct replay_config *c, const struct replay_result 
         fprintf(stderr,
                 "drivelab: note: %s: its addresses go up to %s, the drive has %s: %" PRIu64 " requests were %s\n", path,
                 text_bytes(r->span).s, text_bytes(capacity).s, r->moved, c->fit == REPLAY_SCALE ? "scaled" : "wrapped");
+    if (r->skipped && c->device < 0)
+        fprintf(stderr, "drivelab: note: %s: %" PRIu64 " requests of 0 bytes were left out\n", path, r->skipped);
     if (r->clipped)
         fprintf(stderr, "drivelab: note: %s: %" PRIu64 " requests larger than the drive were shortened\n", path,
                 r->clipped);

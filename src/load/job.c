@@ -21,10 +21,12 @@
 #include "load/job_int.h"
 #include "load/option.h"
 
-#define JOB_FILE_MAX (1u << 20)
-#define JOBS_MAX     1024
-#define GIVENS_MAX   4096
-#define JOB_LINE_MAX 8192
+#define JOB_FILE_MAX   (1u << 20)
+#define JOBS_MAX       1024
+#define GIVENS_MAX     4096
+#define JOB_LINE_MAX   8192
+
+#define STANDARD_INPUT "standard input" /* what "-" is called */
 
 /* A file being read, and who includes it. */
 struct source {
@@ -273,7 +275,7 @@ static int parse_text(struct parser *p, struct source *s, const char *text, size
 
 /* A whole file, to be freed; NULL with `e` filled. */
 static char *slurp(const char *path, size_t *len, struct err *e) {
-    FILE *file = fopen(path, "r");
+    FILE *file = strcmp(path, STANDARD_INPUT) ? fopen(path, "r") : stdin;
     if (!file) {
         err_set(e, errno, "%s: %s", path, strerror(errno));
         return NULL;
@@ -281,7 +283,8 @@ static char *slurp(const char *path, size_t *len, struct err *e) {
     char *text = malloc(JOB_FILE_MAX + 1);
     *len = text ? fread(text, 1, JOB_FILE_MAX + 1, file) : 0;
     int code = !text ? ENOMEM : ferror(file) ? EIO : *len > JOB_FILE_MAX ? EFBIG : 0;
-    fclose(file);
+    if (file != stdin)
+        fclose(file);
     if (!code)
         return text;
     free(text);
@@ -375,6 +378,7 @@ int job_file_parse(struct job_file *jobs, const char *name, const char *text, un
 int job_file_read(struct job_file *jobs, const char *path, const struct job_overrides *overrides, struct err *e) {
     *jobs = (struct job_file){0};
     struct parser p = {.jobs = jobs, .overrides = overrides};
+    path = strcmp(path, "-") ? path : STANDARD_INPUT;
     return finish_file(&p, path, parse_file(&p, path, NULL, e), e);
 }
 

@@ -203,7 +203,7 @@ struct job_overrides {
 };
 
 /*
- * Read a job file. `overrides` may be NULL. Returns 0, or -errno with `e`
+ * Read a job file; "-": standard input. `overrides` may be NULL. Returns 0, or -errno with `e`
  * naming file, line, option and what is allowed. Free with job_file_release(),
  * also after a failure.
  */

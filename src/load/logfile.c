@@ -17,16 +17,8 @@ static struct logfile *find(const struct run *run, const char *path) {
     return NULL;
 }
 
-/* "./x" is x: two that write it have to be seen. */
-static const char *plain(const char *path) {
-    while (path[0] == '.' && path[1] == '/' && path[2] && path[2] != '/')
-        path += 2;
-    return path;
-}
-
 struct logfile *logfile_use(struct run *run, const struct job *job, const char *option, const char *path,
                             struct err *e) {
-    path = plain(path);
     struct logfile *file = find(run, path);
     if (file && !strcmp(file->option, option))
         return file;
@@ -64,15 +56,49 @@ static int commit(struct logfile *file, bool interrupted, struct err *e) {
 }
 
 int logfile_finish(struct run *run, bool good, struct err *e) {
+    struct err other;
     int ret = 0;
     while (run->logs) {
         struct logfile *file = run->logs;
         run->logs = file->next;
-        if (good && !ret)
-            ret = commit(file, run->interrupted, e);
-        else
+        if (!good)
             outfile_abandon(&file->out);
+        else if (commit(file, run->interrupted, ret ? &other : e) && !ret)
+            ret = e->code;
         free(file);
+    }
+    return ret;
+}
+
+/* --- which there will be --- */
+
+struct naming {
+    int (*use)(void *context, const struct load_file *file);
+    void *context;
+    const struct job *job;
+};
+
+static int name_sample(void *context, const char *option, const char *path, unsigned kind) {
+    const struct naming *n = context;
+    (void)kind;
+    return n->use(n->context, &(struct load_file){n->job, option, path, true});
+}
+
+static int name_iolog(const struct naming *n, const char *option, const char *path, bool output) {
+    return path[0] ? n->use(n->context, &(struct load_file){n->job, option, path, output}) : 0;
+}
+
+int load_each_file(const struct job_file *jobs, int (*use)(void *context, const struct load_file *file),
+                   void *context) {
+    unsigned index = 0;
+    int ret = 0;
+    for (unsigned i = 0; i < jobs->count && !ret; i++) {
+        struct naming n = {use, context, &jobs->job[i]};
+        ret = name_iolog(&n, "read_iolog", n.job->read_iolog, false);
+        if (!ret)
+            ret = name_iolog(&n, "write_iolog", n.job->write_iolog, true);
+        for (unsigned instance = 0; instance < n.job->numjobs && !ret; instance++)
+            ret = samples_each_file(n.job, index++, name_sample, &n);
     }
     return ret;
 }

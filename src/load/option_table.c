@@ -624,7 +624,9 @@ const struct job_option job_options[] = {
     {.name = "write_iolog",
      .type = JOB_TEXT,
      AT(write_iolog),
-     .help = "file for a log of all requests, fio's iolog version 3; instances of a job share it"},
+     .help = "file for a log of all requests, fio's iolog version 3; instances and jobs that name the same share it, "
+             "in the order of "
+             "time"},
     {.name = "read_iolog",
      .type = JOB_TEXT,
      AT(read_iolog),

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SLAB          256
 #define ALIGN         4096 /* scaled addresses keep their place in such a piece */
@@ -281,9 +282,12 @@ static void timer_fired(struct sim_event *event) {
 static int measure_span(struct replay *r, struct err *e) {
     struct trace_record record;
     struct trace *t;
+    struct stat st;
+    const char *path = r->config->trace.path;
     int got;
-    if (!strcmp(r->config->trace.path, "-"))
-        return err_set(e, EINVAL, "addresses of the standard input can't be scaled: that needs to read it twice");
+    if (!strcmp(path, "-") || (!stat(path, &st) && S_ISFIFO(st.st_mode)))
+        return err_set(e, EINVAL, "%s: its addresses can't be scaled: that needs to read it twice; a file is needed",
+                       strcmp(path, "-") ? path : "the standard input");
     if (!(t = trace_open(&r->config->trace, e)))
         return e->code ? e->code : -EIO;
     while ((got = trace_next(t, &record, e)) > 0) {

@@ -25,6 +25,7 @@ struct run_result {
     bool interrupted; /* by settings->stop */
     bool buffered;    /* a job's writes went through the page cache, which did this: */
     struct writeback_stat cache;
+    struct err logs; /* its code is not 0: a log of the jobs could not be written */
 };
 
 /* How far a run is. */
@@ -54,5 +55,15 @@ int load_run(const struct job_file *jobs, struct drive *drive, struct sim *sim, 
              struct run_result *result, struct err *e);
 
 void run_result_release(struct run_result *result);
+
+/* A file that a job reads or writes besides the drive. */
+struct load_file {
+    const struct job *job;
+    const char *option, *path; /* as write_iolog names it, or as logs of results are called */
+    bool output;
+};
+
+/* Each of them, those of all instances; stops when use() returns something else than 0, which it returns. */
+int load_each_file(const struct job_file *jobs, int (*use)(void *context, const struct load_file *file), void *context);
 
 #endif

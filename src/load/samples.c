@@ -208,25 +208,49 @@ void samples_free(struct samples *s) {
 
 /* --- opening --- */
 
-struct wanted {
-    const struct job_log *log;
+/* The files, as enum kind numbers them. */
+static const struct {
     const char *option, *type;
-    enum kind kind;
+    size_t log; /* its field in struct job */
+} logs[KINDS] = {
+    [KIND_SLAT] = {"write_lat_log", "slat", offsetof(struct job, write_lat_log)},
+    [KIND_CLAT] = {"write_lat_log", "clat", offsetof(struct job, write_lat_log)},
+    [KIND_LAT] = {"write_lat_log", "lat", offsetof(struct job, write_lat_log)},
+    [KIND_BW] = {"write_bw_log", "bw", offsetof(struct job, write_bw_log)},
+    [KIND_IOPS] = {"write_iops_log", "iops", offsetof(struct job, write_iops_log)},
+    [KIND_HIST] = {"write_hist_log", "clat_hist", offsetof(struct job, write_hist_log)},
 };
 
-static int open_one(struct run *run, struct worker *w, const struct wanted *wanted, struct err *e) {
+int samples_each_file(const struct job *job, unsigned index, samples_use *use, void *context) {
     char path[LOG_PATH_MAX];
-    const char *name = wanted->log->name[0] ? wanted->log->name : w->job->name;
-    if (!wanted->log->given)
-        return 0;
-    if (w->job->per_job_logs)
-        snprintf(path, sizeof(path), "%s_%s.%u.log", name, wanted->type, w->index + 1);
-    else
-        snprintf(path, sizeof(path), "%s_%s.log", name, wanted->type);
-    struct logfile *file = logfile_use(run, w->job, wanted->option, path, e);
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        const struct job_log *log = (const struct job_log *)((const char *)job + logs[kind].log);
+        const char *name = log->name[0] ? log->name : job->name;
+        if (!log->given)
+            continue;
+        if (job->per_job_logs)
+            snprintf(path, sizeof(path), "%s_%s.%u.log", name, logs[kind].type, index + 1);
+        else
+            snprintf(path, sizeof(path), "%s_%s.log", name, logs[kind].type);
+        int ret = use(context, logs[kind].option, path, kind);
+        if (ret)
+            return ret;
+    }
+    return 0;
+}
+
+struct opening {
+    struct run *run;
+    struct worker *worker;
+    struct err *e;
+};
+
+static int open_one(void *context, const char *option, const char *path, unsigned kind) {
+    const struct opening *o = context;
+    struct logfile *file = logfile_use(o->run, o->worker->job, option, path, o->e);
     if (!file)
-        return e->code;
-    w->samples->file[wanted->kind] = file->out.stream;
+        return o->e->code;
+    o->worker->samples->file[kind] = file->out.stream;
     return 0;
 }
 
@@ -239,12 +263,6 @@ static unsigned ioprio(const struct job *job) {
 
 int samples_open(struct run *run, struct worker *w, struct err *e) {
     const struct job *job = w->job;
-    const struct wanted wanted[] = {{&job->write_lat_log, "write_lat_log", "slat", KIND_SLAT},
-                                    {&job->write_lat_log, "write_lat_log", "clat", KIND_CLAT},
-                                    {&job->write_lat_log, "write_lat_log", "lat", KIND_LAT},
-                                    {&job->write_bw_log, "write_bw_log", "bw", KIND_BW},
-                                    {&job->write_iops_log, "write_iops_log", "iops", KIND_IOPS},
-                                    {&job->write_hist_log, "write_hist_log", "clat_hist", KIND_HIST}};
     if (!job_writes_samples(job))
         return 0;
     struct samples *s = w->samples = calloc(1, sizeof(*s));
@@ -254,8 +272,5 @@ int samples_open(struct run *run, struct worker *w, struct err *e) {
         return err_set(e, ENOMEM, "job \"%s\": no memory for its logs", job->name);
     s->job = job;
     s->ioprio = ioprio(job);
-    for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        if (open_one(run, w, &wanted[i], e))
-            return e->code;
-    return 0;
+    return samples_each_file(job, w->index, open_one, &(struct opening){run, w, e});
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/runstat.h"
 
+struct job;
 struct run;
 struct worker;
 struct samples;
@@ -18,6 +19,10 @@ struct sample {
     uint64_t offset, bytes;
     int64_t wanted_ns, submitted_ns, completed_ns;
 };
+
+/* The files that instance `index` of the run would write; stops when use() returns something else than 0. */
+typedef int samples_use(void *context, const char *option, const char *path, unsigned kind);
+int samples_each_file(const struct job *job, unsigned index, samples_use *use, void *context);
 
 /* Open the files of the worker's job; w->samples is NULL if it writes none. 0 or -errno with `e`. */
 int samples_open(struct run *run, struct worker *w, struct err *e);

@@ -337,6 +337,8 @@ static json_t *drivelab_object(const struct report *r) {
     set_int(o, "seed", r->seed);
     set_int(o, "ios", r->ios);
     set_int(o, "simulated_ns", (uint64_t)r->simulated_ns);
+    if (r->interrupted)
+        json_object_set_new(o, "interrupted", json_true());
     if (!r->reproducible) {
         set_int(o, "wall_ns", (uint64_t)r->wall_ns);
         set_real(o, "ios_per_wall_second", r->wall_ns ? (double)r->ios * 1e9 / (double)r->wall_ns : 0);

@@ -40,6 +40,7 @@ struct report {
     uint64_t ios;
     int64_t simulated_ns;
     int64_t wall_ns;             /* 0 with `reproducible` */
+    bool interrupted;            /* the user ended it: the results are of a part */
     bool reproducible;           /* leave out everything that depends on the wall clock */
     struct json_t *precondition; /* how the drive was brought to its steady state, or NULL */
     struct json_t *page_cache;   /* what buffered writes did, or NULL */

@@ -302,6 +302,8 @@ static int text_write(const struct report *r, FILE *out) {
         fprintf(out, ", in %.3f s of wall time (%s I/Os per second)", (double)r->wall_ns / 1e9,
                 iops_text(rate, sizeof(rate), (double)r->ios * 1e9 / (double)r->wall_ns));
     fputc('\n', out);
+    if (r->interrupted)
+        fputs("Interrupted: these are the results of the part that was run.\n", out);
     return fflush(out) || ferror(out) ? -EIO : 0;
 }
 

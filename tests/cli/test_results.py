@@ -514,7 +514,7 @@ def test_logs_of_results_that_cannot_be_written_are_refused(folder):
     several = write_job(folder, "[a]\nrw=read\nsize=1m\nwrite_bw_log=x\n", "several.fio")
     refused(r"write_bw_log is for one run", "run", "tlc", "-o", "nand.luns=1,2", "--job", several, cwd=folder)
     for pattern, text in ((r"write_lat_log=.*nowhere/x_slat", "write_lat_log=nowhere/x"), (r"needs a log_hist_msec", "write_hist_log"),
-                          (r"write_iops_log and write_iolog would both write x_iops\.log", "write_iolog=x_iops.log\nwrite_iops_log=x\nper_job_logs=0"),
+                          (r"are the same file", "write_iolog=x_iops.log\nwrite_iops_log=x\nper_job_logs=0"),
                           (r"log_avg_msec is less", "write_bw_log\nlog_avg_msec=10us"), (r"log_hist_coarseness=7: .*from 0 to 6", "log_hist_coarseness=7")):
         refused(pattern, "run", "nossd", "--job", write_job(folder, f"[a]\nrw=read\nsize=1m\n{text}\n"), cwd=folder)
     check(not list(pathlib.Path(folder).glob("*.log")), list(pathlib.Path(folder).iterdir()))

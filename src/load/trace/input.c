@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,8 +13,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define RAW_BYTES  (64u << 10)
-#define TEXT_BYTES (64u << 10) /* more than INPUT_LINE_MAX and INPUT_HEAD_MAX */
+#define RAW_BYTES      (64u << 10)
+#define TEXT_BYTES     (64u << 10) /* more than INPUT_LINE_MAX and INPUT_HEAD_MAX */
+
+#define STANDARD_INPUT "standard input" /* what "-" is called */
 
 struct input {
     char *path;
@@ -49,7 +52,10 @@ static int fill_raw(struct input *in, struct err *e) {
 }
 
 static int damaged(const struct input *in, const char *format, const char *how, struct err *e) {
-    return err_set(e, EINVAL, "%s: the %s data are damaged after %" PRIu64 " bytes: %s", in->path, format,
+    char line[32] = "";
+    if (in->line)
+        snprintf(line, sizeof(line), "%" PRIu64 ":", in->line + 1);
+    return err_set(e, EINVAL, "%s:%s the %s data are damaged after %" PRIu64 " bytes: %s", in->path, line, format,
                    in->consumed + in->len - in->at, how);
 }
 
@@ -120,10 +126,45 @@ static int fill(struct input *in, struct err *e) {
     return 0;
 }
 
+/* Have `want` bytes in text[] if the file has them. */
+static int have(struct input *in, size_t want, struct err *e) {
+    while (in->len - in->at < want) {
+        size_t before = in->len - in->at;
+        int ret = fill(in, e);
+        if (ret)
+            return ret;
+        if (in->len - in->at == before)
+            break;
+    }
+    return 0;
+}
+
 static void measure(struct input *in) {
     struct stat st;
     if (!fstat(in->fd, &st) && S_ISREG(st.st_mode))
         in->file_bytes = st.st_size;
+}
+
+/* What is no trace for sure, though a trace may be in it. */
+static int refuse_others(const struct input *in, struct err *e) {
+    static const struct {
+        const char *begins, *what;
+        size_t length;
+    } rows[] = {{"\xfd"
+                 "7zXZ",
+                 "compressed by xz", 5},
+                {"BZh", "compressed by bzip2", 3},
+                {"\x04\x22\x4d\x18", "compressed by lz4", 4},
+                {"PK\x03\x04", "a ZIP archive", 4},
+                {"\xff\xfe", "text in UTF-16", 2},
+                {"\xfe\xff", "text in UTF-16", 2}};
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (in->raw_len >= rows[i].length && !memcmp(in->raw, rows[i].begins, rows[i].length))
+            return err_set(e, EINVAL,
+                           "%s: is %s; allowed are traces as they are (text in ASCII or UTF-8) or compressed by gzip "
+                           "or zstd",
+                           in->path, rows[i].what);
+    return 0;
 }
 
 static int recognise(struct input *in, struct err *e) {
@@ -141,15 +182,28 @@ static int recognise(struct input *in, struct err *e) {
         in->zstd = ZSTD_createDStream();
         if (!in->zstd)
             return err_set(e, ENOMEM, "%s: no memory to decompress", in->path);
+    } else {
+        return refuse_others(in, e);
     }
     return 0;
+}
+
+/* Some editors put it before text in UTF-8. */
+static int skip_byte_order_mark(struct input *in, struct err *e) {
+    static const char mark[] = "\xef\xbb\xbf";
+    int ret = have(in, sizeof(mark) - 1, e);
+    if (!ret && in->len - in->at >= sizeof(mark) - 1 && !memcmp(in->text + in->at, mark, sizeof(mark) - 1)) {
+        in->at += sizeof(mark) - 1;
+        in->consumed += sizeof(mark) - 1;
+    }
+    return ret;
 }
 
 struct input *input_open(const char *path, struct err *e) {
     struct input *in = calloc(1, sizeof(*in));
     bool standard = !strcmp(path, "-");
     if (in)
-        in->path = strdup(standard ? "standard input" : path);
+        in->path = strdup(standard ? STANDARD_INPUT : path);
     if (!in || !in->path) {
         free(in);
         err_set(e, ENOMEM, "%s: no memory to read it", path);
@@ -158,7 +212,7 @@ struct input *input_open(const char *path, struct err *e) {
     in->fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (in->fd < 0)
         err_set(e, errno, "%s: %s", in->path, strerror(errno));
-    else if (!recognise(in, e))
+    else if (!recognise(in, e) && !skip_byte_order_mark(in, e))
         return in;
     input_close(in);
     return NULL;
@@ -190,19 +244,6 @@ uint64_t input_offset(const struct input *in) {
 
 double input_done(const struct input *in) {
     return in->file_bytes ? (double)(in->raw_bytes - (in->raw_len - in->raw_at)) / (double)in->file_bytes : -1;
-}
-
-/* Have `want` bytes in text[] if the file has them. */
-static int have(struct input *in, size_t want, struct err *e) {
-    while (in->len - in->at < want) {
-        size_t before = in->len - in->at;
-        int ret = fill(in, e);
-        if (ret)
-            return ret;
-        if (in->len - in->at == before)
-            break;
-    }
-    return 0;
 }
 
 int input_peek(struct input *in, const char **bytes, size_t *len, struct err *e) {

@@ -143,8 +143,16 @@ static int find_named(struct trace *t, const char *name, struct err *e) {
     return unknown_format(name, e);
 }
 
+/* What a message can show of a line. */
+static void printable(char *to, size_t size, const char *from) {
+    size_t n = 0;
+    for (; n + 1 < size && from[n]; n++)
+        to[n] = iscntrl((unsigned char)from[n]) || (unsigned char)from[n] >= 0x80 ? '?' : from[n];
+    to[n] = 0;
+}
+
 static int find_by_looking(struct trace *t, struct err *e) {
-    char list[300], head[INPUT_HEAD_MAX + 1];
+    char list[300], head[INPUT_HEAD_MAX + 1], shown[61];
     const char *bytes;
     size_t len;
     int ret = input_peek(t->in, &bytes, &len, e);
@@ -157,9 +165,15 @@ static int find_by_looking(struct trace *t, struct err *e) {
             t->format = *f;
             return 0;
         }
-    return err_set(e, EINVAL, "%s: %s \"%.60s\"; name the format if it is one of %s", input_path(t->in),
-                   len ? "of no trace format that is known; it begins with" : "is empty", len ? head : "",
-                   trace_format_list(list, sizeof(list)));
+    const char *text = head + strspn(head, " \t\r\n");
+    if (!*text && strlen(head) == len)
+        return err_set(e, EINVAL, "%s: %s; a trace has at least one request", input_path(t->in),
+                       len ? "nothing but blanks" : "is empty");
+    head[(size_t)(text - head) + strcspn(text, "\r\n")] = 0;
+    printable(shown, sizeof(shown), text);
+    return err_set(e, EINVAL,
+                   "%s: of no trace format that is known; it begins with \"%s\"; name the format if it is one of %s",
+                   input_path(t->in), shown, trace_format_list(list, sizeof(list)));
 }
 
 struct trace *trace_open(const struct trace_config *config, struct err *e) {
@@ -235,7 +249,7 @@ static int next_line(struct trace *t, struct trace_record *r, struct err *e) {
             return ret;
         if (!line[strspn(line, " \t")])
             continue;
-        snprintf(found, sizeof(found), "%.99s", line);
+        printable(found, sizeof(found), line);
         switch (t->format->line(t, line, r)) {
         case TRACE_TAKEN:
             return 1;

@@ -33,6 +33,8 @@ struct trace_format {
 extern const struct trace_format trace_drivelab, trace_fio, trace_mqsim, trace_msr, trace_spc, trace_alibaba,
     trace_tencent, trace_blkparse, trace_blktrace, trace_systor, trace_fiu;
 
+#define TRACE_COLUMNS_MAX 9
+
 struct trace {
     const struct trace_format *format;
     const char *path; /* as it was named */
@@ -41,9 +43,11 @@ struct trace {
     uint64_t bad_allowed;
     bool started;
     int64_t first_ns, last_ns;
-    unsigned version; /* of the file, where the format has several */
-    int64_t clock_ns; /* where the format adds times up */
-    void *own;        /* more that a format needs */
+    unsigned version;                 /* of the file, where the format has several */
+    int64_t clock_ns;                 /* where the format adds times up */
+    uint8_t order[TRACE_COLUMNS_MAX]; /* where the headings put each column; see trace_columns() */
+    bool ordered;
+    void *own; /* more that a format needs */
     struct trace_notes notes;
 };
 

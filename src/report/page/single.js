@@ -56,6 +56,7 @@ function header() {
   const jobs = data.jobs.map(j => j.jobname), h = document.createElement("header");
   const list = jobs.slice(0, 4).map(esc).join(", ") + (jobs.length > 4 ? ` and ${jobs.length - 4} more` : "");
   h.innerHTML = `<h1>${esc(lab.drive)}: ${list}</h1><p class="sub">${count(lab.ios)} requests in ${time(lab.simulated_ns)} of simulated time, seed ${esc(lab.seed)}, drivelab ${esc(lab.version)}${data.time ? ", " + esc(data.time) : ""}</p>` +
+    (lab.interrupted ? `<p class="bad">interrupted, the results are of a part</p>` : "") +
     data.jobs.filter(j => j.drivelab_error).map(j => `<p class="bad">${esc(j.jobname)} failed: ${esc(j.drivelab_error.reason)}</p>`).join("");
   page.append(h);
   document.title = "drivelab: " + lab.drive + ", " + jobs[0];
