@@ -44,6 +44,11 @@ static void test_oops_wrapped_headers(void **state) {
          "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim"},
         {"Oct 05 11:31:47 host kernel: INFO: task lamp:3091 blocked\nfor more than 120 seconds.\n",
          "INFO: task hung in lamp_dim", "lamp_dim"},
+        {"Thu Jun  6 19:38:43 2019 kern.warn kernel: [  625.859253] WARNING:\n"
+         "CPU: 0 PID: 1417 at drivers/lamp/very/deep/down/core.c:77\nlamp_dim+0x44/0x90 [lamp]\n",
+         "WARNING in lamp_dim", "lamp_dim"},
+        {"[  402.117176] BUG lamp-144 (Tainted: G    B   W         ): Right\nRedzone overwritten\n",
+         "BUG: Redzone overwritten", "lamp_dim"},
     };
     for (unsigned i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         struct bed_text text = {0};
@@ -65,6 +70,72 @@ static void test_oops_not_wrapped(void **state) {
                 0, "KCSAN: data-race in lamp_dim_the_light_slowly / lamp_read", "lamp_dim_the_light_slowly", 1);
 }
 
+/* Traces after decode_stacktrace.sh, which puts places where offsets were. */
+static void test_oops_decoded_traces(void **state) {
+    check_reads(
+        "[   12.000001] BUG: KASAN: slab-use-after-free in lamp_dim (drivers/lamp/core.c:77 (discriminator 3)) lamp\n"
+        "[   12.000002] Read of size 8 at addr ffff888000000010 by task a/1\n"
+        "[   12.000003] Call Trace:\n[   12.000004] ? dump_stack_lvl (lib/dump_stack.c:107)\n"
+        "[   12.000005] lamp_dim (drivers/lamp/core.c:77 (discriminator 3)) lamp\n",
+        0, "KASAN: slab-use-after-free Read in lamp_dim", "lamp_dim", 1);
+    check_reads("WARNING: CPU: 0 PID: 1 at drivers/lamp/core.c:77 lamp_dim (drivers/lamp/core.c:77)\n"
+                "RIP: 0010:lamp_dim (drivers/lamp/core.c:77)\n",
+                0, "WARNING in lamp_dim", "lamp_dim", 1);
+    check_reads("BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+                "pc : lamp_dim (drivers/lamp/core.c:77\ndrivers/lamp/lamp.h:4)\n",
+                0, "BUG: unable to handle kernel NULL pointer dereference in lamp_dim", "lamp_dim", 1);
+}
+
+/* Names that only look like those of the library. */
+static void test_oops_names_like_helpers(void **state) {
+    static const char log[] = "BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+                              "RIP: 0010:memcpy+0x12/0x20\nCall Trace:\n"
+                              " %s+0x20/0x40\n lamp_store+0x10/0x20\n";
+    static const char *const names[][2] = {{"__pi_memcpy", "lamp_store"},
+                                           {"kmemdup", "lamp_store"},
+                                           {"hex_string", "lamp_store"},
+                                           {"lamp_strncpy", "lamp_strncpy"},
+                                           {"lamp_snprintf_modes", "lamp_snprintf_modes"}};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char text[400], title[120];
+        snprintf(text, sizeof(text), log, names[i][0]);
+        snprintf(title, sizeof(title), "BUG: unable to handle kernel NULL pointer dereference in %s", names[i][1]);
+        check_reads(text, 0, title, names[i][1], 1);
+    }
+}
+
+/* Architectures with words of their own. */
+static void test_oops_rarer_architectures(void **state) {
+    check_reads("Bad Address (null pointer deref?): Code=15 (Data TLB miss fault) at addr 0effe310\n"
+                "CPU: 0 PID: 0 Comm: swapper Not tainted 5.15.0 #1\n IAOQ[0]: lamp_dim+0xdc/0x12c\n"
+                " IAOQ[1]: lamp_dim+0x78/0x12c\nKernel panic - not syncing: Bad Address (null pointer deref?)\n",
+                0, "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim", 1);
+    check_reads("Kernel bug detected[#1]:\nCPU: 0 PID: 1 Comm: a Not tainted 5.4.0 #1\n"
+                "epc   : 80117868 lamp_dim+0x4/0x9c\nra    : 80118208 lamp_store+0x20/0x40\n",
+                0, "kernel BUG in lamp_dim", "lamp_dim", 1);
+    check_reads("illegal operation: 0001 ilc:3 [#1] SMP\n"
+                "Krnl PSW : 0704c00180000000 00000000cbc90568 (lamp_dim+0x4/0x9c)\n",
+                0, "illegal operation in lamp_dim", "lamp_dim", 1);
+    check_reads("Unable to handle kernel paging request at virtual address 0000000000000008\n"
+                "pc is at lamp_dim+0x60/0xf0\nra is at lamp_dim+0x40/0xf0\n",
+                0, "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim", 1);
+}
+
+/* Prefixes that no program is known for, before frames. */
+static void test_oops_foreign_prefixes(void **state) {
+    check_reads("node-7 [kern]: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+                "node-7 [kern]: Call Trace:\nnode-7 [kern]: lamp_dim+0x20/0x40 [lamp]\n"
+                "node-7 [kern]: ? lamp_store+0x20/0x40 [lamp]\n",
+                0, "BUG: unable to handle kernel NULL pointer dereference in lamp_dim", "lamp_dim", 1);
+    check_reads("22150.386550:   <6> Unable to handle kernel write to read-only memory at virtual address 0000000010\n"
+                "22150.607350:   <2>  lamp_dim+0x44/0x110\n",
+                0, "BUG: unable to handle kernel paging request in corrupted", "lamp_dim", 1);
+    check_reads("[   12.000001] WARNING: CPU: 0 PID: 0 at kernel/lamp.c:1242 lamp_dim+0x328/0x3ec\n"
+                "[   12.000002] Call trace:\n[   12.000003] [<(ptrval)>] dump_stack+0x34/0x48\n"
+                "[   12.000004] [<(ptrval)>] lamp_dim+0x328/0x3ec\n",
+                0, "WARNING in lamp_dim", "lamp_dim", 1);
+}
+
 /* ---- Words about a report ---- */
 
 static void test_oops_mentions(void **state) {
@@ -75,6 +146,16 @@ static void test_oops_mentions(void **state) {
     check_reads(text.s, 0, "kernel BUG in lamp_dim", "lamp_dim", 1);
     check_reads("BUG: unable to handle kernel NULL pointer dereference at 0000000000000008\n", 0,
                 "BUG: unable to handle kernel NULL pointer dereference in corrupted", "", 1);
+    /* quoted with the kernel's time stamp: the report itself comes later; of another kind, both are told */
+    struct bed_text quoted = {0};
+    bed_printf(&quoted, "> [    9.000001] kernel BUG at drivers/lamp/core.c:77!\n>\n> Any idea?\n\nThis is all:\n%s",
+               report);
+    check_reads(quoted.s, 0, "kernel BUG in lamp_dim", "lamp_dim", 1);
+    free(quoted.s);
+    struct bed_text other = {0};
+    bed_printf(&other, "[    9.000001] invalid opcode: 0000 [#1] SMP\n\nThis is later:\n%s", report);
+    check_reads(other.s, 0, "invalid opcode in corrupted", "", 2);
+    free(other.s);
     free(text.s);
 }
 
@@ -237,10 +318,18 @@ static void test_oops_wrapped_hyphen(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oops_wrapped_headers), cmocka_unit_test(test_oops_not_wrapped),
-        cmocka_unit_test(test_oops_mentions),        cmocka_unit_test(test_oops_bare_traces),
-        cmocka_unit_test(test_oops_mixed_cpus),      cmocka_unit_test(test_oops_not_mixed),
-        cmocka_unit_test(test_oops_mixed_and_many),  cmocka_unit_test(test_oops_wrapped_hyphen),
+        cmocka_unit_test(test_oops_wrapped_headers),
+        cmocka_unit_test(test_oops_not_wrapped),
+        cmocka_unit_test(test_oops_mentions),
+        cmocka_unit_test(test_oops_bare_traces),
+        cmocka_unit_test(test_oops_mixed_cpus),
+        cmocka_unit_test(test_oops_not_mixed),
+        cmocka_unit_test(test_oops_mixed_and_many),
+        cmocka_unit_test(test_oops_wrapped_hyphen),
+        cmocka_unit_test(test_oops_decoded_traces),
+        cmocka_unit_test(test_oops_names_like_helpers),
+        cmocka_unit_test(test_oops_rarer_architectures),
+        cmocka_unit_test(test_oops_foreign_prefixes),
     };
     return cmocka_run_group_tests_name("oops_pasted", tests, NULL, NULL);
 }

@@ -29,7 +29,10 @@
 
 #define NAMES_MAX 256
 
-/* ^ and $ tie to the ends of the name; a star stands for anything. */
+/*
+ * ^ and $ tie to the ends of the name; a star stands for anything; behind ~ come
+ * the words of a library's function, which a driver's own name may end in too.
+ */
 static const char *const general[] = {
     /* reporting itself */
     "__sanitizer",
@@ -200,32 +203,32 @@ static const char *const general[] = {
     "^kref_",
     "^put_device$",
     /* memory and strings */
-    "memcpy",
-    "memcmp",
-    "memset",
-    "memchr",
-    "memmove",
-    "memdup",
-    "strcmp",
-    "strncmp",
-    "strcpy",
-    "strlcpy",
-    "strncpy",
-    "strscpy",
-    "strlen",
-    "strstr",
-    "strnstr",
-    "strnlen",
-    "strchr",
-    "strdup",
-    "strndup",
-    "string",
-    "pointer",
-    "snprintf",
-    "scnprintf",
-    "kasprintf",
-    "kvasprintf",
-    "printk",
+    "~memcpy",
+    "~memcmp",
+    "~memset",
+    "~memchr",
+    "~memmove",
+    "~memdup",
+    "~strcmp",
+    "~strncmp",
+    "~strcpy",
+    "~strlcpy",
+    "~strncpy",
+    "~strscpy",
+    "~strlen",
+    "~strstr",
+    "~strnstr",
+    "~strnlen",
+    "~strchr",
+    "~strdup",
+    "~strndup",
+    "~string",
+    "~pointer",
+    "~snprintf",
+    "~scnprintf",
+    "~kasprintf",
+    "~kvasprintf",
+    "~printk",
     "va_format",
     "^crc0",
     "^crc1",
@@ -455,7 +458,27 @@ struct search {
 
 /* ---- Names against lists ---- */
 
+/* What variants of memcpy(), strlen(), printk() have before these words, beside underscores. */
+static bool is_variant(const char *s, size_t len) {
+    static const char *const prefixes[] = {
+        "",          "k",        "v",           "kv",       "vk",      "vs",           "s",     "vsc",
+        "pi_",       "arch_",    "asan_",       "msan_",    "hwasan_", "sized_",       "bstr_", "simple_",
+        "devk",      "hex_",     "ip4_",        "ip6_",     "bitmap_", "mac_address_", "uuid_", "symbol_",
+        "resource_", "escaped_", "restricted_", "default_", "error_",  "widen_",       "dev_",  "dev_v",
+    };
+    for (; len && *s == '_'; s++, len--)
+        ;
+    for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (strlen(prefixes[i]) == len && !memcmp(prefixes[i], s, len))
+            return true;
+    return false;
+}
+
 static bool name_matches(struct name name, const char *pattern) {
+    if (*pattern == '~') {
+        const char *at = memmem(name.s, name.len, pattern + 1, strlen(pattern + 1));
+        return at && is_variant(name.s, (size_t)(at - name.s));
+    }
     bool from_start = *pattern == '^';
     pattern += from_start;
     size_t n = strlen(pattern);
@@ -583,7 +606,7 @@ static void take_warned(struct search *search) {
     struct oops_symbol sym;
     for (const char *at = oops_after(search->report->header, " at "); at; at = strchr(at, ' ')) {
         const char *p = at = oops_blanks(at);
-        if (oops_symbol(search->report->pool, &p, &sym) && sym.name[0] && sym.has_off) {
+        if (oops_symbol(search->report->pool, &p, &sym) && sym.name[0]) {
             keep(search, sym.name);
             return;
         }

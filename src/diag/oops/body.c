@@ -109,6 +109,14 @@ static const char *const beginnings[] = {
     "value changed",
     "NIP",
     "LR ",
+    "IAOQ",
+    "IASQ",
+    "PSW",
+    "RP(r2)",
+    "IIR",
+    "ERA:",
+    "TPC",
+    "epc ",
     "GPR",
     "XER",
     "Krnl",
@@ -153,7 +161,7 @@ static const char *const beginnings[] = {
 
 static bool is_frame(const char *text) {
     const char *off = strstr(text, "+0x");
-    return off && strstr(off, "/0x");
+    return (off && strstr(off, "/0x")) || oops_decoded_frame(text);
 }
 
 static bool hex_word_line(const char *text) {

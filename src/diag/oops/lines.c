@@ -161,8 +161,25 @@ static bool torn_time(const char *s, const char **end, int64_t *us) {
     return true;
 }
 
+/* "22150.386550:   <6> ": a collector's own form */
+static bool collected_time(const char *s, const char **end, int64_t *us) {
+    uint64_t seconds, fraction;
+    if (!oops_decimal(&s, &seconds) || *s++ != '.' || seconds > INT64_MAX / 2000000)
+        return false;
+    const char *f = s;
+    if (!oops_decimal(&s, &fraction) || s - f != 6 || *s++ != ':')
+        return false;
+    const char *level = oops_blanks(s);
+    if (level[0] != '<' || !isdigit((unsigned char)level[1]) || level[2] != '>')
+        return false;
+    *us = (int64_t)(seconds * 1000000 + fraction);
+    *end = level;
+    return true;
+}
+
 static bool take_time(const char **s, struct oops_log_line *line) {
-    if (!printk_time(*s, s, &line->time_us) && !torn_time(*s, s, &line->time_us))
+    if (!printk_time(*s, s, &line->time_us) && !torn_time(*s, s, &line->time_us) &&
+        !collected_time(*s, s, &line->time_us))
         return false;
     line->has_time = line->kernel = true;
     return true;
@@ -419,7 +436,7 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
             *s = p + n;
             return line->kernel = true;
         }
-        if (!n || n > 80 || !p[n] || strchr("[<", *p))
+        if (!n || n > 80 || !p[n] || *p == '[' || (*p == '<' && !line->wall[0]))
             return false;
         clock |= n >= 8 && clock_end(p) != NULL;
         p = oops_blanks(p + n);

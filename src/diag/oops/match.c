@@ -77,7 +77,17 @@ void oops_symbol_clear(struct oops_symbol *sym) {
     *sym = (struct oops_symbol){.name = "", .module = "", .build_id = ""};
 }
 
-/* "[<ffffffff81002144>]", "[ffffffff81002144]", "[<0>]", "[]" (a web page ate it): the address, if any. */
+/* What %p gives instead of an address; behind it, or NULL. */
+static const char *hidden_address(const char *s) {
+    static const char *const forms[] = {"(null)", "(ptrval)", "(____ptrval____)"};
+    for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        if (oops_starts(s, forms[i]))
+            return s + strlen(forms[i]);
+    return NULL;
+}
+
+/* "[<ffffffff81002144>]", "[ffffffff81002144]", "[<0>]", "[<(ptrval)>]", "[]" (a web page ate it): the address, if any.
+ */
 static bool bracketed(const char **text, struct oops_symbol *sym) {
     const char *s = *text;
     uint64_t value = 0;
@@ -92,10 +102,11 @@ static bool bracketed(const char **text, struct oops_symbol *sym) {
     s = oops_blanks(s);
     const char *digits = s;
     bool got = oops_hex(&s, &value);
-    if (!got && !oops_starts(s, "(null)"))
+    const char *hidden = got ? NULL : hidden_address(s);
+    if (!got && !hidden)
         return false;
     if (!got)
-        s += strlen("(null)");
+        s = hidden;
     else if (!angle && s - digits < 8) /* "[<0>]" is an address, "[12]" is none */
         return false;
     s += angle && *s == '>';
@@ -165,6 +176,28 @@ static bool parse_offset(const char **text, struct oops_symbol *sym) {
     return true;
 }
 
+/* What may be a path in "(net/core/dev.c:12 (discriminator 3) net/core/dev.c:40)"; 0: it is none. */
+static size_t source_path(const char *s) {
+    size_t n = 0;
+    while (oops_is_word(s[n]) || (s[n] && strchr("./+-,~", s[n])))
+        n++;
+    bool extension = n > 2 && (s[n - 2] == '.' || (n > 3 && s[n - 3] == '.'));
+    return extension && s[n] == ':' && (isdigit((unsigned char)s[n + 1]) || s[n + 1] == '?') ? n : 0;
+}
+
+/* Behind the place that decode_stacktrace.sh puts where the offset was: " (FILE:LINE)"; NULL: none. */
+static const char *decoded_place(const char *s) {
+    unsigned depth = 0;
+    if (s[0] != ' ' || s[1] != '(' || !source_path(s + 2))
+        return NULL;
+    for (s++; *s; s++) {
+        depth += *s == '(';
+        if (*s == ')' && --depth == 0)
+            return s + 1;
+    }
+    return s; /* the line was broken inside */
+}
+
 /* ":jbd:log_wait_commit", as 2.6.2x printed modules. */
 static const char *leading_module(const char *s, struct oops_span *module) {
     *module = (struct oops_span){"", 0};
@@ -179,6 +212,19 @@ static const char *leading_module(const char *s, struct oops_span *module) {
     return s + n + 2;
 }
 
+/* decode_stacktrace.sh takes the brackets off a module's name, which is the last word then. */
+static void decoded_module(struct oops_pool *pool, const char **text, struct oops_symbol *sym) {
+    const char *s = oops_blanks(*text);
+    size_t n = 0;
+    parse_module(pool, text, sym);
+    while (oops_is_word(s[n]) || s[n] == '-')
+        n++;
+    if (sym->module[0] || !n || s[n])
+        return;
+    sym->module = oops_pool_strn(pool, s, n);
+    *text = s + n;
+}
+
 static bool parse_name(struct oops_pool *pool, const char **text, struct oops_symbol *sym) {
     struct oops_span module;
     const char *s = leading_module(*text, &module);
@@ -187,15 +233,24 @@ static bool parse_name(struct oops_pool *pool, const char **text, struct oops_sy
         n++;
     if (!n || s[n] != '+' || isdigit((unsigned char)s[0]))
         n = rust_name(s);
-    const char *after = s + n;
-    if (!n || !parse_offset(&after, sym))
+    const char *after = s + n, *decoded = NULL;
+    if (!n && (oops_is_word(s[0]) || s[0] == '.') && !isdigit((unsigned char)s[0])) {
+        while (name_char(s[n]))
+            n++;
+        decoded = decoded_place(s + n);
+        after = decoded;
+    }
+    if (!n || !after || (!decoded && !parse_offset(&after, sym)))
         return false;
     bool entry = n > 1 && s[0] == '.' && (s[1] == '_' || isalpha((unsigned char)s[1])); /* of powerpc's first ABI */
     sym->name = oops_pool_strn(pool, s + entry, n - entry);
     sym->module = oops_pool_strn(pool, module.s, module.len);
     if (*after == '}')
         after++;
-    parse_module(pool, &after, sym);
+    if (decoded)
+        decoded_module(pool, &after, sym);
+    else
+        parse_module(pool, &after, sym);
     *text = after;
     return true;
 }
@@ -214,6 +269,15 @@ static bool bare_address(const char **text, struct oops_symbol *sym) {
     sym->has_address = true;
     *text = s;
     return true;
+}
+
+bool oops_decoded_frame(const char *text) {
+    const char *s = oops_blanks(text);
+    s = oops_blanks(s + (*s == '?'));
+    size_t n = 0;
+    while (name_char(s[n]))
+        n++;
+    return n && !isdigit((unsigned char)s[0]) && decoded_place(s + n) != NULL;
 }
 
 bool oops_symbol(struct oops_pool *pool, const char **text, struct oops_symbol *sym) {

@@ -46,6 +46,8 @@ bool oops_decimal(const char **text, uint64_t *value);
  */
 bool oops_symbol(struct oops_pool *pool, const char **text, struct oops_symbol *sym);
 void oops_symbol_clear(struct oops_symbol *sym); /* strings to "" */
+/* "f (kernel/a.c:12)", "? f (kernel/a.c:12)": a frame that decode_stacktrace.sh rewrote. */
+bool oops_decoded_frame(const char *text);
 
 /* The length of a function's name without the compiler's suffixes (.isra.0, .cold). */
 size_t oops_plain_length(const char *name);
@@ -75,7 +77,7 @@ unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_
 
 /* ---- Finding a report quickly (scan.c) ---- */
 
-#define OOPS_SCAN_WORDS_MAX 64
+#define OOPS_SCAN_WORDS_MAX 128
 #define OOPS_SCAN_GROUPS    16
 
 struct oops_scanner {
@@ -130,6 +132,9 @@ const struct oops_form *oops_form_choose(const struct oops_report *report, struc
  */
 bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_line *line, size_t columns,
                      const struct oops_log_line *next);
+
+/* Whether a line may be a header of which only the next line tells. */
+bool oops_line_may_go_on(const char *text);
 
 /* ---- A report from its lines (parse.c) ---- */
 

@@ -118,8 +118,9 @@ static bool pc_behind(struct oops_pool *pool, const char *s, struct oops_symbol 
     return false;
 }
 
-static const char *const pc_words[] = {"RIP: ",  "RIP  [", "EIP: ", "EIP is at ", "NIP: ",  "NIP [",
-                                       "NIP  [", "IP: ",   "pc : ", "PC is at ",  "epc : ", "epc   : "};
+static const char *const pc_words[] = {"RIP: ",  "RIP  [", "EIP: ",  "EIP is at ", "NIP: ",     "NIP [",
+                                       "NIP  [", "IP: ",   "pc : ",  "PC is at ",  "pc is at ", "IAOQ[0]: ",
+                                       "TPC: <", "ERA: ",  "epc : ", "epc   : "};
 
 /* The words of a line that names a program counter; NULL: none. `s` is where the place itself begins. */
 static const char *find_pc_words(const char *text, const char **s) {

@@ -71,6 +71,7 @@ struct oops_reader {
     char held_text[HELD_BYTES];
     struct slot slots[OPEN_MAX];
     struct oops_report *mention; /* the first, if there is nothing but such */
+    struct oops_report *lone;    /* a header without anything behind it, until the next report shows what it was */
     unsigned slot_count, reports;
     struct recent recent[RECENT_MAX];
     unsigned recent_count; /* ever; the newest is recent[(recent_count - 1) % RECENT_MAX] */
@@ -104,6 +105,7 @@ void oops_reader_free(struct oops_reader *reader) {
     for (unsigned i = 0; i < reader->slot_count; i++)
         oops_report_free(reader->slots[i].report);
     oops_report_free(reader->mention);
+    oops_report_free(reader->lone);
     oops_pstore_free(reader->pstore);
     free(reader->clean);
     free(reader->window);
@@ -250,10 +252,40 @@ static bool is_mention(const struct slot *slot) {
 }
 
 static void set_mention(struct oops_reader *reader, struct oops_report *report) {
-    if (reader->mention || reader->reports)
+    if (reader->mention || reader->lone || reader->reports)
         oops_report_free(report);
     else
         reader->mention = report;
+}
+
+static void give_lone(struct oops_reader *reader) {
+    if (reader->lone)
+        give(reader, reader->lone);
+    reader->lone = NULL;
+}
+
+/* A header of which the kernel's own words are all there is, where more ought to have come. */
+static bool is_lone(const struct slot *slot) {
+    const struct oops_report *r = slot->report;
+    return slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) && !r->function[0] &&
+           !r->state_count && !r->trace_count && !r->taint_known;
+}
+
+/*
+ * People quote a header, and show the report further down: only that is told,
+ * unless another kind comes next, or none.
+ */
+static void give_in_turn(struct oops_reader *reader, const struct slot *slot) {
+    bool lone = is_lone(slot);
+    if (!lone && reader->lone && reader->lone->kind == slot->report->kind) {
+        oops_report_free(reader->lone);
+        reader->lone = NULL;
+    }
+    give_lone(reader);
+    if (lone)
+        reader->lone = slot->report;
+    else
+        give(reader, slot->report);
 }
 
 /* Give out what is closed, as far as nothing before it is open. */
@@ -266,7 +298,7 @@ static void give_out(struct oops_reader *reader) {
         if (is_mention(slot))
             set_mention(reader, slot->report);
         else
-            give(reader, slot->report);
+            give_in_turn(reader, slot);
     }
     reader->slot_count -= given;
     memmove(reader->slots, reader->slots + given, reader->slot_count * sizeof(reader->slots[0]));
@@ -602,7 +634,7 @@ static bool is_of_interest(struct oops_reader *reader, const char *raw, size_t l
     for (unsigned i = 0; i < count; i++)
         if (oops_form_of(&reader->scanner, lines[i].text) || strncmp(lines[i].text, "Linux version ", 14) == 0)
             return true;
-    return false;
+    return oops_line_may_go_on(lines[count - 1].text);
 }
 
 /* One line, or a piece of a long one. False: its end is not in the window yet. */
@@ -663,6 +695,7 @@ int oops_reader_end(struct oops_reader *reader) {
     leave_pstore(reader);
     take_held(reader);
     close_all(reader);
+    give_lone(reader);
     if (reader->mention && !reader->reports)
         give(reader, reader->mention);
     else

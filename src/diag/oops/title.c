@@ -222,6 +222,17 @@ static bool bare_arm_trace(const struct oops_report *report) {
     return false;
 }
 
+/* The function that the header names, whatever it is. */
+static const char *header_symbol(struct oops_report *report) {
+    struct oops_symbol sym;
+    for (const char *at = report->header; at; at = strchr(at, ' ')) {
+        const char *p = at = oops_blanks(at);
+        if (oops_symbol(report->pool, &p, &sym) && sym.name[0])
+            return oops_pool_strn(report->pool, sym.name, oops_plain_length(sym.name));
+    }
+    return "";
+}
+
 /*
  * Where it was all the same, if the form's own way leads nowhere: what helpers
  * are passed over matters less than saying something.
@@ -237,6 +248,8 @@ static const char *any_function(struct oops_report *report, const struct oops_fo
         return found;
     if (fault && fault->pc.name[0])
         return oops_pool_strn(report->pool, fault->pc.name, oops_plain_length(fault->pc.name));
+    if (named && (found = header_symbol(report))[0])
+        return found;
     for (int guesses = 0; trace && guesses < 2; guesses++)
         for (unsigned i = 0; i < trace->count; i++)
             if (trace->frames[i].sym.name[0] && trace->frames[i].guess == guesses &&

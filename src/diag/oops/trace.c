@@ -101,6 +101,31 @@ static bool is_guess(const char *s) {
     return s[0] == '?' && (s[1] == ' ' || s[1] == '\t');
 }
 
+/* "some host kernel: f+0x1/0x2 [mod]": words that no known prefix has, before a frame that ends the line. */
+static bool behind_foreign_prefix(struct oops_pool *pool, const char **s, struct oops_frame *frame) {
+    const char *plus = strstr(*s, "+0x"), *start = plus;
+    while (plus && start > *s && (oops_is_word(start[-1]) || start[-1] == '.'))
+        start--;
+    if (!plus || start < *s + 3 || start[-1] != ' ')
+        return false;
+    const char *before = start - 1;
+    while (before > *s && *before == ' ')
+        before--;
+    bool guess = *before == '?' && before > *s + 1;
+    while (guess && before > *s && (*before == ' ' || *before == '?'))
+        before--;
+    bool taken_there = before - *s >= 2 && !memcmp(before - 2, "at:", 3); /* lockdep's list of locks */
+    taken_there |= *before == ']' && before > *s && before[-1] == '>';    /* "set at [<address>] f" of a message */
+    if (taken_there || (*before != ':' && *before != ']' && *before != '|'))
+        return false;
+    const char *end = start;
+    if (!oops_symbol(pool, &end, &frame->sym) || *oops_blanks(end))
+        return false;
+    frame->guess = guess;
+    *s = end;
+    return true;
+}
+
 bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame_line *out) {
     *out = (struct oops_frame_line){.marker = -1};
     struct oops_frame *frame = &out->frame;
@@ -132,7 +157,8 @@ bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame
         frame->sym.has_address = true;
         return out->has_frame = true;
     }
-    if (!oops_symbol(pool, &s, &frame->sym))
+    const char *place = s;
+    if (!oops_symbol(pool, &s, &frame->sym) && !behind_foreign_prefix(pool, &s, frame))
         return out->marker >= 0;
     if (!frame->sym.name[0] && *oops_blanks(s)) /* "[00000014] *pgd=0" is no frame */
         return out->marker >= 0;
@@ -141,7 +167,8 @@ bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame
         frame->guess = true;
     if (oops_starts(s, "(P") || oops_starts(s, "(PC"))
         frame->kind = OOPS_FRAME_PC;
-    frame->source = trailing_source(pool, s);
+    bool decoded = frame->sym.name[0] && !frame->sym.has_off;
+    frame->source = trailing_source(pool, decoded ? strchr(place, '(') : s);
     return out->has_frame = true;
 }
 

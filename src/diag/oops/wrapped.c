@@ -27,67 +27,49 @@ static bool ends_with(const char *text, const char *words) {
 /* Where headers and program counters are broken in logs that have no time stamps. */
 static bool ends_in_the_middle(const char *text) {
     static const char *const ends[] = {
-        " PID:",
-        " CPU:",
-        " at",
-        " blocked for",
-        " for more",
-        " more than",
-        " blocked",
-        " handle",
-        " kernel",
-        " NULL",
-        " pointer",
-        " paging",
-        " request",
-        " virtual",
-        " address",
-        " address:",
-        "RIP:",
-        "RIP: 0010:",
-        "EIP is at",
-        "PC is at",
-        "possible",
-        "circular",
-        "locking",
-        "dependency",
-        " called",
-        " from",
-        " invalid",
-        "self-detected",
-        " detected",
-        " stall",
-        " stalls",
-        " stall on",
-        " stalls on",
-        "soft",
-        "lockup -",
-        " possibly",
-        " stuck",
-        " stuck for",
-        "dereference",
-        "non-canonical",
-        " probably",
-        " protection",
-        " protection fault,",
-        " on",
-        " for",
-        " of",
-        " to",
-        " by",
-        " maybe",
-        "WARNING:",
-        "BUG:",
-        "kernel BUG at",
-        " suspicious",
-        " in",
-        "task",
+        " PID:",         " CPU:",       " at",         " at:",
+        " blocked for",  " for more",   " more than",  " blocked",
+        " handle",       " kernel",     " NULL",       " pointer",
+        " paging",       " request",    " virtual",    " address",
+        " address:",     "RIP:",        "RIP: 0010:",  "EIP is at",
+        "PC is at",      "possible",    "circular",    "locking",
+        "dependency",    " called",     " from",       " invalid",
+        "self-detected", " detected",   " stall",      " stalls",
+        " stall on",     " stalls on",  "soft",        "lockup -",
+        " possibly",     " stuck",      " stuck for",  "dereference",
+        "non-canonical", " probably",   " protection", " protection fault,",
+        " on",           " for",        " of",         " to",
+        " by",           " maybe",      "WARNING:",    "BUG:",
+        "kernel BUG at", " suspicious", " in",         "task",
     };
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
             return true;
     return (oops_starts(text, "RIP: ") || oops_starts(text, "EIP: ") || oops_starts(text, "IP: ")) &&
            ends_with(text, ">]");
+}
+
+/* SLUB's headers, broken inside of what they say. */
+static bool slab_cut(const char *text) {
+    static const char *const ends[] = {"): Right",     "): Left",    "): Object",  "): Redzone",
+                                       "): Poison",    "): Padding", "): Objects", "): Freepointer",
+                                       "): Freechain", "): Wrong",   " Redzone"};
+    if (!strstr(text, "BUG ") || !strstr(text, "ainted"))
+        return false;
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (ends_with(text, ends[i]))
+            return true;
+    return false;
+}
+
+/* A header of which the words that would tell it are in the next line. */
+static bool is_stub(const char *text) {
+    return ends_with(text, "WARNING:") || ends_with(text, "INFO:") || ends_with(text, "BUG:") || slab_cut(text);
+}
+
+bool oops_line_may_go_on(const char *text) {
+    return is_stub(text) || ends_with(text, "INFO: task") || ends_with(text, "kernel BUG") ||
+           ends_with(text, "INFO: possible") || ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:");
 }
 
 /* Headers that end in a function, and this one does not yet. */
@@ -129,7 +111,11 @@ bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_l
         return false;
     if (broken_by_printk(text, more) || (!next->kernel && more_code(text, more)))
         return true;
-    if (next->kernel || next->wall[0] || begins_anew(more))
+    if (next->kernel || next->wall[0])
+        return false;
+    if (is_stub(text) && !ends_with(text, "INFO:") && (slab_cut(text) || oops_starts(more, "CPU: ")))
+        return true;
+    if (begins_anew(more))
         return false;
     if (columns > WIDEST || (line->kernel && strstr(text, "+0x") && strchr(more, ':')) || oops_form_of(scanner, more))
         return false;
