@@ -59,6 +59,13 @@ def static_library_links(i, tmp):
     assert code == 0, out
 
 
+def static_library_keeps_its_names_to_itself(i, tmp):
+    code, out = sh("nm", "-g", "--defined-only", i.libdir / "libdrivelab.a")
+    assert code == 0, out
+    foreign = [line for line in out.splitlines() if line.count(" ") == 2 and " drivelab_" not in line]
+    assert not foreign and out.count(" T drivelab_") > 15, foreign or out
+
+
 def exported_symbols_are_those_of_the_header(i, tmp):
     code, out = sh("nm", "-D", "--defined-only", i.libdir / "libdrivelab.so")
     assert code == 0, out
@@ -77,6 +84,7 @@ def header_is_c_plus_plus_too(i, tmp):
 
 
 TESTS = [example_finds_nothing_lost, example_catches_a_missing_flush, static_library_links,
+         static_library_keeps_its_names_to_itself,
          exported_symbols_are_those_of_the_header, header_is_c_plus_plus_too]
 
 print(f"1..{len(TESTS)}")
