@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -145,6 +146,8 @@ static int64_t read_ns(struct drive *drive, struct sim *sim, uint64_t offset, ui
     return io.completed_ns - io.submitted_ns;
 }
 
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
 enum { ARRAY = 40000, BUS = 200 + 8192 }; /* of a unit: the command, and 4 KiB at 500 MB/s */
 
 static const char *const striped[] = {"drive.capacity=64MiB",
@@ -184,27 +187,46 @@ static void test_striped_neighbours_share_a_die(void **state) {
     sim_free(sim);
 }
 
-/* Two pages need no list; of three there are two in it, wherever they begin. */
-static void test_pages_in_a_list_take_time(void **state) {
+static struct drive *reopened(struct drive *drive, const struct drive_config *config, const char *more,
+                              struct sim *sim) {
+    struct err e = {0};
+    struct drive_config other;
+    const char *args[COUNT(striped) + 1];
+    memcpy(args, striped, sizeof striped);
+    args[COUNT(striped) - 1] = more;
+    args[COUNT(striped)] = NULL;
+    options(&other, args);
+    other.ssd.gather_time = config->ssd.gather_time;
+    drive_close(drive);
+    drive = drive_open(&other, "none", NULL, sim, &e);
+    assert_non_null(drive);
+    return drive;
+}
+
+/* Each page read of a request after its first takes time: neighbours in one page don't, nor does what is on no page. */
+static void test_pages_that_are_gathered_take_time(void **state) {
     (void)state;
     struct err e = {0};
     struct drive_config config, with;
     struct sim *sim = sim_new(&(struct sim_config){.mode = SIM_VIRTUAL}, &e);
     options(&config, striped);
     with = config;
-    with.ssd.list_page_time = 700;
+    with.ssd.gather_time = 700;
     struct drive *drive = drive_open(&config, "none", NULL, sim, &e);
     assert_non_null(drive);
     static const struct {
         uint64_t bytes;
-        int64_t list_ns;
-    } sizes[] = {{4096, 0}, {8192, 0}, {12288, 1400}, {65536, 15 * 700}};
-    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int64_t gather_ns;
+    } sizes[] = {{512, 0}, {4096, 0}, {8192, 700}, {12288, 1400}, {65536, 15 * 700}};
+    for (unsigned i = 0; i < COUNT(sizes); i++) {
         assert_int_equal(drive_reconfigure(drive, &config, &e), 0);
         int64_t without = read_ns(drive, sim, 0, sizes[i].bytes);
         assert_int_equal(drive_reconfigure(drive, &with, &e), 0);
-        assert_int_equal(read_ns(drive, sim, 0, sizes[i].bytes) - without, sizes[i].list_ns);
+        assert_int_equal(read_ns(drive, sim, 0, sizes[i].bytes) - without, sizes[i].gather_ns);
     }
+    drive = reopened(drive, &with, "ssd.precondition=sequential", sim);
+    assert_int_equal(read_ns(drive, sim, 0, 16384), ARRAY + BUS + 3 * (BUS - 200)); /* one page */
+    assert_int_equal(read_ns(drive, sim, 8192, 8192), ARRAY + BUS + (BUS - 200));
     drive_close(drive);
     sim_free(sim);
 }
@@ -212,6 +234,6 @@ static void test_pages_in_a_list_take_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads_by_depth),
                                        cmocka_unit_test(test_striped_neighbours_share_a_die),
-                                       cmocka_unit_test(test_pages_in_a_list_take_time)};
+                                       cmocka_unit_test(test_pages_that_are_gathered_take_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

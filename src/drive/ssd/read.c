@@ -9,27 +9,23 @@
 #include "drive/payload.h"
 #include "drive/ssd/ssd.h"
 
-enum { HOST_PAGE_BYTES = 4096 };
-enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
+enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part, with the number of page reads */
 
-/*
- * A command has room for two pages of the host's memory; of more, all but the
- * first are in a list that the drive goes through (NVMe Base, PRP).
- */
-static int64_t list_ns(const struct ssd *s, const struct io *io) {
-    return (int64_t)((io->bytes - 1) / HOST_PAGE_BYTES) * s->drive.config.ssd.list_page_time;
+/* What is put together from several page reads keeps the link for longer. */
+static int64_t gather_ns(const struct ssd *s, const struct io *io) {
+    return (int64_t)(io->part / FROM_FLASH - 1) * s->drive.config.ssd.gather_time;
 }
 
 static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
     bool verify = s->payload && (io->flags & IO_NO_DATA);
-    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes), list = 0;
-    if (__builtin_expect(io->bytes > 2 * HOST_PAGE_BYTES && !verify, 0)) {
-        list = list_ns(s, io);
-        end = io_link_hold(&s->link_out, end, list);
+    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes), gather = 0;
+    if (__builtin_expect(io->part >= 2 * FROM_FLASH && !verify, 0)) {
+        gather = gather_ns(s, io);
+        end = io_link_hold(&s->link_out, end, gather);
     }
     if (__builtin_expect(io->stages != NULL, 0)) {
-        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes) + list;
+        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes) + gather;
         ns[IO_STAGE_LINK] = link;
         ns[IO_STAGE_LINK_WAIT] = end - from_ns - link;
         ns[IO_STAGE_FIRMWARE] = s->drive.config.ssd.read_firmware;
@@ -41,7 +37,7 @@ static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
 static void gathered(struct ssd *s, struct io *io) {
     int64_t now = sim_now(s->sim);
     const struct ssd_config *c = &s->drive.config.ssd;
-    if ((io->part & FROM_FLASH) || !(io->part & (FROM_BUFFER | FROM_NOWHERE)))
+    if (io->part >= FROM_FLASH || !io->part)
         to_link(s, io, now);
     else if (!(io->part & FROM_NOWHERE) || ((io->part & FROM_BUFFER) && c->buffer_hit > c->unmapped_read))
         io_line_push(&s->buffered, io, now + c->buffer_hit);
@@ -230,7 +226,7 @@ void ssd_read(struct ssd *s, struct io *io) {
         if (op)
             nand_submit(f->nand, &op->nand);
         op = read_op(s, io, ppu, bytes_of(f, io, lpn));
-        io->part |= FROM_FLASH;
+        io->part += FROM_FLASH;
     }
     if (op)
         nand_submit(f->nand, &op->nand);
