@@ -203,7 +203,8 @@ static void set_up(struct block *b, struct drive *drive, const struct block_sett
     b->max_sectors = b->max_hw_sectors = BLOCK_DEFAULT_SECTORS;
     b->max_segments = BLOCK_MAX_SEGMENTS;
     b->max_segment_bytes = BLOCK_SEGMENT_BYTES;
-    b->rotational = b->limits.rotational;
+    b->rotational = s->rotational ? s->rotational == 2 : b->limits.rotational;
+    b->looks_ahead = b->limits.looked_ahead;
     b->iostats = true;
     b->nr_requests = BLOCK_DEFAULT_REQUESTS;
     b->stat_ns = sim_now(b->sim);

@@ -26,6 +26,7 @@ struct block_settings {
     uint32_t queue_depth;    /* requests the drive takes at once; 0: as the drive says */
     uint32_t cpus;           /* 0: 4 */
     uint32_t cgroup_version; /* 0: 1. Which weights there are */
+    int rotational;          /* what schedulers take the drive for; 0: as it is, 1: no, 2: yes */
 };
 
 /* Section "queue" of the options: the same, as a user says it. */

@@ -54,6 +54,7 @@ struct block {
     uint32_t max_sectors, max_hw_sectors, max_segments, max_segment_bytes;
     uint32_t nomerges; /* 0, 1, 2 as the file */
     bool rotational, iostats;
+    bool looks_ahead; /* the driver does: see dispatch.c */
 
     /* the scheduler */
     struct elevator *elevator;

@@ -9,9 +9,12 @@
  * A merged request is one to the drive. If it fails, it is taken apart and each
  * part tried by itself, so that only those fail that would have without merging.
  *
+ * A driver that looks ahead (Linux's SCSI layer; not its IDE driver) asks for the
+ * next request before it knows whether the drive has room. One that must wait
+ * stays at the head: it has left the scheduler, which thinks the drive has it.
+ *
  * Source: Linux 4.4 elevator.c (elv_dispatch_sort, __elv_add_request),
- * blk-core.c (blk_peek_request); 6.8 blk-mq-sched.c.
- * Simplified: the drive looks at a request only when it takes it.
+ * blk-core.c (blk_peek_request), scsi_lib.c (scsi_request_fn), ide-io.c; 6.8 blk-mq-sched.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -170,20 +173,23 @@ static bool load(struct request *rq) {
     return true;
 }
 
-static void take(struct block *b, struct request *rq) {
-    TAILQ_REMOVE(&b->dispatch, rq, link);
+/* The driver looks at a request of the dispatch list for the first time. */
+static void look_at(struct block *b, struct request *rq) {
+    if (rq->flags & RQ_STARTED)
+        return;
+    rq->flags |= RQ_STARTED;
     if (!b->boundary || b->boundary == rq) {
         b->end_sector = request_end(rq);
         b->boundary = NULL;
     }
+    if (rq->flags & RQ_SCHEDULED && b->ops->activate)
+        b->ops->activate(b->elevator, rq);
 }
 
 static void start(struct block *b, struct request *rq) {
-    rq->flags |= RQ_STARTED | RQ_IN_DRIVE;
+    rq->flags |= RQ_IN_DRIVE;
     rq->io_start_ns = sim_now(b->sim);
     b->in_drive++;
-    if (rq->flags & RQ_SCHEDULED && b->ops->activate)
-        b->ops->activate(b->elevator, rq);
     if (__builtin_expect(b->wbt.min_lat_ns != 0, 0))
         block_wbt_issued(&b->wbt, rq);
     if (b->watch && b->watch->dispatched)
@@ -198,32 +204,43 @@ static void start(struct block *b, struct request *rq) {
     io_line_push(&b->late, &rq->io, sim_now(b->sim));
 }
 
-/* What the drive is to have next. */
-static struct request *next_request(struct block *b) {
+/* The head of the dispatch list, which the scheduler is asked for if there is none. */
+static struct request *head(struct block *b) {
     struct request *rq = TAILQ_FIRST(&b->dispatch);
-    if (!rq && b->queued && block_multi_queue(b)) {
-        rq = b->ops->next(b->elevator);
-        if (rq)
-            block_unqueue(b, rq);
-        return rq;
-    }
-    while (!rq && b->queued && b->ops->dispatch(b->elevator, b->coming != NULL))
+    while (!rq && !block_multi_queue(b) && b->ops->dispatch(b->elevator, b->coming != NULL))
         rq = TAILQ_FIRST(&b->dispatch);
-    if (rq)
-        take(b, rq);
+    return rq;
+}
+
+/* What the drive, which has room, is to have next. */
+static struct request *next_request(struct block *b) {
+    struct request *rq = head(b);
+    if (rq) {
+        look_at(b, rq);
+        TAILQ_REMOVE(&b->dispatch, rq, link);
+    } else if (b->queued && block_multi_queue(b)) {
+        rq = b->ops->next(b->elevator);
+        if (rq) {
+            rq->flags |= RQ_STARTED;
+            block_unqueue(b, rq);
+        }
+    }
     return rq;
 }
 
 void block_run(struct block *b) {
+    struct request *rq;
     b->want_run = false;
     if (b->flush.ready && b->in_drive < b->depth)
         block_flush_start(b);
     while (b->in_drive < b->depth) {
-        struct request *rq = next_request(b);
+        rq = next_request(b);
         if (!rq)
             return;
         start(b, rq);
     }
+    if (b->looks_ahead && !block_multi_queue(b) && (rq = head(b)) != NULL)
+        look_at(b, rq);
 }
 
 void elevator_kick(struct elevator *e) {

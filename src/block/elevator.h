@@ -140,7 +140,7 @@ struct elevator_ops {
     struct request *(*former)(struct elevator *, struct request *);
     struct request *(*latter)(struct elevator *, struct request *);
 
-    void (*activate)(struct elevator *, struct request *);  /* the drive takes it; io_start_ns is set */
+    void (*activate)(struct elevator *, struct request *); /* the driver looks at it: the drive has it, or it is next */
     void (*completed)(struct elevator *, struct request *); /* the drive has done it; before put_request */
 
     /* The request was allocated for `io` of rq->context. 0, or -ENOMEM: the io fails. Not called for flushes, and for

@@ -49,7 +49,8 @@ int block_open(struct drive *drive, const struct block_config *c, struct err *e)
                                      .hz = c->hz,
                                      .queue_depth = c->depth,
                                      .cpus = c->cpus,
-                                     .cgroup_version = c->cgroup_version};
+                                     .cgroup_version = c->cgroup_version,
+                                     .rotational = c->rotational};
     if (!c->scheduler[0])
         return 0;
     struct block *b = block_new(drive, &s, e);
@@ -59,8 +60,6 @@ int block_open(struct drive *drive, const struct block_config *c, struct err *e)
     rc = rc ? rc : set_number(b, "max_sectors_kb", c->max_sectors_kb, e);
     if (!rc && c->nr_requests)
         rc = set_number(b, "nr_requests", c->nr_requests, e);
-    if (!rc && c->rotational)
-        rc = set_number(b, "rotational", (uint32_t)c->rotational - 1, e);
     if (!rc)
         rc = block_attr_set(b, "wbt_lat_usec", c->wbt_lat_usec, NULL, 0, e);
     if (!rc)

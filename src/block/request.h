@@ -35,7 +35,7 @@ enum request_flag {
     RQ_FUA = 1u << 4,         /* durable before it completes */
     RQ_NOMERGE = 1u << 5,     /* never merged */
     RQ_SOFTBARRIER = 1u << 6, /* nothing is sorted across it on the dispatch list */
-    RQ_STARTED = 1u << 7,     /* the drive has looked at it */
+    RQ_STARTED = 1u << 7,     /* the drive, or its driver, has looked at it */
     RQ_SCHEDULED = 1u << 8,   /* set_request() was called; put_request() will be */
     RQ_QUEUED = 1u << 9,      /* inserted into the scheduler and not yet dispatched by it */
     RQ_HASHED = 1u << 10,     /* in the hash of ends */

@@ -122,7 +122,7 @@ struct hdd_config {
     uint64_t bus_bandwidth;                                      /* bytes a second; 0 = unlimited */
     bool bus_overlap;                                            /* data crosses while the head still reads */
     uint32_t queue_depth;
-    bool write_cache;
+    bool ide, write_cache; /* ide: by Linux's driver for such */
     uint32_t read_segments, write_segments;
     uint64_t segment_bytes, read_ahead;
     bool read_ahead_on_hit, hits_stop_read_ahead, read_before;
@@ -154,6 +154,7 @@ struct drive_limits {
     bool rotational;
     uint16_t rpm;         /* of the spindle; 0: none, or not known */
     uint32_t queue_depth; /* commands it takes at once; 0: as many as come */
+    bool looked_ahead;    /* Linux's driver chooses a command before the drive has room for it */
 };
 
 /* For SMART and Identify. */

@@ -159,7 +159,8 @@ static void serve(struct block *b) {
     struct request *rq = TAILQ_FIRST(&b->in);
     if (!rq || sim_event_pending(&b->served))
         return;
-    int64_t took = b->service_ns + (rq->sector == b->head ? 0 : b->seek_ns);
+    int64_t own = b->reader[rq->context->id].service_ns;
+    int64_t took = (own ? own : b->service_ns) + (rq->sector == b->head ? 0 : b->seek_ns);
     b->head = request_end(rq);
     b->busy_from_ns = sim_now(b->sim);
     sim_schedule(b->sim, &b->served, sim_now(b->sim) + took);
@@ -198,12 +199,21 @@ static void done(struct sim_event *ev) {
     pump(b);
 }
 
+/* What was looked at, or the next. */
+static struct request *next_of(struct block *b) {
+    struct request *rq = b->ahead ? b->ahead : bed_dispatch(b);
+    b->ahead = NULL;
+    return rq;
+}
+
 static void pump(struct block *b) {
     struct request *rq;
-    while (b->in_drive < b->depth && (rq = bed_dispatch(b)) != NULL) {
+    while (b->in_drive < b->depth && (rq = next_of(b)) != NULL) {
         TAILQ_INSERT_TAIL(&b->in, rq, link);
         b->in_drive++;
     }
+    if (b->looks_ahead && b->in_drive == b->depth && !b->ahead)
+        b->ahead = bed_dispatch(b);
     serve(b);
 }
 

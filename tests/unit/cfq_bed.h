@@ -29,6 +29,8 @@ struct block {
 
     /* the drive of bed_run() */
     uint32_t depth, in_drive;
+    bool looks_ahead;       /* the driver: see block/dispatch.c */
+    struct request *ahead;  /* what it looked at and has no room for */
     struct request_list in; /* in the drive, served in turn */
     struct sim_event served, kick;
     bool running;
@@ -48,8 +50,8 @@ struct bed_reader {
     bool random, write, sync; /* a write is async unless `sync` */
     uint32_t flags;           /* more flags of its requests */
     uint32_t depth;
-    uint64_t sectors, at; /* size of a request; where the next begins */
-    int64_t think_ns;
+    uint64_t sectors, at;         /* size of a request; where the next begins */
+    int64_t think_ns, service_ns; /* service_ns: of its requests, if not the bed's */
     struct sim_event again;
     uint64_t done;   /* requests */
     int64_t used_ns; /* of the drive */

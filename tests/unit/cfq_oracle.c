@@ -717,7 +717,7 @@ static bool preempts(struct oracle *o, int at, const struct o_request *rq) {
         return true;
     if (q->class == O_RT && a->class != O_RT)
         return true;
-    if (empty && !should_idle(o, a) && (o->preempt_served || a->in_drive == 0))
+    if (o->preempt_empty && empty && !should_idle(o, a))
         return true;
     if (o->active_proc < 0 || !a->waiting)
         return false;

@@ -68,7 +68,7 @@ struct oracle {
     bool flash;
     int64_t hz, now; /* jiffies */
     int64_t quantum, expire_sync, expire_async, back_max, back_penalty, slice_sync, slice_async, slice_async_rq,
-        slice_idle, group_idle, low_latency, target, preempt_served;
+        slice_idle, group_idle, low_latency, target, preempt_empty;
     struct o_request rq[O_REQUESTS];
     struct o_queue q[O_QUEUES];
     struct o_group g[O_GROUPS];

@@ -268,7 +268,7 @@ static void as_begin(struct told *t) {
     t->as.next[0] = t->as.next[1] = t->as.awaited = T_NONE;
     t->as.batch = 1;
     t->as.batch_end = jiffies(t) + t->read_batch;
-    t->as.count = t->write_batch / 10 > 2 ? t->write_batch / 10 : 2;
+    t->as.count = 12;
 }
 
 static int as_oldest(const struct told *t, int kind) {
@@ -278,9 +278,9 @@ static int as_oldest(const struct told *t, int kind) {
     return T_NONE;
 }
 
-static bool as_has(const struct told *t, int proc) {
+static bool as_has(const struct told *t, int life) {
     for (int i = 0; i < t->count; i++)
-        if (t->rq[i].state == T_QUEUED && t->rq[i].proc == proc)
+        if (t->rq[i].state == T_QUEUED && t->rq[i].life == life)
             return true;
     return false;
 }
@@ -324,36 +324,36 @@ static int as_follower(const struct told *t, int i) {
     return as_better(t, after == T_NONE ? first : after, before);
 }
 
-static void as_learn(struct told *t, int proc, int i) {
+static void as_learn(struct told *t, int life, int i) {
     const struct told_request *r = &t->rq[i];
     if (!r->sync)
         return;
-    if (t->as.p[proc].started) {
+    if (t->as.p[life].started) {
         int64_t think = 0;
-        if (t->as.p[proc].completed && !as_has(t, proc))
-            think = jiffies(t) - t->as.p[proc].last_end;
+        if (t->as.p[life].completed && !as_has(t, life))
+            think = jiffies(t) - t->as.p[life].last_end;
         think = think > 19 ? 19 : think;
-        if (!t->as.p[proc].think_samples) {
+        if (!t->as.p[life].think_samples) {
             t->as.exit_prob = 7 * t->as.exit_prob / 8;
             t->as.new_think_total = (7 * t->as.new_think_total + 256 * think) / 8;
             t->as.new_think = t->as.new_think_total / 256;
         }
-        t->as.p[proc].think_samples = (7 * t->as.p[proc].think_samples + 256) / 8;
-        t->as.p[proc].think_total = (7 * t->as.p[proc].think_total + 256 * think) / 8;
-        t->as.p[proc].think = (t->as.p[proc].think_total + 128) / t->as.p[proc].think_samples;
-        uint64_t last = t->as.p[proc].last, far = r->sector > last ? r->sector - last : last - r->sector;
-        if (!t->as.p[proc].seek_samples) {
+        t->as.p[life].think_samples = (7 * t->as.p[life].think_samples + 256) / 8;
+        t->as.p[life].think_total = (7 * t->as.p[life].think_total + 256 * think) / 8;
+        t->as.p[life].think = (t->as.p[life].think_total + 128) / t->as.p[life].think_samples;
+        uint64_t last = t->as.p[life].last, far = r->sector > last ? r->sector - last : last - r->sector;
+        if (!t->as.p[life].seek_samples) {
             t->as.new_seek_total = (7 * t->as.new_seek_total + 256 * (int64_t)far) / 8;
             t->as.new_seek = t->as.new_seek_total / 256;
         }
-        uint64_t most = t->as.p[proc].seek * 4 + 2 * 1024 * (t->as.p[proc].seek_samples <= 60 ? 1024ull : 64);
+        uint64_t most = t->as.p[life].seek * 4 + 2 * 1024 * (t->as.p[life].seek_samples <= 60 ? 1024ull : 64);
         far = far > most ? most : far;
-        t->as.p[proc].seek_samples = (7 * t->as.p[proc].seek_samples + 256) / 8;
-        t->as.p[proc].seek_total = (7 * t->as.p[proc].seek_total + 256 * far) / 8;
-        t->as.p[proc].seek = (t->as.p[proc].seek_total + t->as.p[proc].seek_samples / 2) / t->as.p[proc].seek_samples;
+        t->as.p[life].seek_samples = (7 * t->as.p[life].seek_samples + 256) / 8;
+        t->as.p[life].seek_total = (7 * t->as.p[life].seek_total + 256 * far) / 8;
+        t->as.p[life].seek = (t->as.p[life].seek_total + t->as.p[life].seek_samples / 2) / t->as.p[life].seek_samples;
     }
-    t->as.p[proc].last = end_of(t, i);
-    t->as.p[proc].started = true;
+    t->as.p[life].last = end_of(t, i);
+    t->as.p[life].started = true;
 }
 
 static bool as_waits(const struct told *t) {
@@ -373,18 +373,29 @@ static bool as_close(const struct told *t, int i) {
     return far < (t->as.p[t->as.awaited].seek_samples ? t->as.p[t->as.awaited].seek : (uint64_t)t->as.new_seek);
 }
 
-/* `i` T_NONE: whether to begin to wait makes no sense. No process exits here. */
+/* `i` T_NONE: whether to begin to wait makes no sense. */
 static bool as_ends_wait(struct told *t, int i) {
     int p = t->as.awaited;
-    if (i != T_NONE && t->rq[i].proc == p)
+    if (i != T_NONE && t->rq[i].life == p)
         return true;
     if (t->as.awaited_done && jiffies(t) >= t->as.since + t->antic)
         return true;
     if (as_has(t, p))
         return true;
     if (i != T_NONE && t->rq[i].sync && as_close(t, i)) {
+        if (t->as.p[p].exited) {
+            if (!t->as.p[p].think_samples)
+                t->as.exit_prob = (7 * t->as.exit_prob + 256) / 8;
+            t->as.no_coop = 7 * t->as.no_coop / 8;
+        }
         as_learn(t, p, i);
         return true;
+    }
+    if (t->as.p[p].exited) {
+        if (!t->as.p[p].think_samples)
+            t->as.exit_prob = (7 * t->as.exit_prob + 256) / 8;
+        if (t->as.no_coop > 128)
+            return true;
     }
     if (!t->as.p[p].think_samples)
         return t->as.new_think > t->antic || t->as.exit_prob * t->as.no_coop > 128 * 256;
@@ -395,7 +406,7 @@ static void as_added(struct told *t, int i) {
     int kind = t->rq[i].sync;
     t->rq[i].deadline = jiffies(t) + (kind ? t->read_expire : t->write_expire);
     t->rq[i].state = T_NEW; /* it doesn't count among its process' own yet */
-    as_learn(t, t->rq[i].proc, i);
+    as_learn(t, t->rq[i].life, i);
     t->rq[i].state = T_QUEUED;
     t->as.next[kind] = as_better(t, i, t->as.next[kind]);
     if (as_waits(t) && as_ends_wait(t, i))
@@ -414,7 +425,7 @@ static int as_send(struct told *t, int i) {
     int kind = t->rq[i].sync;
     t->as.state = OFF;
     t->as.last[kind] = end_of(t, i);
-    t->as.awaited = kind ? t->rq[i].proc : T_NONE;
+    t->as.awaited = kind ? t->rq[i].life : T_NONE;
     t->as.awaited_done = false;
     if (!kind && t->as.left)
         t->as.left--;
@@ -494,7 +505,7 @@ static void as_tune(struct told *t) {
 
 /* It isn't counted as in the drive any more. */
 static void as_done(struct told *t, int i) {
-    int p = t->rq[i].proc;
+    int p = t->rq[i].life;
     if (t->as.changing && !as_in_drive(t)) {
         t->as.batch_end = jiffies(t) + (t->as.batch ? t->read_batch : t->write_batch);
         t->as.changing = false;
@@ -526,7 +537,127 @@ static int64_t as_timer(const struct told *t) {
 static void as_fire(struct told *t) {
     if (!t->as.p[t->as.awaited].think_samples)
         t->as.exit_prob = (7 * t->as.exit_prob + 256) / 8;
+    if (t->as.p[t->as.awaited].exited)
+        t->as.no_coop = (7 * t->as.no_coop + 256) / 8;
     t->as.state = FINISHED;
+}
+
+static void as_exits(struct told *t, int proc) {
+    t->as.p[t->life[proc]].exited = true;
+}
+
+/* --- none (Linux 6.8): a FIFO for each CPU, whose newest eight requests grow --- */
+
+enum { MOST_SECTORS = 2560, MOST_SEGMENTS = 128, NEWEST = 8, PLUG_MOST = 32, PLUG_LARGE = 256 };
+
+static void none_begin(struct told *t) {
+    for (int p = 0; p < T_PROCS; p++)
+        t->none.plugged[p] = T_NONE;
+}
+
+int told_root(const struct told *t, int i) {
+    while (t->rq[i].into != T_NONE)
+        i = t->rq[i].into;
+    return i;
+}
+
+static int cpu_of(const struct told *t, int i) {
+    return (t->rq[i].proc + 1) % t->none.cpus;
+}
+
+/* The request queued (or plugged) last before `than` on this request's CPU (in this process' plug). */
+static int none_newer(const struct told *t, int i, int state, int than) {
+    int best = T_NONE;
+    for (int k = 0; k < t->count; k++) {
+        const struct told_request *r = &t->rq[k];
+        bool here = state == T_PLUGGED ? r->proc == t->rq[i].proc : cpu_of(t, k) == cpu_of(t, i);
+        if (k != i && r->state == state && here && r->order < than && (best == T_NONE || r->order > t->rq[best].order))
+            best = k;
+    }
+    return best;
+}
+
+/* Joins one that it lies behind or before; of those queued only the first it would fit counts. */
+static bool none_joins(struct told *t, int i, int state) {
+    struct told_request *x = &t->rq[i];
+    int k = none_newer(t, i, state, INT32_MAX);
+    for (int n = 0; k != T_NONE && (state == T_PLUGGED || n < NEWEST);
+         n++, k = none_newer(t, i, state, t->rq[k].order)) {
+        struct told_request *r = &t->rq[k];
+        bool behind = end_of(t, k) == x->sector, before = end_of(t, i) == r->sector;
+        if (!behind && !before)
+            continue;
+        bool may = r->write == x->write && r->sectors + x->sectors <= MOST_SECTORS && r->ios < MOST_SEGMENTS;
+        if (may) {
+            r->sector = behind ? r->sector : x->sector;
+            r->sectors += x->sectors;
+            r->ios++;
+            x->into = k;
+        }
+        if (may || state == T_QUEUED)
+            return may;
+    }
+    return false;
+}
+
+static void none_queue(struct told *t, int i) {
+    t->rq[i].state = T_QUEUED;
+    t->rq[i].order = t->none.queued++;
+}
+
+/* In the order of sectors. */
+static void none_flush(struct told *t, int proc) {
+    for (;;) {
+        int first = T_NONE;
+        for (int i = 0; i < t->count; i++)
+            if (t->rq[i].state == T_PLUGGED && t->rq[i].proc == proc &&
+                (first == T_NONE || t->rq[i].sector < t->rq[first].sector ||
+                 (t->rq[i].sector == t->rq[first].sector && t->rq[i].order < t->rq[first].order)))
+                first = i;
+        if (first == T_NONE)
+            break;
+        none_queue(t, first);
+    }
+    t->none.plugged[proc] = 0;
+}
+
+void told_plug(struct told *t, int proc, bool on) {
+    if (!on)
+        none_flush(t, proc);
+    t->none.plugged[proc] = on ? 0 : T_NONE;
+}
+
+static void none_added(struct told *t, int i) {
+    int proc = t->rq[i].proc;
+    bool plugs = t->none.plugged[proc] != T_NONE;
+    t->rq[i].state = T_NEW;
+    if ((plugs && none_joins(t, i, T_PLUGGED)) || none_joins(t, i, T_QUEUED))
+        return;
+    if (!plugs) {
+        none_queue(t, i);
+        return;
+    }
+    int last = none_newer(t, i, T_PLUGGED, INT32_MAX);
+    if (t->none.plugged[proc] >= PLUG_MOST || (last != T_NONE && t->rq[last].sectors >= PLUG_LARGE))
+        none_flush(t, proc);
+    t->rq[i].state = T_PLUGGED;
+    t->rq[i].order = t->none.queued++;
+    t->none.plugged[proc]++;
+}
+
+static int none_pick(struct told *t) {
+    for (int turn = 0; turn < t->none.cpus; turn++) {
+        int cpu = (t->none.turn + turn) % t->none.cpus, first = T_NONE;
+        for (int i = 0; i < t->count; i++)
+            if (t->rq[i].state == T_QUEUED && cpu_of(t, i) == cpu &&
+                (first == T_NONE || t->rq[i].order < t->rq[first].order))
+                first = i;
+        if (first == T_NONE)
+            continue;
+        t->none.turn = (cpu + 1) % t->none.cpus;
+        return sent(t, first);
+    }
+    return T_NONE;
 }
 
 const struct told_ops told[] = {
@@ -545,6 +676,8 @@ const struct told_ops told[] = {
      .pick = as_pick,
      .done = as_done,
      .timer = as_timer,
-     .fire = as_fire},
+     .fire = as_fire,
+     .exits = as_exits},
+    {.name = "none", .begin = none_begin, .added = none_added, .pick = none_pick},
     {NULL},
 };

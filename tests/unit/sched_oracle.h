@@ -11,15 +11,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { T_REQUESTS = 1200, T_PROCS = 6, T_MS = 1000000, T_NONE = -1 };
-enum { T_NEW, T_QUEUED, T_SENT, T_DONE };
+enum { T_REQUESTS = 1200, T_PROCS = 6, T_LIVES = 512, T_CPUS = 4, T_MS = 1000000, T_NONE = -1 };
+enum { T_NEW, T_PLUGGED, T_QUEUED, T_SENT, T_DONE };
 enum { T_RT, T_BE, T_IDLE, T_LEVELS };
 
 struct told_request {
-    int state, proc;
+    int state, proc, life; /* life: of the process, which ends and begins again under as */
     uint64_t sector, sectors;
     bool write, sync;
     int64_t born_ns, sent_ns, deadline; /* deadline: jiffies */
+    int into, ios, order;               /* none: whose part it is, or T_NONE; how many it is; when it was queued */
 };
 
 /* In the order they were added, which is the order of all FIFOs. */
@@ -29,6 +30,7 @@ struct told {
     int64_t now_ns;
     int level[T_PROCS]; /* of mq-deadline, and BFQ's class */
     void *own;          /* BFQ's state */
+    int life[T_PROCS], lives;
 
     /* tunables */
     int64_t read_expire, write_expire, fifo_batch, writes_starved, ageing;
@@ -56,14 +58,18 @@ struct told {
         int64_t checked[2], batch_end, count, left;
         int batch, state, awaited;
         bool changing, fresh, idled, awaited_done;
+        /* awaited: a life */
         int64_t since, due; /* since: it was done; due: the timer */
         int64_t exit_prob, no_coop, new_think_total, new_think, new_seek_total, new_seek;
         struct {
-            bool started, completed;
+            bool started, completed, exited;
             int64_t last_end, think_samples, think_total, think;
             uint64_t last, seek_samples, seek_total, seek;
-        } p[T_PROCS];
+        } p[T_LIVES];
     } as;
+    struct {
+        int cpus, turn, queued, plugged[T_PROCS]; /* -1: no plug, else requests in it */
+    } none;
 };
 
 /* One scheduler. `pick` decides and notes what goes to the drive; T_NONE: nothing now. Others may be NULL. */
@@ -75,7 +81,12 @@ struct told_ops {
     void (*done)(struct told *, int rq);
     int64_t (*timer)(const struct told *); /* when it is due, or T_NONE */
     void (*fire)(struct told *);
+    void (*exits)(struct told *, int proc);
 };
+
+/* Of none: plugs begin and end; the request an io has become part of. */
+void told_plug(struct told *, int proc, bool on);
+int told_root(const struct told *, int rq);
 
 extern const struct told_ops told[];
 extern const struct told_ops told_bfq; /* bfq_oracle.c */

@@ -173,6 +173,22 @@ static void test_cfq_long_thinker_loses_window_at_third_sample(void **state) {
     bed_stop(&bed);
 }
 
+/* Of a process that is known, for it has written, and reads 9 ms after whatever it did: known with its third read. */
+static void test_cfq_9_ms_are_long_at_the_third_sample(void **state) {
+    for (int64_t think = 7; think <= 9; think += 2) { /* 8 count as 9 at first: means are rounded */
+        bed_start(&bed, 1000, false);
+        uint32_t p = bed_context(&bed, 0, be(4));
+        bed_insert(&bed, p, 90000000, 8, true, 0);
+        bed_complete(&bed, bed_dispatch(&bed));
+        for (unsigned i = 0; i < 3; i++) {
+            read_once(p, 1000 + 8 * i, think * BED_MS);
+            assert_int_equal(cfq_has(bed_queue(&bed, p, true), CFQ_IDLE_WINDOW) != 0, i < 2 || think == 7);
+        }
+        assert_int_equal(cfq_type_of(bed_queue(&bed, p, true)), think == 7 ? CFQ_SYNC : CFQ_SYNC_NOIDLE);
+        bed_stop(&bed);
+    }
+}
+
 /* 9 ms are more than 8: found out as soon as the mean, in whole jiffies, says so; 8 ms never are. */
 static void test_cfq_think_time_of_9_and_8_ms(void **state) {
     for (int64_t think = 8; think <= 9; think++) {
@@ -373,6 +389,7 @@ static void test_cfq_idle_class_one_at_a_time(void **state) {
     bed_insert(&bed, p, 5000000, 8, false, 0);
     struct request *rq = bed_dispatch(&bed); /* whoever comes preempts it */
     assert_int_equal(rq->context->id, p);
+    assert_ptr_equal(bed.c->active, bed_queue(&bed, p, true));
     bed_complete(&bed, first);
     bed_complete(&bed, rq);
     assert_null(bed_dispatch(&bed)); /* the drive idles for p rather than to serve it */
@@ -475,59 +492,130 @@ static void assert_near(double got, double expected, double tolerance) {
         fail_msg("%.4f is not within %.0f %% of %.4f", got, tolerance * 100, expected);
 }
 
-static void test_cfq_two_readers_share_as_their_slices(void **state) {
-    static const unsigned pair[][2] = {{0, 7}, {0, 4}, {4, 7}, {4, 4}, {2, 5}};
-    for (unsigned latency = 0; latency < 2; latency++) {
-        for (unsigned i = 0; i < sizeof(pair) / sizeof(pair[0]); i++) {
-            bed_start(&bed, 1000, false);
-            bed.c->t.low_latency = latency;
-            setup_readers(2);
-            bed_context(&bed, 0, be(pair[i][0]));
-            bed_context(&bed, 0, be(pair[i][1]));
-            bed_run(&bed, reader, 2, 20 * S);
-            assert_near((double)reader[0].used_ns / (double)reader[1].used_ns,
-                        (double)cfq_slice_of(100, pair[i][0]) / (double)cfq_slice_of(100, pair[i][1]), 0.05);
-            bed_check(&bed);
-            bed_stop(&bed);
-        }
+static void run_readers(unsigned n, const unsigned *level, bool latency, int64_t level7_ns) {
+    bed_start(&bed, 1000, false);
+    bed.c->t.low_latency = latency;
+    setup_readers(n);
+    for (unsigned k = 0; k < n; k++) {
+        bed_context(&bed, 0, be(level[k]));
+        reader[k].depth = 2; /* never empty, so that all queues count for the keys */
+        reader[k].service_ns = !level7_ns ? 0 : level[k] == 7 ? level7_ns : BED_MS / 10;
     }
+    bed_run(&bed, reader, n, 5 * S);
+    for (unsigned k = 0; k < n; k++)
+        reader[k].used_ns = reader[k].longest_gap_ns = 0;
+    bed_run(&bed, reader, n, 40 * S);
+    bed_check(&bed);
 }
 
+static void test_cfq_two_readers_share_as_their_slices(void **state) {
+    static const struct {
+        unsigned level[2];
+        double gap_ms[2];
+    } row[] = {
+        {{0, 7}, {40, 180}}, {{0, 4}, {100, 180}}, {{4, 7}, {40, 100}}, {{4, 4}, {100, 100}}, {{2, 5}, {80, 140}}};
+    for (unsigned latency = 0; latency < 2; latency++)
+        for (unsigned depth = 1; depth <= 2; depth++)
+            for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+                const unsigned *level = row[i].level;
+                bed_start(&bed, 1000, false);
+                bed.c->t.low_latency = latency;
+                setup_readers(2);
+                for (unsigned k = 0; k < 2; k++) {
+                    bed_context(&bed, 0, be(level[k]));
+                    reader[k].depth = depth;
+                }
+                bed_run(&bed, reader, 2, 20 * S);
+                assert_near((double)reader[0].used_ns / (double)reader[1].used_ns,
+                            (double)cfq_slice_of(100, level[0]) / (double)cfq_slice_of(100, level[1]), 0.05);
+                for (unsigned k = 0; k < 2; k++)
+                    assert_near((double)reader[k].longest_gap_ns / 1e6, row[i].gap_ms[k], 0.05);
+                bed_check(&bed);
+                bed_stop(&bed);
+            }
+}
+
+/*
+ * Shares and longest waits (ms) of readers that always have requests. Keys of 0, 4 and 7 meet: of equal ones the first
+ * comes first, and Linux 4.4.155 was seen to give 58.3, 32.6 and 9.0 % then, with a wait of 467 ms. Where level 7 runs
+ * over the end of its slices its key is later by as much, and it waits for one slice more.
+ */
 static void test_cfq_many_readers_share_as_their_keys(void **state) {
     static const struct {
         unsigned n, level[10];
         bool latency;
         double share[10], gap_ms[10];
+        int64_t level7_ns; /* of its requests, if it makes a difference */
     } row[] = {
-        {3, {0, 0, 7}, false, {46.6, 46.5, 6.9}, {220, 220, 540}},
-        {3, {0, 0, 7}, true, {46.6, 46.5, 6.9}, {220, 220, 540}},
-        {3, {0, 4, 7}, false, {58.7, 32.6, 8.7}, {140, 220, 460}}, /* equal keys: first come first served */
-        {4, {0, 0, 7, 7}, false, {45, 45, 5, 5}, {0, 0, 760, 760}},
-        {10, {4, 4, 4, 4, 4, 4, 4, 4, 4, 4}, false, {10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {900, 900}},
-        {10, {4, 4, 4, 4, 4, 4, 4, 4, 4, 4}, true, {10, 10, 10, 10, 10, 10, 10, 10, 10, 10}, {270, 270}},
+        {3, {0, 0, 7}, false, {46.6, 46.5, 6.9}, {220, 220, 540}, 0},
+        {3, {0, 0, 7}, true, {46.6, 46.5, 6.9}, {220, 220, 540}, 0},
+        {3, {0, 4, 7}, false, {60.0, 33.3, 6.7}, {140, 220, 560}, 1910000},
+        {3, {0, 4, 7}, true, {60.0, 33.3, 6.7}, {140, 220, 560}, 1910000},
+        {3, {7, 4, 0}, false, {6.7, 33.3, 60.0}, {560, 220, 140}, 1910000},
+        {3, {0, 4, 7}, false, {58.7, 32.6, 8.7}, {140, 220, 460}, 0},
+        {3, {7, 4, 0}, true, {8.7, 32.6, 58.7}, {460, 220, 140}, 0},
+        {4, {0, 0, 7, 7}, false, {45, 45, 5, 5}, {260, 260, 760, 760}, 0},
+        {4, {7, 7, 0, 0}, false, {5, 5, 45, 45}, {760, 760, 260, 260}, 0},
     };
     for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-        bed_start(&bed, 1000, false);
-        bed.c->t.low_latency = row[i].latency;
-        setup_readers(row[i].n);
-        for (unsigned k = 0; k < row[i].n; k++) {
-            bed_context(&bed, 0, be(row[i].level[k]));
-            reader[k].depth = 2; /* never empty, so that all queues count for the keys */
-        }
-        bed_run(&bed, reader, row[i].n, 5 * S);
-        int64_t from[10], all = 0;
-        for (unsigned k = 0; k < row[i].n; k++) {
-            from[k] = reader[k].used_ns;
-            reader[k].longest_gap_ns = 0;
-        }
-        bed_run(&bed, reader, row[i].n, 40 * S);
+        int64_t all = 0;
+        run_readers(row[i].n, row[i].level, row[i].latency, row[i].level7_ns);
         for (unsigned k = 0; k < row[i].n; k++)
-            all += reader[k].used_ns - from[k];
+            all += reader[k].used_ns;
         for (unsigned k = 0; k < row[i].n; k++) {
-            assert_near(100.0 * (double)(reader[k].used_ns - from[k]) / (double)all, row[i].share[k], 0.10);
-            if (row[i].gap_ms[k] > 0)
-                assert_near((double)reader[k].longest_gap_ns / 1e6, row[i].gap_ms[k], 0.10);
+            int64_t gap = 0; /* of its level: between two equals it falls to one of them */
+            for (unsigned j = 0; j < row[i].n; j++)
+                if (row[i].level[j] == row[i].level[k] && reader[j].longest_gap_ns > gap)
+                    gap = reader[j].longest_gap_ns;
+            assert_near(100.0 * (double)reader[k].used_ns / (double)all, row[i].share[k], 0.10);
+            assert_near((double)gap / 1e6, row[i].gap_ms[k], 0.10);
         }
+        bed_stop(&bed);
+    }
+}
+
+/* By turns, each waiting for the slices of the others: with low_latency for about 300 ms, or 16 for each if that is
+ * more.
+ */
+static void test_cfq_equal_readers_take_turns(void **state) {
+    static const struct {
+        unsigned n;
+        bool latency;
+        double slice_ms;
+    } row[] = {{2, false, 100}, {10, false, 100}, {20, false, 100}, {2, true, 100}, {3, true, 100},
+               {5, true, 60},   {10, true, 30},   {15, true, 20},   {20, true, 16}, {30, true, 16}};
+    static const unsigned level[30] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+                                       4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4};
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        int64_t all = 0, most = 0;
+        run_readers(row[i].n, level, row[i].latency, 0);
+        for (unsigned k = 0; k < row[i].n; k++)
+            all += reader[k].used_ns;
+        for (unsigned k = 0; k < row[i].n; k++) {
+            assert_near((double)reader[k].used_ns / (double)all, 1.0 / row[i].n, 0.10);
+            assert_near((double)reader[k].longest_gap_ns / 1e6, (row[i].n - 1) * row[i].slice_ms, 0.10);
+            most = reader[k].longest_gap_ns > most ? reader[k].longest_gap_ns : most;
+        }
+        if (row[i].latency)
+            assert_true((double)most / 1e6 <= 1.1 * (row[i].n * 16 > 300 ? row[i].n * 16 : 300));
+        bed_stop(&bed);
+    }
+}
+
+/* Of a slice of 100 ms and the 12 ms it takes to get there, 100 bring something. */
+static void test_cfq_throughput_is_a_slices_part(void **state) {
+    static const int64_t slices[] = {50, 100, 200};
+    for (unsigned i = 0; i < 3; i++) {
+        bed_start(&bed, 1000, false);
+        bed.c->t.low_latency = 0;
+        bed.c->t.slice_sync = slices[i];
+        setup_readers(2);
+        for (unsigned k = 0; k < 2; k++)
+            bed_context(&bed, 0, be(4));
+        bed.seek_ns = 12 * BED_MS;
+        bed_run(&bed, reader, 2, 30 * S);
+        double busy = (double)(reader[0].done + reader[1].done) * (double)bed.service_ns / (30.0 * S);
+        assert_near(busy, (double)slices[i] / (double)(slices[i] + 12), 0.02);
         bed_stop(&bed);
     }
 }
@@ -544,9 +632,9 @@ static void test_cfq_empty_queues_come_back_earlier(void **state) {
 }
 
 static void test_cfq_rt_starves_be_inside_a_group_only(void **state) {
-    for (unsigned apart = 0; apart < 2; apart++) {
+    for (unsigned apart = 0; apart < 3; apart++) { /* 2: weighing half as much */
         bed_start(&bed, 1000, false);
-        uint32_t g = bed_group(&bed, 0, 500, 500), h = bed_group(&bed, 0, 500, 500);
+        uint32_t g = bed_group(&bed, 0, apart == 2 ? 1000 : 500, 500), h = bed_group(&bed, 0, 500, 500);
         setup_readers(3);
         bed_context(&bed, g, ioprio_value(IOPRIO_RT, 4));
         bed_context(&bed, apart ? h : g, be(0));
@@ -554,7 +642,7 @@ static void test_cfq_rt_starves_be_inside_a_group_only(void **state) {
         bed_run(&bed, reader, 3, 20 * S);
         assert_true(reader[2].done == 0);
         if (apart)
-            assert_near((double)reader[1].used_ns / (double)reader[0].used_ns, 1, 0.05);
+            assert_near((double)reader[0].used_ns / (double)reader[1].used_ns, apart, 0.05);
         else
             assert_true(reader[1].done == 0);
         bed_stop(&bed);
@@ -600,7 +688,7 @@ static void test_cfq_weights_need_idling(void **state) {
     bed_context(&bed, h, be(4));
     bed.service_ns = 2 * BED_MS;
     bed_run(&bed, reader, 2, 20 * S);
-    assert_true((double)reader[0].used_ns / (double)reader[1].used_ns < 1.2);
+    assert_near((double)reader[0].used_ns / (double)reader[1].used_ns, 1, 0.05);
     bed_stop(&bed);
 }
 
@@ -643,32 +731,46 @@ static void test_cfq_a_syncing_writer_keeps_its_turn(void **state) {
         fail_msg("%.1f requests a turn, %.1f if it thinks for longer", rate[0], rate[1]);
 }
 
-/* Processes that seek, before a drive that takes one request: by turns, unless as in Linux two push themselves forward.
+/*
+ * Processes that seek push themselves before those that wait: as many as the drive has requests, one more if its
+ * driver looks ahead, and one that is on its way are served by turns, the rest not. Linux 4.4.155 with a SCSI drive of
+ * depth 1 was seen to serve three of three to eight. Without preempt_empty everybody has a turn.
  */
-static void test_cfq_nobody_who_seeks_starves(void **state) {
-    for (unsigned linux_way = 0; linux_way < 2; linux_way++)
-        for (unsigned idle = 0; idle < 2; idle++) {
-            bed_start(&bed, 1000, false);
-            bed.c->t.preempt_served = linux_way;
-            bed.c->t.slice_idle = bed.c->t.group_idle = idle ? 8 : 0;
-            setup_readers(5);
-            for (unsigned i = 0; i < 5; i++) {
-                reader[i].random = true;
-                reader[i].think_ns = BED_MS / 20;
-                bed_context(&bed, 0, be(4));
+static void test_cfq_seekers_go_round(void **state) {
+    static const struct {
+        unsigned depth, ahead, seekers, served;
+    } row[] = {{1, 1, 2, 2}, {1, 1, 3, 3}, {1, 1, 4, 3}, {1, 1, 8, 3}, {1, 0, 2, 2},
+               {1, 0, 3, 2}, {1, 0, 8, 2}, {4, 1, 6, 6}, {4, 1, 9, 6}, {4, 0, 9, 5}};
+    for (unsigned letter = 0; letter < 2; letter++)
+        for (unsigned idle = 0; idle < 2; idle++)
+            for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+                bed_start(&bed, 1000, false);
+                bed.depth = row[i].depth;
+                bed.looks_ahead = row[i].ahead;
+                bed.c->t.preempt_empty = letter;
+                bed.c->t.slice_idle = bed.c->t.group_idle = idle ? 8 : 0;
+                setup_readers(row[i].seekers);
+                for (unsigned k = 0; k < row[i].seekers; k++) {
+                    reader[k].random = true;
+                    reader[k].think_ns = BED_MS / 20;
+                    bed_context(&bed, 0, be(4));
+                }
+                bed.seek_ns = 5 * BED_MS;
+                bed_run(&bed, reader, row[i].seekers, S);
+                for (unsigned k = 0; k < row[i].seekers; k++)
+                    reader[k].done = 0;
+                bed_run(&bed, reader, row[i].seekers, 5 * S);
+                unsigned served = 0, expected = letter ? row[i].served : row[i].seekers;
+                double turn = 5.0 * S / (double)(bed.service_ns + bed.seek_ns) / expected;
+                for (unsigned k = 0; k < row[i].seekers; k++) {
+                    served += reader[k].done > 0;
+                    if (reader[k].done && row[i].seekers > 2)
+                        assert_near((double)reader[k].done, turn, 0.05);
+                }
+                if (served != expected)
+                    fail_msg("row %u, preempt_empty %u, slice_idle %u: %u served", i, letter, idle ? 8 : 0, served);
+                bed_stop(&bed);
             }
-            bed.seek_ns = 5 * BED_MS;
-            bed_run(&bed, reader, 5, 5 * S);
-            uint64_t least = UINT64_MAX, most = 0;
-            for (unsigned i = 0; i < 5; i++) {
-                least = reader[i].done < least ? reader[i].done : least;
-                most = reader[i].done > most ? reader[i].done : most;
-            }
-            if (linux_way ? most < 10 * least : (double)most > 1.05 * (double)least)
-                fail_msg("preempt_served %u, slice_idle %u: %u to %u requests", linux_way, idle ? 8 : 0,
-                         (unsigned)least, (unsigned)most);
-            bed_stop(&bed);
-        }
 }
 
 static void test_cfq_writeback_does_not_starve(void **state) {
@@ -733,6 +835,7 @@ int main(void) {
         cmocka_unit_test(test_cfq_seeky_after_five_far_seeks),
         cmocka_unit_test(test_cfq_800_sectors_are_near),
         cmocka_unit_test(test_cfq_long_thinker_loses_window_at_third_sample),
+        cmocka_unit_test(test_cfq_9_ms_are_long_at_the_third_sample),
         cmocka_unit_test(test_cfq_think_time_of_9_and_8_ms),
         cmocka_unit_test(test_cfq_four_at_once_are_deep),
         cmocka_unit_test(test_cfq_idles_for_a_reader_and_gives_up_after_slice_idle),
@@ -748,6 +851,8 @@ int main(void) {
         cmocka_unit_test(test_cfq_cooperating_readers_merge_and_part),
         cmocka_unit_test(test_cfq_two_readers_share_as_their_slices),
         cmocka_unit_test(test_cfq_many_readers_share_as_their_keys),
+        cmocka_unit_test(test_cfq_equal_readers_take_turns),
+        cmocka_unit_test(test_cfq_throughput_is_a_slices_part),
         cmocka_unit_test(test_cfq_empty_queues_come_back_earlier),
         cmocka_unit_test(test_cfq_rt_starves_be_inside_a_group_only),
         cmocka_unit_test(test_cfq_groups_share_by_weight),
@@ -755,7 +860,7 @@ int main(void) {
         cmocka_unit_test(test_cfq_weights_need_idling),
         cmocka_unit_test(test_cfq_group_idle_alone_keeps_the_weights),
         cmocka_unit_test(test_cfq_a_syncing_writer_keeps_its_turn),
-        cmocka_unit_test(test_cfq_nobody_who_seeks_starves),
+        cmocka_unit_test(test_cfq_seekers_go_round),
         cmocka_unit_test(test_cfq_writeback_does_not_starve),
         cmocka_unit_test(test_cfq_statistics_add_up),
     };

@@ -59,7 +59,7 @@ static void settle_tunables(void) {
     o->slice_idle = set(&t->slice_idle, m.bed.flash && pick(2) ? 0 : idles[pick(6)]);
     o->group_idle = set(&t->group_idle, idles[pick(6)]);
     o->low_latency = set(&t->low_latency, pick(4) != 0);
-    o->preempt_served = set(&t->preempt_served, pick(2));
+    o->preempt_empty = set(&t->preempt_empty, pick(4) != 0);
     o->target = set(&t->target_latency, pick(2) ? 300 : 1 + pick(300));
 }
 

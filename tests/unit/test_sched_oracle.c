@@ -27,8 +27,8 @@ struct match {
     struct elevator_ops free_tags;
     struct told t;
     struct io io[T_REQUESTS];
-    int depth;
-    unsigned seed, latency, waits, timers;
+    int depth, ahead; /* ahead: what the driver looked at with no room for it, or T_NONE */
+    unsigned seed, latency, waits, timers, merges;
 };
 
 static struct match m; /* large */
@@ -41,7 +41,16 @@ static int number_of(const struct request *rq) {
     return (int)(rq->head - m.io);
 }
 
+/* Only what `none` does with requests is about merging. */
+static bool merges(void) {
+    return !strcmp(m.ops->name, "none");
+}
+
 /* --- the oracle's clock --- */
+
+static bool single_queue(void) {
+    return !block_multi_queue(m.block);
+}
 
 static bool any_queued(void) {
     for (int i = 0; i < m.t.count; i++)
@@ -50,9 +59,14 @@ static bool any_queued(void) {
     return false;
 }
 
-/* With what was so until now, the drive had nothing more to get. A scheduler without requests isn't asked. */
+/* With what was so until now, the drive had nothing more to get; or its driver has one in hand already. */
 static void expect_nothing_more(void) {
-    if (m.t.in_drive >= m.depth || !any_queued())
+    if (m.t.in_drive >= m.depth) {
+        if (m.block->looks_ahead && m.ahead == T_NONE)
+            m.ahead = m.ops->pick(&m.t);
+        return;
+    }
+    if (!single_queue() && !any_queued())
         return;
     int rq = m.ops->pick(&m.t); /* having been asked leaves traces: an anticipation begins */
     if (rq != T_NONE)
@@ -110,6 +124,19 @@ static void expect_same_bfq(void) {
     }
 }
 
+/* What AS has learned of processes that are new, and its batches' length. */
+static void expect_same_as(const json_t *stats) {
+    struct err e = {0};
+    char got[256], expected[256];
+    expect_number(stats, NULL, "write_batch_count", m.t.as.count);
+    expect_number(stats, NULL, "new_seek_sectors", m.t.as.new_seek);
+    snprintf(expected, sizeof expected, "%lld %% exit probability\n%lld %%", (long long)(100 * m.t.as.exit_prob / 256),
+             (long long)(100 * m.t.as.no_coop / 256));
+    assert_int_equal(block_attr_get(m.block, "iosched/est_time", got, sizeof got, &e), 0);
+    if (strncmp(got, expected, strlen(expected)))
+        fail_msg("seed %u: est_time \"%s\", the oracle's \"%s\"", m.seed, got, expected);
+}
+
 /* What is tuned as requests go by, before it is seen in what is dispatched. */
 static void expect_same_numbers(void) {
     json_t *stats =
@@ -119,7 +146,7 @@ static void expect_same_numbers(void) {
         expect_number(stats, "write", "depth", m.t.kyber.depth[1]);
     }
     if (!strcmp(m.ops->name, "as"))
-        expect_number(stats, NULL, "write_batch_count", m.t.as.count);
+        expect_same_as(stats);
     json_decref(stats);
     if (m.ops == &told_bfq)
         expect_same_bfq();
@@ -139,7 +166,15 @@ static void dispatched(struct block_watch *w, const struct request *rq) {
         fire_until(sim_now(m.sim) + 1);
         m.t.now_ns = sim_now(m.sim);
     }
-    int expected = m.ops->pick(&m.t);
+    int expected = m.ahead == T_NONE ? m.ops->pick(&m.t) : m.ahead;
+    m.ahead = T_NONE;
+    if (merges()) {
+        got = told_root(&m.t, got);
+        const struct told_request *r = &m.t.rq[got];
+        if (r->sector != rq->sector || r->sectors != rq->sectors || (uint32_t)r->ios != rq->ios)
+            fail_msg("%s, seed %u: request %d has %u ios, the oracle's %d", m.ops->name, m.seed, got, rq->ios, r->ios);
+        m.merges += rq->ios > 1;
+    }
     if (got != expected)
         fail_msg("%s, seed %u, %lld ns: request %d is dispatched, the oracle's is %d", m.ops->name, m.seed,
                  (long long)sim_now(m.sim), got, expected);
@@ -149,6 +184,10 @@ static void dispatched(struct block_watch *w, const struct request *rq) {
 static void completed(struct block_watch *w, const struct request *rq) {
     int i = number_of(rq);
     advance();
+    for (int k = 0; merges() && k < m.t.count; k++)
+        if (m.t.rq[k].into != T_NONE && told_root(&m.t, k) == told_root(&m.t, i))
+            m.t.rq[k].state = T_DONE;
+    i = merges() ? told_root(&m.t, i) : i;
     m.t.rq[i].state = T_DONE;
     m.t.in_drive--;
     if (m.ops->done)
@@ -197,7 +236,7 @@ static void settle_tunables(void) {
         t->read_expire = tune("read_expire", usual ? 125 : 1 + pick(60));
         t->write_expire = tune("write_expire", usual ? 250 : 1 + pick(60));
         t->read_batch = tune("read_batch_expire", usual ? 500 : 1 + pick(100));
-        t->write_batch = 125; /* the first count hangs on it */
+        t->write_batch = tune("write_batch_expire", usual ? 125 : 1 + pick(60));
         t->antic = tune("antic_expire", patience[pick(6)]);
     }
 }
@@ -207,12 +246,25 @@ static int level_of(int proc) {
     return proc == 2 || proc < 2 ? level : 4;
 }
 
+/* What the block layer knows a process by: another one for each of its lives. */
+static uint32_t owner_of(int proc) {
+    return (uint32_t)(m.t.life[proc] / T_PROCS * T_PROCS + proc + 1);
+}
+
 static void describe(int proc, int level) {
     static const int class[T_LEVELS] = {IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE};
     struct err e = {0};
     m.t.level[proc] = pick(3) ? T_BE : (int)pick(3);
     const struct block_context_settings s = {.prioclass = class[m.t.level[proc]], .prio = level};
-    assert_int_equal(block_context_describe(m.block, (uint32_t)proc + 1, &s, &e), 0);
+    assert_int_equal(block_context_describe(m.block, owner_of(proc), &s, &e), 0);
+}
+
+/* The process ends, whatever it has under way; another one takes its part. */
+static void exits(int proc) {
+    m.ops->exits(&m.t, proc);
+    block_context_exit(m.block, owner_of(proc));
+    m.t.lives += T_PROCS;
+    m.t.life[proc] = m.t.lives + proc;
 }
 
 static void settle_bfq(struct bfq_told_settings *s) {
@@ -231,6 +283,7 @@ static void settle_bfq(struct bfq_told_settings *s) {
 
 static void begin(const struct told_ops *ops, unsigned seed) {
     static const int depths[] = {1, 1, 2, 4, 32};
+    static const unsigned slowest[] = {9000000, 9000000, 90000000, 900000000}; /* writes */
     static struct drive_config config;
     struct opt_set options = {0};
     struct err e = {0};
@@ -244,18 +297,23 @@ static void begin(const struct told_ops *ops, unsigned seed) {
     assert_int_equal(drive_config_init(&config, &options, &e), 0);
     m.latency = 300000 + pick(9000000);
     snprintf(read, sizeof read, "nossd.read_latency=%uns", m.latency);
-    snprintf(write, sizeof write, "nossd.write_latency=%uns", 300000 + pick(9000000));
+    snprintf(write, sizeof write, "nossd.write_latency=%uns",
+             300000 + pick(strcmp(ops->name, "as") ? slowest[0] : slowest[pick(4)]));
     const char *const args[] = {"drive.kind=nossd", "drive.capacity=8GiB", read, write};
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(opt_assign_arg(&options, args[i], &e), 0);
     m.drive = drive_open(&config, "none", NULL, m.sim, &e);
     assert_non_null(m.drive);
-    const struct block_settings s = {.scheduler = ops->name, .queue_depth = (uint32_t)m.depth, .cpus = 1};
+    m.t.none.cpus = merges() ? 1 + (int)pick(T_CPUS) : 1;
+    const struct block_settings s = {
+        .scheduler = ops->name, .queue_depth = (uint32_t)m.depth, .cpus = (uint32_t)m.t.none.cpus};
     m.block = block_new(m.drive, &s, &e);
     if (!m.block)
         fail_msg("%s", e.text);
-    set("nr_requests", 2048);
-    set("nomerges", 2);
+    m.block->nr_requests = 2048; /* `none` has no more than the drive takes, and then nothing waits in it */
+    m.block->looks_ahead = single_queue() && pick(2);
+    m.ahead = T_NONE;
+    set("nomerges", merges() ? 0 : 2);
     set("wbt_lat_usec", 0);
     m.free_tags = *m.block->ops; /* who may have how many requests is another matter: nobody sleeps here */
     m.free_tags.limit_depth = NULL;
@@ -264,12 +322,21 @@ static void begin(const struct told_ops *ops, unsigned seed) {
     block_watch(m.block, &m.watch);
     settle_tunables();
     struct bfq_told_settings bfq = {.initial_rotational = false};
-    for (int p = 0; p < T_PROCS; p++)
+    for (int p = 0; p < T_PROCS; p++) {
+        m.t.life[p] = p;
         describe(p, bfq.level[p] = level_of(p));
+    }
     if (ops == &told_bfq)
         settle_bfq(&bfq);
     if (ops->begin)
         ops->begin(&m.t);
+}
+
+/* A plug begins or ends. */
+static void plug(int proc) {
+    bool on = m.t.none.plugged[proc] == T_NONE;
+    told_plug(&m.t, proc, on);
+    (on ? m.drive->front->plug : m.drive->front->unplug)(m.drive->front, owner_of(proc));
 }
 
 static void arrive(int i, uint64_t *at) {
@@ -279,11 +346,18 @@ static void arrive(int i, uint64_t *at) {
     uint64_t sectors = 8 * (1 + pick(16));
     advance();
     expect_same_numbers();
+    if (m.ops->exits && pick(20) == 0 && m.t.lives + 2 * T_PROCS < T_LIVES)
+        exits(proc);
+    if (merges() && pick(6) == 0)
+        plug(proc);
     if (pick(4) == 0) /* elsewhere: near, far, where others are */
         at[proc] = 8 * (uint64_t)(pick(3) ? 100000 + pick(200) : pick(2) ? pick(4000) : pick(2000000));
     if (m.ops == &told_bfq) /* apart, so that no queues are merged; nor with sector 0, where a service begins */
         at[proc] = 2000000 * ((uint64_t)proc + 1) + at[proc] % 1800000;
     *r = (struct told_request){.proc = proc,
+                               .life = m.t.life[proc],
+                               .into = T_NONE,
+                               .ios = 1,
                                .sector = at[proc],
                                .sectors = sectors,
                                .write = write,
@@ -298,7 +372,7 @@ static void arrive(int i, uint64_t *at) {
                           .flags = IO_NO_DATA | (r->sync && write ? IO_SYNC : 0),
                           .offset = r->sector << SECTOR_SHIFT,
                           .bytes = r->sectors << SECTOR_SHIFT,
-                          .owner = (uint32_t)proc + 1,
+                          .owner = owner_of(proc),
                           .done = io_done};
     drive_submit(m.drive, &m.io[i]);
 }
@@ -316,7 +390,7 @@ static void end(void) {
     sim_free(m.sim);
 }
 
-static void play(const struct told_ops *ops, unsigned seed, unsigned *waits, unsigned *timers) {
+static void play(const struct told_ops *ops, unsigned seed, unsigned *waits, unsigned *timers, unsigned *merged) {
     uint64_t at[T_PROCS] = {0};
     begin(ops, seed);
     int64_t now = 1, pace = 100000ll << pick(7);
@@ -327,35 +401,44 @@ static void play(const struct told_ops *ops, unsigned seed, unsigned *waits, uns
         sim_run(m.sim, now);
         arrive(i, at);
     }
+    for (int p = 0; merges() && p < T_PROCS; p++)
+        if (m.t.none.plugged[p] != T_NONE) {
+            advance();
+            plug(p);
+        }
     sim_run(m.sim, SIM_NEVER);
     end();
     *waits += m.waits;
     *timers += m.timers;
+    *merged += m.merges;
 }
 
 static void play_all(const char *name, unsigned seeds, bool has_timers) {
-    unsigned waits = 0, timers = 0, i = 0;
+    unsigned waits = 0, timers = 0, merged = 0, i = 0;
     while (told[i].name && strcmp(told[i].name, name))
         i++;
     for (unsigned seed = 0; seed < seeds; seed++)
-        play(told[i].name ? &told[i] : &told_bfq, seed, &waits, &timers);
+        play(told[i].name ? &told[i] : &told_bfq, seed, &waits, &timers, &merged);
     assert_true(!has_timers || timers > 100);
     assert_true(strcmp(name, "as") || waits > 100);
+    assert_true(strcmp(name, "none") || merged > 100);
 }
 
 #define ORACLE(id, name, seeds, timers)                                                                                \
     static void test_##id##_does_what_its_oracle_says(void **state) {                                                  \
         play_all(name, seeds, timers);                                                                                 \
     }
+ORACLE(none, "none", 12, false)
 ORACLE(noop, "noop", 6, false)
-ORACLE(deadline, "deadline", 14, false)
+ORACLE(deadline, "deadline", 40, false)
 ORACLE(mq_deadline, "mq-deadline", 14, false)
 ORACLE(kyber, "kyber", 14, true)
-ORACLE(as, "as", 14, true)
+ORACLE(as, "as", 60, true)
 ORACLE(bfq, "bfq", 24, true)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none_does_what_its_oracle_says),
         cmocka_unit_test(test_noop_does_what_its_oracle_says),
         cmocka_unit_test(test_deadline_does_what_its_oracle_says),
         cmocka_unit_test(test_mq_deadline_does_what_its_oracle_says),

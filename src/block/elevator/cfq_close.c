@@ -38,8 +38,8 @@ bool cfq_preempts(struct cfq *c, struct cfq_queue *q, const struct request *rq) 
         return true;
     if (q->class == CFQ_RT && active->class != CFQ_RT)
         return true;
-    /* It isn't waited for. While the drive still works for it that is no reason: see preempt_served in cfq.c. */
-    if (cfq_empty(active) && !cfq_should_idle(c, active) && (c->t.preempt_served || !active->in_drive))
+    /* It isn't waited for; that the drive still works for it doesn't matter: see preempt_empty in cfq.c. */
+    if (c->t.preempt_empty && cfq_empty(active) && !cfq_should_idle(c, active))
         return true;
     if (!c->active_context || !cfq_has(active, CFQ_WAITING))
         return false;

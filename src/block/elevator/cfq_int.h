@@ -148,7 +148,7 @@ struct cfq_queue {
 struct cfq_tunables {
     int64_t quantum, fifo_expire_sync, fifo_expire_async, back_seek_max, back_seek_penalty;
     int64_t slice_sync, slice_async, slice_async_rq, slice_idle, group_idle, low_latency, target_latency;
-    int64_t preempt_served;
+    int64_t preempt_empty;
 };
 
 struct cfq {

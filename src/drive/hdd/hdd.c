@@ -290,6 +290,7 @@ static void hdd_limits(const struct drive *drive, struct drive_limits *limits) {
     limits->volatile_cache = drive->config.hdd.write_cache;
     limits->rotational = true;
     limits->queue_depth = drive->config.hdd.queue_depth;
+    limits->looked_ahead = !drive->config.hdd.ide;
     limits->rpm = (uint16_t)(drive->config.hdd.disk.rpm + 0.5);
 }
 

@@ -42,6 +42,10 @@ const struct opt_row hdd_opts[] = {
          .help = "sptf: positioning time forgiven per time waited; 0: some may wait for ever"),
     ROW(queue_depth, .type = OPT_U32, .min = 1, .max = 1024, .def = "32", .unit = "commands",
         .help = "commands the drive takes at once; others wait in front of it"),
+    ROW(ide, .type = OPT_BOOL, .def = "no",
+        .help =
+            "behind Linux's IDE driver, which asks noop, deadline, as and cfq for a request when the drive is free; "
+            "no: its SCSI layer (SCSI, SAS, SATA), which asks for one more than the drive takes"),
     ROW(read_hit, .type = OPT_TIMES, .max = 1e9, .def = "100us", .unit = "ns", .runtime = true,
         .help = "overhead of a read served from the cache: one; or after a read, after a write; or four, these two for "
                 "what goes on where the last command ended, then for what doesn't"),
