@@ -500,7 +500,7 @@ void oops_cause_explain(struct oops_session *session) {
         return;
     if (pc->frame < 0 && pc->object && pc->object->flow && v->insn.decoded && op && !v->insn.is_bug) {
         cause_of_access(&h, pc, op);
-    } else if (pc->frame < 0 && !pc->object) { /* jumped to nowhere */
+    } else if (pc->frame < 0 && !pc->object && !*oops_report_fault(session->report)->pc.name) { /* jumped to nowhere */
         struct oops_spot *caller = oops_session_caller(session, pc);
         if (caller)
             cause_of_call(&h, caller);

@@ -69,7 +69,10 @@ static void sanitizer(const struct oops_report *r, struct oops_verdict *v) {
 
 static void check_failed(const struct oops_report *r, struct oops_verdict *v, const char *what) {
     const char *at = r->source[0] ? oops_pool_printf(r->pool, " at %s", r->source) : "";
-    const char *message = r->message[0] ? oops_pool_printf(r->pool, ": %s", r->message) : "";
+    bool before = r->kind == OOPS_BUG; /* a line that may have nothing to do with it */
+    const char *message = !r->message[0] ? ""
+                          : before       ? oops_pool_printf(r->pool, "; printed before it: \"%s\"", r->message)
+                                         : oops_pool_printf(r->pool, ": %s", r->message);
     const struct oops_state *state = oops_report_fault(r);
     const char *in = state && state->pc.name[0]
                          ? oops_pool_printf(r->pool, " in `%s`", oops_demangle(r->pool, state->pc.name))
@@ -192,6 +195,17 @@ static void trap(const struct oops_report *r, struct oops_verdict *v) {
                                        v->headline);
 }
 
+/* Slab's own checks say all in their title. */
+static void slab(const struct oops_report *r, struct oops_verdict *v) {
+    v->headline = r->title;
+    v->confidence = OOPS_CONFIDENCE_MEDIUM;
+    if (!strstr(r->title, "usercopy") || !r->message[0])
+        return;
+    v->headline = oops_pool_printf(r->pool, "a copy between kernel and user space goes beyond its object%s: %s",
+                                   in_function(r), r->message);
+    v->confidence = OOPS_CONFIDENCE_HIGH;
+}
+
 void oops_kind_headline(const struct oops_report *r, struct oops_verdict *v) {
     switch (r->kind) {
     case OOPS_KASAN:
@@ -212,6 +226,9 @@ void oops_kind_headline(const struct oops_report *r, struct oops_verdict *v) {
         break;
     case OOPS_REFCOUNT:
         refcount(r, v);
+        break;
+    case OOPS_SLAB:
+        slab(r, v);
         break;
     case OOPS_LOCKDEP:
         lockdep(r, v);

@@ -456,7 +456,7 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
-    if (slot && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
+    if (slot && !slot->ended && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
     }
