@@ -16,6 +16,7 @@
 #include "diag/oops/demangle.h"
 #include "diag/oops/listing.h"
 #include "diag/oops/oops_int.h"
+#include "diag/oops/stack.h"
 
 void oops_note(struct oops_pool *pool, struct oops_notes *notes, const char *fmt, ...) {
     char text[1024];
@@ -133,6 +134,22 @@ static bool is_general_register(const char *name) {
     return strncmp(name, "cr", 2) != 0 && strncmp(name, "dr", 2) != 0;
 }
 
+/* Numbers are printable by chance; words are letters and what joins them. */
+static bool are_words(uint64_t value) {
+    unsigned bytes = 0;
+    for (; value; value >>= 8, bytes++)
+        if (!oops_is_word((char)(value & 0xff)) && !strchr("-./ ", (int)(value & 0xff)))
+            return false;
+    return bytes >= 4 && bytes != 5;
+}
+
+static bool worth_a_line(const struct oops_report *r, const struct oops_value *value, uint64_t number) {
+    uint64_t ones = oops_word_bytes(r->arch) == 8 ? UINT64_MAX : UINT32_MAX;
+    if (number == ones) /* more often a mask than an error */
+        return false;
+    return is_telling(value->pattern) && (value->pattern != OOPS_PATTERN_ASCII || are_words(number));
+}
+
 static void note_registers(const struct oops_report *r, struct oops_verdict *v) {
     const struct oops_state *state = oops_report_fault(r);
     if (!state)
@@ -155,7 +172,7 @@ static void note_registers(const struct oops_report *r, struct oops_verdict *v) 
             continue;
         oops_value_classify(r, reg->value, &value);
         bool address = r->has_fault_address && reg->value == r->fault_address && r->fault_address;
-        if (is_telling(value.pattern) && reg->value != UINT64_MAX) /* -1 is more often a mask than -EPERM */
+        if (worth_a_line(r, &value, reg->value))
             note_reg(r, v, reg->name, reg->value, oops_value_text(r->pool, &value, reg->value));
         else if (address)
             note_reg(r, v, reg->name, reg->value, "the fault address");

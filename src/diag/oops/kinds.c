@@ -419,6 +419,7 @@ static const struct oops_form forms[] = {
      OOPS_FORM_CONTINUES},
     {"Internal error: UBSAN", OOPS_UBSAN, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error: Oops - BUG", OOPS_BUG, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    {"Internal error: Oops: *[#", OOPS_PAGE_FAULT, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error:", OOPS_TRAP, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Oops: general protection fault", OOPS_GPF, "general protection fault in %f", NULL, PC_THEN_TRACE,
      OOPS_FORM_CONTINUES},

@@ -57,14 +57,30 @@ static const struct {
     int number;
     const char *name;
 } errors[] = {
-    {EPERM, "-EPERM"},           {ENOENT, "-ENOENT"},       {EIO, "-EIO"},
-    {ENXIO, "-ENXIO"},           {EAGAIN, "-EAGAIN"},       {ENOMEM, "-ENOMEM"},
-    {EACCES, "-EACCES"},         {EFAULT, "-EFAULT"},       {EBUSY, "-EBUSY"},
-    {EEXIST, "-EEXIST"},         {ENODEV, "-ENODEV"},       {EINVAL, "-EINVAL"},
-    {ENOSPC, "-ENOSPC"},         {EROFS, "-EROFS"},         {EPIPE, "-EPIPE"},
-    {ENOSYS, "-ENOSYS"},         {ENODATA, "-ENODATA"},     {ETIMEDOUT, "-ETIMEDOUT"},
-    {EOPNOTSUPP, "-EOPNOTSUPP"}, {ECANCELED, "-ECANCELED"}, {ESHUTDOWN, "-ESHUTDOWN"},
-    {512, "-ERESTARTSYS"},       {517, "-EPROBE_DEFER"},    {524, "-ENOTSUPP"},
+    {EPERM, "-EPERM or just -1"},
+    {ENOENT, "-ENOENT"},
+    {EIO, "-EIO"},
+    {ENXIO, "-ENXIO"},
+    {EAGAIN, "-EAGAIN"},
+    {ENOMEM, "-ENOMEM"},
+    {EACCES, "-EACCES"},
+    {EFAULT, "-EFAULT"},
+    {EBUSY, "-EBUSY"},
+    {EEXIST, "-EEXIST"},
+    {ENODEV, "-ENODEV"},
+    {EINVAL, "-EINVAL"},
+    {ENOSPC, "-ENOSPC"},
+    {EROFS, "-EROFS"},
+    {EPIPE, "-EPIPE"},
+    {ENOSYS, "-ENOSYS"},
+    {ENODATA, "-ENODATA"},
+    {ETIMEDOUT, "-ETIMEDOUT"},
+    {EOPNOTSUPP, "-EOPNOTSUPP"},
+    {ECANCELED, "-ECANCELED"},
+    {ESHUTDOWN, "-ESHUTDOWN"},
+    {512, "-ERESTARTSYS"},
+    {517, "-EPROBE_DEFER"},
+    {524, "-ENOTSUPP"},
 };
 
 static bool is_64(enum oops_arch arch) {

@@ -447,7 +447,7 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
 }
 
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
-    struct slot *slot = slot_of(reader, line, false);
+    struct slot *slot = slot_of(reader, line, form->flags & OOPS_FORM_CONTINUES);
     if (slot && repeats_header(slot, line->text)) {
         add_line(reader, slot, line, true);
         slot->headers = slot->report->line_count;

@@ -129,14 +129,27 @@ static void print_why(const struct out *o, const struct oops_report *r, const st
 
 /* ---- The trace ---- */
 
+/* The end of a path that is too long for its line. */
+static const char *shown_path(const struct out *o, const char *path, unsigned column) {
+    size_t n = strlen(path);
+    unsigned room = o->columns > column + 8 ? o->columns - column : 8;
+    if (o->all || n <= room)
+        return path;
+    const char *slash = strchr(path + (n - room + 3), '/');
+    return slash ? oops_pool_printf(o->pool, "...%s", slash) : path;
+}
+
 static void print_place(const struct out *o, const struct oops_place *place, bool innermost, const char *symbol) {
     if (!place->file[0] && !strcmp(place->function, symbol))
         return; /* the symbol says it */
-    fprintf(o->to, "      %s%s", innermost && !strcmp(place->function, symbol) ? "" : place->function,
-            place->inlined ? " (inlined)" : "");
-    if (place->file[0])
-        fprintf(o->to, "%sat %s:%u", innermost && !strcmp(place->function, symbol) ? "" : " ", place->file,
-                place->line);
+    const char *name = innermost && !strcmp(place->function, symbol) ? "" : place->function;
+    int n = fprintf(o->to, "      %s%s", name, place->inlined ? " (inlined)" : "");
+    if (place->file[0]) {
+        const char *text = oops_pool_printf(o->pool, "%s:%u", place->file, place->line);
+        unsigned column = (unsigned)n + 3 + (*name != '\0');
+        bool fits = column + strlen(text) <= o->columns || !*name;
+        fprintf(o->to, "%sat %s", !*name ? "" : fits ? " " : "\n        ", shown_path(o, text, fits ? column : 11));
+    }
     fputc('\n', o->to);
 }
 
@@ -200,24 +213,30 @@ static unsigned first_of_interest(const struct oops_trace *trace) {
     return i < trace->count ? i : 0;
 }
 
+/* The stack that a trace's first frames are on, as the program counter before them is. */
+static enum oops_stack first_stack(const struct oops_trace *trace) {
+    return trace && trace->count ? trace->frames[0].stack : OOPS_STACK_NONE;
+}
+
 static void print_frames(const struct out *o, const struct oops_report *r, const struct oops_trace *trace,
                          const struct oops_verdict *v, bool resolved) {
-    enum oops_stack stack = OOPS_STACK_NONE;
+    enum oops_stack stack = resolved && oops_report_fault(r) ? first_stack(trace) : OOPS_STACK_NONE;
     bool sure = false;
     for (unsigned i = 0; i < trace->count; i++)
         sure |= !trace->frames[i].guess;
     for (unsigned i = o->all ? 0 : first_of_interest(trace); i < trace->count; i++) {
         const struct oops_frame *frame = &trace->frames[i];
-        print_stack_change(o, stack, frame->stack);
-        stack = frame->stack;
         bool told = resolved && i == 0 && frame->kind == OOPS_FRAME_PC && oops_report_fault(r); /* the line above */
         if (told || (frame->guess && sure && !o->all))
             continue;
+        print_stack_change(o, stack, frame->stack);
+        stack = frame->stack;
         start(o, frame->guess ? DIM : PLAIN);
         fprintf(o->to, "  %c ", frame->guess ? '?' : ' ');
         size_t column = 4 + print_symbol(o, &frame->sym);
         if (frame->source[0])
-            fprintf(o->to, "%s%s", column + 1 + strlen(frame->source) > o->columns ? "\n      " : " ", frame->source);
+            fprintf(o->to, "%s%s", column + 1 + strlen(frame->source) > o->columns ? "\n      " : " ",
+                    shown_path(o, frame->source, 6));
         fputc('\n', o->to);
         stop(o, frame->guess ? DIM : PLAIN);
         if (resolved && i < v->frame_count)
@@ -238,6 +257,8 @@ static void print_trace(const struct out *o, const struct oops_report *r, const 
     if (!trace && !state)
         return;
     heading(o, "Trace, the innermost first");
+    if (state)
+        print_stack_change(o, OOPS_STACK_NONE, first_stack(trace));
     if (state && state->has_pc) {
         fputs("  > ", o->to);
         print_symbol(o, &state->pc);

@@ -54,8 +54,11 @@ static bool slab_cut(const char *text) {
     static const char *const ends[] = {"): Right",     "): Left",    "): Object",  "): Redzone",
                                        "): Poison",    "): Padding", "): Objects", "): Freepointer",
                                        "): Freechain", "): Wrong",   " Redzone"};
-    if (!strstr(text, "BUG ") || !strstr(text, "ainted"))
+    const char *taint = strstr(text, "BUG ") ? strstr(text, "ainted") : NULL;
+    if (!taint)
         return false;
+    if (!strchr(taint, ')')) /* in the middle of its letters */
+        return taint[-1] == 'T' && taint[-2] == '(';
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
             return true;
