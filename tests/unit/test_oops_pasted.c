@@ -113,6 +113,12 @@ static void test_oops_rarer_architectures(void **state) {
     check_reads("Kernel bug detected[#1]:\nCPU: 0 PID: 1 Comm: a Not tainted 5.4.0 #1\n"
                 "epc   : 80117868 lamp_dim+0x4/0x9c\nra    : 80118208 lamp_store+0x20/0x40\n",
                 0, "kernel BUG in lamp_dim", "lamp_dim", 1);
+    check_reads("Oops: Machine check, sig: 7 [#1]\nNIP: c00000000026f248 LR: c000000000295e58\n"
+                "NIP [c00000000026f248] .lamp_dim+0x58/0x140\n",
+                0, "machine check in lamp_dim", "lamp_dim", 1);
+    check_reads("watchdog: CPU 12 detected hard LOCKUP on other CPUs 68\nwatchdog: CPU 68 Hard LOCKUP\n"
+                "NIP [c0000000006f5578] lamp_dim+0x38/0x90\nLR [c000000000cba9ec] lamp_store+0x2c/0x50\n",
+                0, "BUG: hard lockup in corrupted", "lamp_dim", 1);
     check_reads("illegal operation: 0001 ilc:3 [#1] SMP\n"
                 "Krnl PSW : 0704c00180000000 00000000cbc90568 (lamp_dim+0x4/0x9c)\n",
                 0, "illegal operation in lamp_dim", "lamp_dim", 1);
@@ -130,6 +136,19 @@ static void test_oops_foreign_prefixes(void **state) {
     check_reads("22150.386550:   <6> Unable to handle kernel write to read-only memory at virtual address 0000000010\n"
                 "22150.607350:   <2>  lamp_dim+0x44/0x110\n",
                 0, "BUG: unable to handle kernel paging request in corrupted", "lamp_dim", 1);
+    check_reads("<4>[22921.938436]  [3:    kworker/3:0:14402] WARNING: CPU: 3 PID: 14402 at drivers/lamp.c:950\n"
+                "<4>[22921.938472]  [3:    kworker/3:0:14402] pstate: 60c00005 (nZCv daif +PAN +UAO)\n"
+                "<4>[22921.938478] I[3:    kworker/3:0:14402] pc : lamp_dim+0x268/0x36c\n"
+                "<4>[22921.938478] -(0)[1:init]Call trace:\n<4>[22921.938478] -(0)[1:init]lamp_store+0x268/0x36c\n",
+                0, "WARNING in lamp_dim", "lamp_dim", 1);
+    check_reads("Jul 21 13:20:40 host kernel: [ 1095.346261] VERIFY(0 == lamp_hold(lamp)) failed\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346291] PANIC at lamp.c:766:lamp_dim()\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346309] Showing stack for process 23046\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346311] Call Trace:\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346312]  dump_stack+0x4d/0x67\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346313]  spl_panic+0xc3/0x110 [spl]\n"
+                "Jul 21 13:20:40 host kernel: [ 1095.346314]  lamp_dim+0x20/0x40 [lamp]\n",
+                0, "spl panic in lamp_dim", "lamp_dim", 1);
     check_reads("[   12.000001] WARNING: CPU: 0 PID: 0 at kernel/lamp.c:1242 lamp_dim+0x328/0x3ec\n"
                 "[   12.000002] Call trace:\n[   12.000003] [<(ptrval)>] dump_stack+0x34/0x48\n"
                 "[   12.000004] [<(ptrval)>] lamp_dim+0x328/0x3ec\n",

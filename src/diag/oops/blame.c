@@ -15,6 +15,7 @@
  *   A  the next line with "at: f+0x1/0x2" (lockdep); a: whatever function it is
  *   P  the next line with "[<address>] f+0x1/0x2"; p: whatever function it is
  *   X  the line that the form's `later` matches
+ *   K  the next line with "caller is f+0x1/0x2"
  *   L  "page last allocated"     W  "which became ... at:"
  *   I  the timer's interrupt     J  the same on any architecture
  *
@@ -707,6 +708,9 @@ static void take_step(struct search *search, char step) {
     case 'A':
     case 'a':
         find_symbol(search, "at: ", step == 'a');
+        break;
+    case 'K':
+        find_symbol(search, "caller is ", false);
         break;
     case 'P':
     case 'p':

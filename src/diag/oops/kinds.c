@@ -51,6 +51,7 @@ static const char *const skip_protector[] = {"stack_chk", NULL};
 static const char *const skip_bad_stack[] = {"bad_stack", NULL};
 static const char *const skip_skb[] = {"^skb_", NULL};
 static const char *const skip_ubsan[] = {"ubsan", "overflow", NULL};
+static const char *const skip_spl[] = {"spl_panic", "spl_dumpstack", NULL};
 static const char *const skip_rust[] = {"rust_begin_unwind", NULL};
 
 /* Recipes, see blame.c. */
@@ -112,8 +113,7 @@ static const struct oops_form forms[] = {
      "BUG: unable to handle kernel paging request" BAD_ACCESS},
     {"BUG: unable to handle kernel", OOPS_PAGE_FAULT, "BUG: unable to handle kernel", NULL, PC_THEN_TRACE,
      OOPS_FORM_LOST},
-    {"BUG: Unable to handle kernel", OOPS_PAGE_FAULT, "BUG: unable to handle kernel", NULL, PC_THEN_TRACE,
-     OOPS_FORM_LOST},
+    {"BUG: Unable to handle kernel", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request" BAD_ACCESS},
     {"Unable to handle kernel paging request", OOPS_PAGE_FAULT,
      "BUG: unable to handle kernel paging request" BAD_ACCESS},
     {"Unable to handle kernel NULL pointer", OOPS_NULL_DEREF,
@@ -163,8 +163,12 @@ static const struct oops_form forms[] = {
      TRACE(skip_schedule), 0},
     {"BUG: sleeping function called from invalid context", OOPS_ATOMIC_SLEEP,
      "BUG: sleeping function called from invalid context in %f", NULL, TRACE(NULL), 0},
-    {"BUG: using *() in preemptible", OOPS_ATOMIC_SLEEP, "BUG: using %1() in preemptible code in %f", NULL,
-     TRACE(skip_preempt), 0},
+    {"BUG: using *() in preemptible",
+     OOPS_ATOMIC_SLEEP,
+     "BUG: using %1() in preemptible code in %f",
+     NULL,
+     {"CS|K", skip_preempt, OOPS_PICK_FIRST},
+     0},
     /* ---- Lockups ---- */
     {"BUG: soft lockup", OOPS_SOFT_LOCKUP, "BUG: soft lockup in %f", NULL, {"RCS|CS", NULL, OOPS_PICK_STALL}, 0},
     {"BUG: workqueue lockup", OOPS_WORKQUEUE_LOCKUP, "BUG: workqueue lockup", NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
@@ -180,6 +184,18 @@ static const struct oops_form forms[] = {
      NULL,
      {"RCS|CS", NULL, OOPS_PICK_STALL},
      0},
+    {"detected hard LOCKUP on other CPUs",
+     OOPS_HARD_LOCKUP,
+     "BUG: hard lockup in %f",
+     NULL,
+     {"RCS|CS", NULL, OOPS_PICK_STALL},
+     0},
+    {"watchdog: CPU * Hard LOCKUP",
+     OOPS_HARD_LOCKUP,
+     "BUG: hard lockup in %f",
+     NULL,
+     {"RCS|CS", NULL, OOPS_PICK_STALL},
+     OOPS_FORM_CONTINUES},
     {"self-detected hard LOCKUP",
      OOPS_HARD_LOCKUP,
      "BUG: hard lockup in %f",
@@ -421,6 +437,12 @@ static const struct oops_form forms[] = {
     {"Internal error: Oops - BUG", OOPS_BUG, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error: Oops: *[#", OOPS_PAGE_FAULT, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error:", OOPS_TRAP, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    /* powerpc's die(), other systems' assertions in modules */
+    {"Oops: Machine check", OOPS_EXTERNAL_ABORT, "machine check in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    {"Oops: Exception in kernel mode", OOPS_TRAP, "exception in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    {"Oops: Kernel stack overflow", OOPS_STACK_GUARD, "kernel stack overflow in %f", NULL, PC_THEN_TRACE,
+     OOPS_FORM_CONTINUES},
+    {"PANIC at *.c:*:*()", OOPS_BUG, "spl panic in %f", NULL, {"CS", skip_spl, OOPS_PICK_FIRST}, 0},
     {"Oops: general protection fault", OOPS_GPF, "general protection fault in %f", NULL, PC_THEN_TRACE,
      OOPS_FORM_CONTINUES},
     {"Oops: ", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f", NULL, PC_THEN_TRACE,

@@ -233,6 +233,32 @@ static bool take_caller(const char **s, struct oops_log_line *line) {
     return true;
 }
 
+/* "[3:    kworker/3:0:14402] ", " I[7: swapper/0: 1] " of Samsung's kernels, " -(0)[1:init]" of MediaTek's. */
+static bool take_vendor(const char **s, struct oops_log_line *line) {
+    const char *p = *s, *first, *last;
+    if (!line->has_time)
+        return false;
+    bool mediatek = *p == '(' || (*p == '-' && p[1] == '(');
+    if (mediatek) {
+        p = digits_end(strchr(p, '(') + 1);
+        if (*p++ != ')')
+            return false;
+    }
+    p += *p >= 'A' && *p <= 'Z' && p[1] == '[';
+    first = oops_blanks(p + (*p == '['));
+    const char *colon = digits_end(first), *close = *p == '[' ? strchr(p, ']') : NULL;
+    if (!close || close - p > 40 || colon == first || *colon != ':')
+        return false;
+    last = close;
+    while (isdigit((unsigned char)last[-1]))
+        last--;
+    bool pid = last < close && (last[-1] == ' ' || last[-1] == ':') && last - 1 > colon;
+    if (!mediatek && !pid)
+        return false;
+    *s = close + 1;
+    return true;
+}
+
 /* "<4>", "<30>" */
 static bool take_level(const char **s, struct oops_log_line *line) {
     const char *p = *s, *end;
@@ -487,8 +513,8 @@ static bool take_glued(const char **s, struct oops_log_line *line) {
 
 static const char *strip_prefixes(const char *s, struct oops_log_line *line) {
     static bool (*const prefixes[])(const char **, struct oops_log_line *) = {
-        take_time,       take_relative, take_caller,   take_level, take_dropped,     take_date,
-        take_kernel_tag, take_kmsg,     take_facility, take_quote, take_line_number, take_glued,
+        take_time,       take_relative, take_caller,   take_vendor, take_level,       take_dropped, take_date,
+        take_kernel_tag, take_kmsg,     take_facility, take_quote,  take_line_number, take_glued,
     };
     for (int turn = 0; turn < PREFIXES_MAX; turn++) {
         s = oops_blanks(s);
