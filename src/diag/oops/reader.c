@@ -456,7 +456,8 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
-    if (slot && !slot->ended && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
+    bool dies_anew = slot && slot->ended && strstr(line->text, "[#"); /* behind "end trace": another failure */
+    if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
     }
