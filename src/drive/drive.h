@@ -57,7 +57,7 @@ struct ssd_config {
     int64_t buffer_hit;                    /* read served from the write buffer */
     int64_t unmapped_read;                 /* read of a block that was never written */
     uint64_t host_bandwidth;               /* host link, bytes a second per direction; 0 = unlimited */
-    int64_t gather_time;                   /* of the link, for each further page read of a request */
+    int64_t gather_time;                   /* of the channel, for each further page read of a request */
     int gc_policy;                         /* row of victim policies: greedy, fifo, random, dchoices */
     uint32_t gc_choices;                   /* of dchoices */
     double gc_start_percent, gc_stop_percent, gc_urgent_percent; /* free blocks per plane, % of its blocks */

@@ -47,9 +47,4 @@ static inline int64_t io_link_ns(const struct io_link *link, uint64_t bytes) {
 /* When `bytes` that are ready at `from_ns` have crossed; takes the link until then. */
 int64_t io_link_cross(struct io_link *link, int64_t from_ns, uint64_t bytes);
 
-/* What crossed last, at `end_ns`, keeps the link for longer; returns when it is done. */
-static inline int64_t io_link_hold(struct io_link *link, int64_t end_ns, int64_t more_ns) {
-    return link->free_ns = end_ns + more_ns;
-}
-
 #endif

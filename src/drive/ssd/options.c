@@ -45,7 +45,8 @@ const struct opt_row ssd_opts[] = {
     ROW(host_bandwidth, .type = OPT_SIZE, .max = 1e12, .def = "0", .unit = "bytes/s", .runtime = true,
         .help = "host link, each direction; 0 = unlimited"),
     ROW(gather_time, .type = OPT_TIME, .max = 1e9, .def = "0", .unit = "ns", .runtime = true,
-        .help = "time on the host link, beside its bytes, of each page that a read takes from flash after its first"),
+        .help =
+            "time on the channel, beside command and data, of each page that a read takes from flash after its first"),
     ROW(gc_policy, .type = OPT_ENUM, .choices = policies, .def = "greedy", .help = "which block is collected next"),
     ROW(gc_choices, .type = OPT_U32, .min = 1, .max = 1000, .def = "10",
         .help = "blocks that gc_policy=dchoices draws for each choice"),

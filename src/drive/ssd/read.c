@@ -9,23 +9,14 @@
 #include "drive/payload.h"
 #include "drive/ssd/ssd.h"
 
-enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part, with the number of page reads */
-
-/* What is put together from several page reads keeps the link for longer. */
-static int64_t gather_ns(const struct ssd *s, const struct io *io) {
-    return (int64_t)(io->part / FROM_FLASH - 1) * s->drive.config.ssd.gather_time;
-}
+enum { FROM_BUFFER = 1, FROM_NOWHERE = 2, FROM_FLASH = 4 }; /* in io->part */
 
 static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
     /* A drive that keeps payload and is asked for none only verifies; without payload the request stands for one. */
-    bool verify = s->payload && (io->flags & IO_NO_DATA);
-    int64_t end = io_link_cross(&s->link_out, from_ns, verify ? 0 : io->bytes), gather = 0;
-    if (__builtin_expect(io->part >= 2 * FROM_FLASH && !verify, 0)) {
-        gather = gather_ns(s, io);
-        end = io_link_hold(&s->link_out, end, gather);
-    }
+    uint64_t bytes = s->payload && (io->flags & IO_NO_DATA) ? 0 : io->bytes;
+    int64_t end = io_link_cross(&s->link_out, from_ns, bytes);
     if (__builtin_expect(io->stages != NULL, 0)) {
-        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, verify ? 0 : io->bytes) + gather;
+        int64_t *ns = io->stages->ns, link = io_link_ns(&s->link_out, bytes);
         ns[IO_STAGE_LINK] = link;
         ns[IO_STAGE_LINK_WAIT] = end - from_ns - link;
         ns[IO_STAGE_FIRMWARE] = s->drive.config.ssd.read_firmware;
@@ -37,7 +28,7 @@ static void to_link(struct ssd *s, struct io *io, int64_t from_ns) {
 static void gathered(struct ssd *s, struct io *io) {
     int64_t now = sim_now(s->sim);
     const struct ssd_config *c = &s->drive.config.ssd;
-    if (io->part >= FROM_FLASH || !io->part)
+    if ((io->part & FROM_FLASH) || !(io->part & (FROM_BUFFER | FROM_NOWHERE)))
         to_link(s, io, now);
     else if (!(io->part & FROM_NOWHERE) || ((io->part & FROM_BUFFER) && c->buffer_hit > c->unmapped_read))
         io_line_push(&s->buffered, io, now + c->buffer_hit);
@@ -142,6 +133,7 @@ static struct ssd_op *op_for(struct ssd *s, struct io *io, uint32_t ppu, uint32_
     op->slot = SLOT_NONE;
     op->nand.kind = NAND_READ;
     op->nand.bytes = bytes;
+    op->nand.extra_bus_ns = 0;
     op->nand.done = page_read;
     ftl_address(&s->ftl, ppu, &op->nand);
     return op;
@@ -149,10 +141,14 @@ static struct ssd_op *op_for(struct ssd *s, struct io *io, uint32_t ppu, uint32_
 
 static struct ssd_op *read_op(struct ssd *s, struct io *io, uint32_t ppu, uint32_t bytes) {
     struct ssd_op *op = op_for(s, io, ppu, bytes);
-    if (op)
-        io->pending++;
-    else
+    if (!op) {
         io_fail(io, IO_INTERNAL_ERROR, "no memory for a page read");
+        return NULL;
+    }
+    io->pending++;
+    if (io->part & FROM_FLASH)
+        op->nand.extra_bus_ns = (uint32_t)s->drive.config.ssd.gather_time;
+    io->part |= FROM_FLASH;
     return op;
 }
 
@@ -226,7 +222,6 @@ void ssd_read(struct ssd *s, struct io *io) {
         if (op)
             nand_submit(f->nand, &op->nand);
         op = read_op(s, io, ppu, bytes_of(f, io, lpn));
-        io->part += FROM_FLASH;
     }
     if (op)
         nand_submit(f->nand, &op->nand);

@@ -94,7 +94,7 @@ static void grant_waiting_commands(struct channel *ch, int64_t now) {
 /* --- data out --- */
 
 static void grant_out(struct channel *ch, struct nand_op *op, int64_t now) {
-    int64_t from = free_from(ch, now), to = from + nand_transfer_ns(ch->nand, op->bytes);
+    int64_t from = free_from(ch, now), to = from + nand_transfer_ns(ch->nand, op->bytes) + op->extra_bus_ns;
     occupy(ch, from, to);
     op->bus_ns += to - from;
     ch->cur = op;

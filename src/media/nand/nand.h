@@ -73,6 +73,7 @@ struct nand_op {
     uint16_t die; /* channel * luns + lun */
     uint32_t block, page;
     uint32_t bytes;                 /* moved over the bus; 0 < bytes <= page_bytes; ignored for erase */
+    uint32_t extra_bus_ns;          /* read: time on the bus besides those of command and data */
     void (*done)(struct nand_op *); /* sim_now() is the modelled end; may submit again, also this op */
 
     uint8_t result; /* enum nand_result, valid in done() */
