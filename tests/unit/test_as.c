@@ -125,6 +125,34 @@ static void test_as_gives_readers_turns_of_read_expire(void **state) {
     bed_close(&bed);
 }
 
+/* Among more, somebody is always late when the FIFO is looked at: turns of 125 ms, and so much is lost to the ways
+ * between. */
+static void test_as_gives_several_readers_125_ms_each(void **state) {
+    for (uint32_t n = 3; n <= 8; n++) {
+        bed_open(&bed, "as", BED_MS, 1, NULL);
+        for (uint32_t i = 0; i < n; i++)
+            bed_start(&bed, &(struct bed_process){.owner = 1 + i,
+                                                  .op = IO_READ,
+                                                  .sectors = 8,
+                                                  .step = 8,
+                                                  .at = i * FAR_AWAY / 4,
+                                                  .think_ns = BED_MS / 2});
+        bed_run(&bed, 20000 * BED_MS);
+        unsigned turns = 0;
+        for (unsigned i = 1; i < bed.logged; i++)
+            turns += bed.log[i].owner != bed.log[i - 1].owner;
+        double length_ms = 20000.0 / turns;
+        if (length_ms < 119 || length_ms > 131)
+            fail_msg("%u readers: a turn is %.1f ms long on average, not 125", n, length_ms);
+        for (uint32_t i = 0; i < n; i++)
+            if ((double)bed.process[i].done * n < 0.9 * bed.logged ||
+                (double)bed.process[i].done * n > 1.1 * bed.logged)
+                fail_msg("reader %u of %u had %u of %u requests", i, n, (unsigned)bed.process[i].done, bed.logged);
+        bed_drain(&bed);
+        bed_close(&bed);
+    }
+}
+
 /* While both want the drive, reads have batches of 500 ms and writes of 125 ms, to which their number is tuned slowly.
  */
 static void test_as_alternates_batches(void **state) {
@@ -226,6 +254,7 @@ int main(void) {
         cmocka_unit_test(test_as_does_not_wait_for_writes_issuers),
         cmocka_unit_test(test_as_learns_think_times),
         cmocka_unit_test(test_as_gives_readers_turns_of_read_expire),
+        cmocka_unit_test(test_as_gives_several_readers_125_ms_each),
         cmocka_unit_test(test_as_alternates_batches),
         cmocka_unit_test(test_as_empties_the_drive_between_batches),
         cmocka_unit_test(test_as_starves_no_sync_request),

@@ -178,6 +178,33 @@ static void test_deadline_bounds_waiting(void **state) {
     assert_in_range(wait_ms(IO_READ, IO_WRITE), 0, 3 * 160 + 10);
 }
 
+/* The k-th oldest of late ones: at most a batch of its own kind for each before it, and what the other kind has
+ * between. */
+static void bounded_by_rank(enum io_op op) {
+    enum { LATE = 6, BATCH_MS = 16 * 5 };
+    struct bed *b = bed_new("deadline,read_expire=600,write_expire=600", 5 * MS, 1, NULL);
+    struct bed_io *late[LATE];
+    bed_set(b, "nomerges", "2");
+    for (unsigned i = 0; i < 24; i++)
+        bed_send(b, 1, i & 1 ? IO_WRITE : IO_READ, i * 800, 8, IO_SYNC)->then = resend;
+    sim_run(b->sim, 3000ll * MS);
+    for (unsigned k = 0; k < LATE; k++)
+        late[k] = bed_send(b, 2, op, 8 * k, 8, 0);
+    bed_finish(b);
+    for (int k = 0; k < LATE; k++) {
+        int64_t waited = (late[k]->io.completed_ns - late[k]->io.submitted_ns) / MS - 5, rank = k + 1;
+        int64_t bound = op == IO_READ ? rank * BATCH_MS * 3 / 2 + 2 * BATCH_MS : (rank * 3 + 1) * BATCH_MS;
+        if (waited > 600 + bound)
+            fail_msg("%s, the %lldth: %lld ms", op == IO_READ ? "reads" : "writes", (long long)rank, (long long)waited);
+    }
+    bed_free(b);
+}
+
+static void test_deadline_bounds_the_late_by_their_rank(void **state) {
+    bounded_by_rank(IO_READ);
+    bounded_by_rank(IO_WRITE);
+}
+
 /* Old requests at the far end are reached in spite of a stream at the near end: deadlines are looked at between
  * batches. */
 static void test_deadline_expired_requests_go_first(void **state) {
@@ -216,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_deadline_agrees_with_the_model),
         cmocka_unit_test(test_deadline_prefers_reads_two_to_one),
         cmocka_unit_test(test_deadline_bounds_waiting),
+        cmocka_unit_test(test_deadline_bounds_the_late_by_their_rank),
         cmocka_unit_test(test_deadline_expired_requests_go_first),
         cmocka_unit_test(test_deadline_front_merges_are_optional),
     };
