@@ -82,6 +82,12 @@ struct block_group_stat {
     uint64_t merged;
 };
 
+/* Ios that take turns with those of other lanes while limits hold them back; see throttle.c. */
+struct block_lane {
+    struct io_fifo ios;
+    TAILQ_ENTRY(block_lane) link; /* in the turns of whose limits it waits for, while it has ios */
+};
+
 /*
  * A cgroup. Weights are in the units of block_settings.cgroup_version: 1: 10 to
  * 1000, default 500, the root 1000; 2: 1 to 10000, default 100, the root 200.
@@ -100,6 +106,7 @@ struct block_group {
     struct block_pool pool;
     struct block_group_stat stat;
     struct block_throttle *throttle; /* limits; NULL: it never had any */
+    struct block_lane lane[2];       /* index: 1 write; what came through it and waits for the parent's limits */
     void *sched;                     /* the scheduler's; NULL when it first sees the group; its group_exit() frees it */
     UT_hash_handle hh;
 };

@@ -4,10 +4,11 @@
  * An io is charged to its cgroup before it becomes a request, so before anything
  * is merged or scheduled. Time is in slices of 100 ms: of each direction as many
  * bytes and ios may go as the rate allows of the time since the slice began, the
- * present 100 ms counted in full. What doesn't fit waits in its cgroup, first
- * come, first served, until it does; reads don't wait for writes. The process
- * goes on meanwhile. With version 2 an io then meets the limits of each cgroup
- * above; with version 1 those of its own only.
+ * present 100 ms counted in full. What doesn't fit waits in its cgroup until it
+ * does; reads don't wait for writes. The process goes on meanwhile. With version 2
+ * an io then meets the limits of each cgroup above; with version 1 those of its
+ * own only. The processes of a cgroup, and each cgroup in it, have a lane there:
+ * first come, first served within one, and lanes by turns, an io each.
  *
  *   held -> free:   the timer of the direction, at the jiffy the first one fits
  *   slice renewed:  something comes after the slice's end and nothing waits;
@@ -16,9 +17,8 @@
  *
  * Source: Linux Documentation/admin-guide/cgroup-v2.rst (io.max),
  * Documentation/cgroups/blkio-controller.txt; behaviour of block/blk-throttle.c of 4.4.
- * Faithful: slices, waiting times in jiffies, what is charged and when.
- * Simplified: of several cgroups below one with limits, ios go in the order they
- * came, not by turns. An io larger than a request may be counts as one.
+ * Faithful: slices, waiting times in jiffies, what is charged and when, turns.
+ * Simplified: an io larger than a request may be counts as one.
  * Not modelled: io.low, processes held back by limits of their writeback.
  *
  * Units: jiffies, bytes.
@@ -44,9 +44,10 @@ struct throttle_dir {
     uint64_t bps, iops;              /* limits */
     int64_t slice, slice_end;        /* its beginning, and the end for now */
     uint64_t slice_bytes, slice_ios; /* charged since */
-    struct io_fifo waiting;
-    uint32_t count; /* of those */
-    uint64_t held;  /* ios that had to wait */
+    TAILQ_HEAD(, block_lane) turns;  /* of lanes that have ios */
+    struct block_lane own;           /* of the cgroup's processes */
+    uint32_t count;                  /* of all ios in lanes */
+    uint64_t held;                   /* ios that had to wait */
     struct sim_event timer;
     struct block_throttle *owner;
 };
@@ -178,23 +179,37 @@ static void come_back(const struct block *b, struct throttle_dir *d, int64_t wai
     sim_schedule(b->sim, &d->timer, at);
 }
 
-static void hold(const struct block *b, struct throttle_dir *d, struct io *io, int64_t wait) {
-    io_fifo_push(&d->waiting, io);
+static void hold(const struct block *b, struct throttle_dir *d, struct block_lane *lane, struct io *io, int64_t wait) {
+    if (!lane->ios.head)
+        TAILQ_INSERT_TAIL(&d->turns, lane, link);
+    io_fifo_push(&lane->ios, io);
     d->count++;
     d->held++;
     if (!sim_event_pending(&d->timer))
         come_back(b, d, wait);
 }
 
-/* From `g` on upwards. */
-static bool held_from(struct block *b, struct block_group *g, struct io *io) {
-    for (; g; g = b->cgroup_version == 2 ? g->parent : NULL) {
+/* The next io's, whose turn is over then. */
+static struct io *take_turn(struct throttle_dir *d) {
+    struct block_lane *lane = TAILQ_FIRST(&d->turns);
+    struct io *io = io_fifo_pop(&lane->ios);
+    TAILQ_REMOVE(&d->turns, lane, link);
+    if (lane->ios.head)
+        TAILQ_INSERT_TAIL(&d->turns, lane, link);
+    d->count--;
+    return io;
+}
+
+/* From `g` on upwards; `below`: the group in it that the io came through, NULL: none. */
+static bool held_from(struct block *b, struct block_group *g, struct block_group *below, struct io *io) {
+    bool write = elevator_io_write(io);
+    for (; g; below = g, g = b->cgroup_version == 2 ? g->parent : NULL) {
         if (!g->throttle)
             continue;
-        struct throttle_dir *d = &g->throttle->dir[elevator_io_write(io)];
+        struct throttle_dir *d = &g->throttle->dir[write];
         int64_t wait = d->count ? 0 : wait_of(b, d, io);
         if (d->count || wait) {
-            hold(b, d, io, wait);
+            hold(b, d, below ? &below->lane[write] : &d->own, io, wait);
             return true;
         }
         charge(b, d, io);
@@ -203,23 +218,22 @@ static bool held_from(struct block *b, struct block_group *g, struct io *io) {
 }
 
 bool block_throttle_holds(struct block *b, struct block_context *c, struct io *io) {
-    return io->op != IO_FLUSH && held_from(b, c->group, io);
+    return io->op != IO_FLUSH && held_from(b, c->group, NULL, io);
 }
 
 static void let_go(struct throttle_dir *d) {
     struct block *b = d->owner->block;
     struct block_group *above = b->cgroup_version == 2 ? d->owner->group->parent : NULL;
     sim_cancel(b->sim, &d->timer); /* set for limits that may be gone */
-    while (d->waiting.head) {
-        int64_t wait = wait_of(b, d, d->waiting.head);
+    while (d->count) {
+        int64_t wait = wait_of(b, d, TAILQ_FIRST(&d->turns)->ios.head);
         if (wait) {
             come_back(b, d, wait);
             return;
         }
-        struct io *io = io_fifo_pop(&d->waiting);
-        d->count--;
+        struct io *io = take_turn(d);
         charge(b, d, io);
-        if (!held_from(b, above, io))
+        if (!held_from(b, above, d->owner->group, io))
             block_submit_passed(b, io);
     }
 }
@@ -242,6 +256,7 @@ static struct block_throttle *throttle_new(struct block *b, struct block_group *
     t->group = g;
     for (unsigned i = 0; i < 2; i++) {
         t->dir[i].owner = t;
+        TAILQ_INIT(&t->dir[i].turns);
         t->dir[i].bps = t->dir[i].iops = NO_LIMIT;
         sim_event_init(&t->dir[i].timer, fits_now);
     }
@@ -249,14 +264,17 @@ static struct block_throttle *throttle_new(struct block *b, struct block_group *
 }
 
 bool block_throttled(const struct block_group *g) {
-    return g->throttle && (g->throttle->dir[0].count || g->throttle->dir[1].count);
+    return g->lane[0].ios.head || g->lane[1].ios.head ||
+           (g->throttle && (g->throttle->dir[0].count || g->throttle->dir[1].count));
 }
 
 void block_throttle_forget(struct block_group *g) {
+    g->lane[0].ios.head = g->lane[1].ios.head = NULL;
     for (unsigned i = 0; g->throttle && i < 2; i++) {
         struct throttle_dir *d = &g->throttle->dir[i];
         sim_cancel(g->throttle->block->sim, &d->timer);
-        d->waiting.head = NULL;
+        TAILQ_INIT(&d->turns);
+        d->own.ios.head = NULL;
         d->count = 0;
     }
 }

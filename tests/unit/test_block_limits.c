@@ -130,6 +130,33 @@ static void test_limits_of_the_group_above(void **state) {
 }
 
 /* In whatever time, no more than what it allows and two slices. */
+/* Of the groups below the limits, and the processes beside them, each has an io in turn, however many it has waiting.
+ */
+static void test_limits_let_groups_go_by_turns(void **state) {
+    struct bed *b = bed_of_version(2, "none", 0, 64);
+    struct err e = {0};
+    unsigned got[5] = {0}, from;
+    group(b, 4, "a", "riops=100");
+    group(b, 1, "a/b", NULL);
+    group(b, 2, "a/c", "riops=1000");
+    group(b, 3, "a/c/d", NULL); /* comes through c */
+    send(b, 1, IO_READ, 60, 0);
+    send(b, 2, IO_READ, 10, 0);
+    send(b, 3, IO_READ, 10, 0);
+    send(b, 4, IO_READ, 20, 0);
+    assert_int_equal(block_group_remove(b->block, block_group_find(b->block, "a/b"), &e), -EBUSY);
+    sim_run(b->sim, 50 * MS);
+    from = b->seen_count; /* what went before anything waited */
+    bed_finish(b);
+    for (unsigned i = from; i < from + 30; i++)
+        got[b->seen[i].owner]++;
+    assert_int_equal(got[1], 10);
+    assert_int_equal(got[4], 10);
+    assert_int_equal(got[2] + got[3], 10);
+    assert_int_equal(b->seen_count, 100);
+    bed_free(b);
+}
+
 static void test_limits_are_kept_over_any_time(void **state) {
     for (unsigned seed = 1; seed <= 30; seed++) {
         struct bed *b = bed_of_version(2, "noop", 0, 32);
@@ -477,6 +504,7 @@ int main(void) {
         cmocka_unit_test(test_limits_hold_large_ios),
         cmocka_unit_test(test_limits_are_of_a_direction_and_a_group),
         cmocka_unit_test(test_limits_of_the_group_above),
+        cmocka_unit_test(test_limits_let_groups_go_by_turns),
         cmocka_unit_test(test_limits_are_kept_over_any_time),
         cmocka_unit_test(test_limits_change_while_ios_wait),
         cmocka_unit_test(test_limits_set_anew),
