@@ -35,9 +35,10 @@ fuzz:
 	@scripts/run-fuzz $(FUZZERS)
 
 install: build/build.ninja
-	@meson configure build --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR))
+	@meson setup --reconfigure build --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) >/dev/null
 	@ninja --quiet -C build
 	@meson install -C build --no-rebuild
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean:
 	rm -rf build build-asan build-clang build-fuzz
