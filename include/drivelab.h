@@ -168,6 +168,9 @@ struct drivelab_request {
  */
 int drivelab_submit(struct drivelab_drive *drive, const struct drivelab_request *request);
 
+/* Nothing more comes from this process, and its requests are answered: schedulers don't wait for it, and forget it. */
+void drivelab_owner_gone(struct drivelab_drive *drive, uint32_t owner);
+
 /* Let time go on until the drive has answered everything. Not from a callback. */
 void drivelab_wait(struct drivelab_drive *drive);
 

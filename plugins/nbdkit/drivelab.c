@@ -231,6 +231,14 @@ static void *plugin_open(int readonly) {
     return (void *)++connections;
 }
 
+static void forget_owner(void *handle) {
+    drivelab_owner_gone(drive, (uint32_t)(uintptr_t)handle);
+}
+
+static void plugin_close(void *handle) {
+    (void)drivelab_call(lab, forget_owner, handle); /* without memory for that it is remembered */
+}
+
 static int64_t plugin_get_size(void *handle) {
     (void)handle;
     return (int64_t)info.capacity;
@@ -449,6 +457,7 @@ static struct nbdkit_plugin plugin = {
     .after_fork = plugin_after_fork,
     .cleanup = plugin_cleanup,
     .open = plugin_open,
+    .close = plugin_close,
     .get_size = plugin_get_size,
     .block_size = plugin_block_size,
     .export_description = plugin_export_description,

@@ -304,6 +304,10 @@ int drivelab_submit(struct drivelab_drive *d, const struct drivelab_request *req
     return 0;
 }
 
+void drivelab_owner_gone(struct drivelab_drive *d, uint32_t owner) {
+    drive_owner_gone(d->drive, owner);
+}
+
 void drivelab_wait(struct drivelab_drive *d) {
     d->waiting = true;
     if (d->count)

@@ -227,6 +227,18 @@ def schedulers_may_stand_before_it(tmp):
     assert "there are: noop" in refused("nossd", "queue.scheduler=elevator")
 
 
+def clients_come_and_go_before_a_scheduler(tmp):
+    """Each is a process to it; what it knows of them must not pile up."""
+    for scheduler in ("cfq", "bfq", "kyber"):
+        with serving(tmp, "nossd", "drive.capacity=64MiB", "queue.scheduler=" + scheduler) as s:
+            for n in range(200):
+                h = s.connect()
+                h.pwrite(bytes([n]) * 4096, 4096 * n)
+                assert h.pread(4096, 4096 * n) == bytes([n]) * 4096
+                s.hang_up()
+            assert s.connect().pread(4096, 0) == bytes(4096)
+
+
 def many_requests_at_once(tmp, *options):
     with serving(tmp, "nossd", "drive.capacity=64MiB", *options) as s:
         h = s.connect()
@@ -338,7 +350,7 @@ def qemu_reads_and_writes(tmp):
 
 TESTS = [reads_what_was_written, zeroes_and_trims, fast_zeroes_are_fast_or_refused, odd_requests_are_answered,
          what_was_never_written_need_not_be_read, connections_share_the_drive, many_requests_at_once,
-         schedulers_may_stand_before_it, an_ini_file_is_found_from_the_background,
+         schedulers_may_stand_before_it, clients_come_and_go_before_a_scheduler, an_ini_file_is_found_from_the_background,
          image_outlives_a_kill, stops_with_requests_under_way, failures_say_why, bad_parameters_are_named, fio_verifies,
          qemu_reads_and_writes]
 
