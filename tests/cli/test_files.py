@@ -11,10 +11,9 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, LIMIT, PROGRAM, Skip, check, main, refused, run, write_job  # noqa: E402
+from test_cli import FAST, LIMIT, PROGRAM, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
 
 JOB = "[a]\nrw=randwrite\nsize=4m\n"
 MSR = ["128166372003061629,hm,1,Read,8192,32768,413", "128166372003071629,hm,1,Write,2822144,4096,1000",
@@ -81,7 +80,7 @@ def test_parts_replace_no_parts(folder):
     for number, signals in enumerate(((signal.SIGINT,), (signal.SIGINT,), (signal.SIGTERM,), (signal.SIGKILL,))):
         process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job, "--json", "r.json"], cwd=folder,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(1)
+        work_for(process, 0.5)
         process.send_signal(signals[0])
         out, err = process.communicate(timeout=LIMIT)
         check(process.returncode == (-9 if signals[0] == signal.SIGKILL else 1), number, process.returncode, err)

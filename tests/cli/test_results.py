@@ -8,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, refused, run, write_job  # noqa: E402
+from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
 
 # ---- where the time went ----
 
@@ -443,7 +442,7 @@ def interrupted(*args):
     """Run until it is well under way, press Ctrl-C once."""
     process = subprocess.Popen([PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True, start_new_session=True)
-    time.sleep(1.5)
+    work_for(process, 1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LIMIT)
     check(process.returncode == 1 and "interrupted: " in err, process.returncode, err)
@@ -559,7 +558,7 @@ def test_interrupted_runs_replace_no_whole_results(folder):
     pathlib.Path(folder, "own_lat.1.log").write_text("whole")
     process = subprocess.Popen([PROGRAM, "run", "nossd", *FAST, "--job", job], cwd=folder, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(1)
+    work_for(process, 0.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=LIMIT)
     check(log.read_text() == "whole" and pathlib.Path(folder, "log.partial").exists() and "log.partial" in err, err)

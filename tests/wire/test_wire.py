@@ -46,6 +46,13 @@ class Target:
     def stats(self):
         return self.ask("stats")
 
+    def come_to(self, **wanted):
+        """Wait until statistics have these values."""
+        deadline = time.monotonic() + 60
+        while any((stats := self.stats())[name] != value for name, value in wanted.items()):
+            assert time.monotonic() < deadline, (wanted, stats)
+            time.sleep(0.02)
+
     def check(self):
         answer = self.ask("check")
         assert answer["check"] == 0, answer
@@ -794,12 +801,11 @@ def abrupt_close_with_commands_in_flight(t):
             if abort:
                 c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             c.close()
-        time.sleep(0.4)
+        u.come_to(write_buffer_bytes=0)
         u.check()
         with u.io() as c:
             alive(c)
-        stats = u.stats()
-        assert stats["write_buffer_bytes"] == 0, stats
+        u.come_to(write_buffer_bytes=0)
 
 
 @test
@@ -889,13 +895,11 @@ def connections_over_the_limit_are_refused(t):
     with Target("tcp.max_connections=4") as u:
         a = u.io()
         more = [u.raw() for _ in range(6)]
-        time.sleep(0.2)
-        stats = u.stats()
-        assert stats["connections"] == 4 and stats["refused"] == 4, stats
+        u.come_to(connections=4, refused=4)
         alive(a)
         for c in more:
             c.close()
-        time.sleep(0.2)
+        u.come_to(connections=2)
         with u.ready() as c:
             assert c.maxh2c
 
@@ -919,9 +923,7 @@ def close_right_behind_the_last_byte(t):
         c = t.ready()
         c.send(c.connect_capsule(t.nqn)[:500 if i % 2 else None])
         c.close()
-    time.sleep(0.2)
-    after = t.stats()
-    assert after["connections"] == before["connections"], after
+    t.come_to(connections=before["connections"])
 
 
 @test
