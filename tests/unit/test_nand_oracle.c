@@ -30,7 +30,7 @@ enum { OPS = 1000, JOBS_MAX = 64, BLOCKS = 8, RUNS = 100, NO_LIMIT = 1 << 20 };
 /* What is known of one operation once it is done. */
 struct record {
     uint8_t kind, queue, plane, result;
-    uint32_t die, block, page, bytes, order, passed_over, suspensions;
+    uint32_t die, block, page, bytes, extra_bus_ns, order, passed_over, suspensions;
     int64_t submitted, started, done, array_ns, bus_ns;
     int64_t command_from, command_to, transfer_from, transfer_to;
     int64_t array_from, array_to, array_sum, suspend_sum, resume_sum;
@@ -158,6 +158,7 @@ static void choose_read(struct oracle *o, struct nand_op *op) {
     op->block = below(o, 2);
     op->page = below(o, o->config.pages);
     op->bytes = 512 * between(o, 1, o->config.page_bytes / 512);
+    op->extra_bus_ns = below(o, 4) ? 0 : between(o, 1, 20000);
     op->cause = (uint8_t)below(o, NAND_CAUSES);
     op->urgent = below(o, 8) == 0;
 }
@@ -204,6 +205,7 @@ static void send(struct job *j) {
                          .block = op->block,
                          .page = op->page,
                          .bytes = op->bytes,
+                         .extra_bus_ns = op->extra_bus_ns,
                          .order = o->submitted,
                          .submitted = sim_now(o->sim)};
     j->record = o->submitted++;
@@ -393,7 +395,7 @@ static int64_t configured_array(const struct oracle *o, const struct record *r) 
 static void judge_times(struct oracle *o, const struct record *r) {
     const struct nand_config *c = &o->config;
     uint32_t mts = c->bus_mts;
-    int64_t transfer = r->kind == NAND_ERASE ? 0 : (int64_t)((r->bytes * 1000ull + mts / 2) / mts);
+    int64_t transfer = r->kind == NAND_ERASE ? 0 : (int64_t)((r->bytes * 1000ull + mts / 2) / mts) + r->extra_bus_ns;
     require(o, r->done > 0 && r->result == NAND_DONE, r);
     require(o, r->commands == (c->command_time > 0) && r->transfers == (r->kind != NAND_ERASE), r);
     require(o, r->command_to - r->command_from == c->command_time, r);
