@@ -162,6 +162,11 @@ static const char *const general[] = {
     "^mutex_",
     "^__mutex_",
     "^rt_mutex_",
+    "^__rt_mutex_",
+    "^rtlock_",
+    "^rt_spin_",
+    "^rt_read_",
+    "^rt_write_",
     "owner_on_cpu",
     "osq_lock",
     "osq_unlock",
@@ -354,12 +359,16 @@ static const char *const general[] = {
 /* Where the kernel dispatches: what it called there is what a stall is about. */
 static const char *const dispatchers[] = {
     "process_one_work",
+    "process_scheduled_works",
     "do_syscall_",
     "do_fast_syscall_",
+    "x64_sys_call",
+    "ia32_sys_call",
     "sysenter_dispatch",
     "tracesys_phase2",
     "el0_svc_handler",
     "invoke_syscall",
+    "^system_call_exception",
     "ret_fast_syscall",
     "netif_receive_skb",
     "do_softirq",
@@ -505,6 +514,10 @@ static bool in_list(struct name name, const char *const *list) {
         if (name_matches(name, *list))
             return true;
     return false;
+}
+
+bool oops_in_list(const char *name, const char *const *list) {
+    return in_list((struct name){name, oops_plain_length(name)}, list);
 }
 
 bool oops_only_reports(const char *name) {
@@ -729,7 +742,7 @@ static void take_step(struct search *search, char step) {
         find_words(search, "apic_timer_interrupt", "");
         break;
     case 'J':
-        find_words(search, "apic_timer_interrupt|Exception stack|el1h_64_irq", "");
+        find_words(search, "apic_timer_interrupt|Exception stack|el1h_64_irq|el1_irq", "");
         break;
     }
 }

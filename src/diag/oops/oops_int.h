@@ -177,6 +177,7 @@ void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */
 const char *oops_blame(struct oops_report *report, const struct oops_form *form);
+bool oops_in_list(const char *name, const char *const *list); /* patterns as in blame.c, the last one NULL */
 bool oops_only_reports(const char *name); /* a function that does nothing but say what happened */
 void oops_title(struct oops_report *report);
 

@@ -456,7 +456,7 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
-    bool dies_anew = slot && slot->ended && strstr(line->text, "[#"); /* behind "end trace": another failure */
+    bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
     if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
@@ -533,9 +533,12 @@ static void hold(struct oops_reader *reader, const struct oops_log_line *line, s
     reader->holds = true;
 }
 
-/* "6.1.0-rc7-" before "next-2023": broken behind the hyphen, where there was no blank. */
-static bool ends_in_hyphen(const char *text, size_t n) {
-    return n > 1 && text[n - 1] == '-' && isalnum((unsigned char)text[n - 2]);
+/* "6.1.0-rc7-" before "next-2023", "lamp_" before "dim+0x1": broken where there was no blank. */
+static bool broken_in_word(const char *text, size_t n, const char *next) {
+    bool hyphen = n > 1 && text[n - 1] == '-' && isalnum((unsigned char)text[n - 2]);
+    if (hyphen)
+        return isalnum((unsigned char)next[0]);
+    return n > 1 && text[n - 1] == '_' && oops_is_word(text[n - 2]) && oops_is_word(next[0]) && strstr(next, "+0x");
 }
 
 /* Whether `next` was a part of the line held. */
@@ -544,7 +547,7 @@ static bool joined(struct oops_reader *reader, const struct oops_log_line *next,
     if (!reader->holds || n + 1 + more >= HELD_BYTES ||
         !oops_line_wraps(&reader->scanner, &reader->held, reader->held_columns, next))
         return false;
-    if (!ends_in_hyphen(reader->held_text, n) || !isalnum((unsigned char)next->text[0]))
+    if (!broken_in_word(reader->held_text, n, next->text))
         reader->held_text[n++] = ' ';
     memcpy(reader->held_text + n, next->text, more + 1);
     reader->held_columns = columns;

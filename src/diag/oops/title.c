@@ -238,24 +238,65 @@ static const char *header_symbol(struct oops_report *report) {
  * are passed over matters less than saying something.
  */
 static const char *any_function(struct oops_report *report, const struct oops_form *form) {
+    /* A stalled task was preempted, or a stalled CPU was interrupted to print its trace: what it did is behind that. */
+    static const char *const stopped[] = {"sched",
+                                          "__switch_to",
+                                          "preempt_count",
+                                          "rcu_",
+                                          "nmi_",
+                                          "watchdog",
+                                          "hrtimer",
+                                          "^tick_",
+                                          "apic_timer",
+                                          "sysvec_",
+                                          "^irq_exit",
+                                          "^irqentry_",
+                                          "^handle_irq",
+                                          "^gic_handle",
+                                          "^el1_",
+                                          "^el1h_",
+                                          "^ret_from_fork",
+                                          "^ret_to_",
+                                          "^retint_",
+                                          "show_task",
+                                          "print_cpu_",
+                                          "update_process",
+                                          "^do_IRQ",
+                                          "^asm_",
+                                          "cpu_backtrace",
+                                          "^csd_lock",
+                                          "trigger_",
+                                          "^timer_handler",
+                                          "_stall",
+                                          "dump_cpu",
+                                          "^arch_timer",
+                                          "generic_handle",
+                                          "handle_domain_irq",
+                                          "handle_percpu_devid",
+                                          NULL};
     bool named = strstr(report->header, "+0x") != NULL;
-    const struct oops_form plain = {.recipe = {named ? "RcS|hcS|HS" : "RcS|cS", form->recipe.skip,
+    const struct oops_form plain = {.recipe = {named ? "RcS|hcS|HS" : "RcS|cS",
+                                               form->recipe.pick == OOPS_PICK_STALL ? stopped : form->recipe.skip,
                                                form->recipe.pick == OOPS_PICK_HANG ? OOPS_PICK_HANG : OOPS_PICK_FIRST}};
     const struct oops_state *fault = oops_report_fault(report);
     const struct oops_trace *trace = oops_report_trace(report);
+    const struct oops_form locked = {.recipe = {"A|a", form->recipe.skip, OOPS_PICK_FIRST}};
     const char *found = oops_blame(report, &plain);
+    if (!found[0] && form->kind == OOPS_LOCKDEP)
+        found = oops_blame(report, &locked);
     if (found[0])
         return found;
     if (fault && fault->pc.name[0])
         return oops_pool_strn(report->pool, fault->pc.name, oops_plain_length(fault->pc.name));
     if (named && (found = header_symbol(report))[0])
         return found;
-    for (int guesses = 0; trace && guesses < 2; guesses++)
-        for (unsigned i = 0; i < trace->count; i++)
-            if (trace->frames[i].sym.name[0] && trace->frames[i].guess == guesses &&
-                !oops_only_reports(trace->frames[i].sym.name))
-                return oops_pool_strn(report->pool, trace->frames[i].sym.name,
-                                      oops_plain_length(trace->frames[i].sym.name));
+    for (int pass = 0; trace && pass < 4; pass++) /* sure ones before guesses, without those that stopped it first */
+        for (unsigned i = 0; i < trace->count; i++) {
+            const char *name = trace->frames[i].sym.name;
+            bool passed = pass < 2 && form->recipe.pick == OOPS_PICK_STALL && oops_in_list(name, stopped);
+            if (name[0] && trace->frames[i].guess == pass % 2 && !passed && !oops_only_reports(name))
+                return oops_pool_strn(report->pool, name, oops_plain_length(name));
+        }
     return "";
 }
 

@@ -40,6 +40,7 @@ static bool ends_in_the_middle(const char *text) {
         "non-canonical", " probably",   " protection", " protection fault,",
         " on",           " for",        " of",         " to",
         " by",           " maybe",      "WARNING:",    "BUG:",
+        " KASAN:",       " KMSAN:",     " KFENCE:",    " KCSAN:",
         "kernel BUG at", " suspicious", " in",         "task",
     };
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
@@ -71,8 +72,9 @@ static bool is_stub(const char *text) {
 }
 
 bool oops_line_may_go_on(const char *text) {
-    return is_stub(text) || ends_with(text, "INFO: task") || ends_with(text, "kernel BUG") ||
-           ends_with(text, "INFO: possible") || ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:");
+    return is_stub(text) || ends_with(text, "BUG: KASAN:") || ends_with(text, "BUG: KFENCE:") ||
+           ends_with(text, "INFO: task") || ends_with(text, "kernel BUG") || ends_with(text, "INFO: possible") ||
+           ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:");
 }
 
 /* Headers that end in a function, and this one does not yet. */
