@@ -14,7 +14,7 @@
 
 #include "diag/oops/oops_int.h"
 
-/* ---- Functions that are not to blame in a kind of report, beside the general ones (blame.c) ---- */
+/* ---- Functions that are not to blame in a kind of report, beside those of helpers.c ---- */
 
 static const char *const skip_tags[] = {"kernel_fault", "tag_check", "mem_abort", "^el1_", "^el1h_", NULL};
 static const char *const skip_free[] = {"slab_", "kfree", "vunmap", "vfree", NULL};

@@ -150,6 +150,8 @@ void oops_report_add(struct oops_report *report, const struct oops_log_line *lin
 bool oops_separate(struct oops_report *const *reports, unsigned count);
 /* All its lines are there: fill everything else. */
 void oops_report_parse(struct oops_report *report);
+/* The rest of it, when its lines are read; `guess` is the machine by the names of registers. conclude.c */
+void oops_report_conclude(struct oops_report *report, enum oops_arch guess);
 
 /* A frame, or a stack marker ("<IRQ>"), if the line is one. trace.c */
 struct oops_frame_line {
@@ -177,8 +179,14 @@ void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */
 const char *oops_blame(struct oops_report *report, const struct oops_form *form);
-bool oops_in_list(const char *name, const char *const *list); /* patterns as in blame.c, the last one NULL */
-bool oops_only_reports(const char *name); /* a function that does nothing but say what happened */
+/* helpers.c: patterns of names, the last one NULL */
+extern const char *const oops_helpers[]; /* never to blame */
+extern const char
+    *const oops_dispatchers[]; /* where the kernel dispatches: what it called there is what a stall is about */
+extern const char *const oops_waiting[]; /* what a hung task does while it waits */
+bool oops_span_in_list(struct oops_span name, const char *const *list);
+bool oops_in_list(const char *name, const char *const *list); /* without the compiler's suffixes */
+bool oops_only_reports(const char *name);                     /* a function that does nothing but say what happened */
 void oops_title(struct oops_report *report);
 
 /* The program counter that a line of any architecture names ("RIP: 0010:f+0x1/0x2", "PC is at f+.."). */

@@ -1,0 +1,75 @@
+/*
+ * The state of a reader of logs, for its two halves: the bytes (reader.c) and
+ * the reports that are open (slots.c).
+ */
+#ifndef DRIVELAB_DIAG_OOPS_READER_INT_H
+#define DRIVELAB_DIAG_OOPS_READER_INT_H
+
+#include "diag/oops/oops_int.h"
+#include "diag/oops/pstore.h"
+
+#define HISTORY_BYTES (16u << 10) /* before the place looked at, for what led to a report */
+#define OPEN_MAX      16
+#define RECENT_MAX    24
+#define RECENT_BYTES  512
+#define BANNER_BYTES  400
+#define HELD_BYTES    1024 /* longer lines are no wrapped ones */
+
+struct recent {
+    struct oops_log_line line;
+    char text[RECENT_BYTES];
+};
+
+struct slot {
+    struct oops_report *report; /* NULL: given up */
+    const struct oops_form *form;
+    bool open, ended;
+    bool waits;         /* interrupted by the next report's header before it was complete; gets no more lines */
+    bool kernel;        /* its header had a prefix of the kernel's */
+    bool collects_cpus; /* all CPUs were asked for their traces */
+    char caller;
+    uint32_t caller_id;
+    unsigned headers; /* lines at its start that are one header, told once for each inlined function */
+    unsigned quiet, foreign;
+    unsigned traces;     /* begun so far */
+    unsigned body_lines; /* up to and with the last line that surely belongs to it */
+};
+
+struct oops_reader {
+    oops_report_fn *fn;
+    void *ctx;
+    struct oops_scanner scanner;
+    char *window;
+    size_t len, at;  /* bytes in the window; the next to be looked at */
+    uint64_t number; /* of the line at `at` */
+    bool inside;     /* `at` is in the middle of a long line */
+    char *clean;     /* a line after cleaning */
+    bool holds;      /* `held` may go on in the next line */
+    struct oops_log_line held;
+    size_t held_columns; /* of its last line in the log */
+    char held_text[HELD_BYTES];
+    struct slot slots[OPEN_MAX];
+    struct oops_report *mention; /* the first, if there is nothing but such */
+    struct oops_report *lone;    /* a header without anything behind it, until the next report shows what it was */
+    unsigned slot_count, reports;
+    struct recent recent[RECENT_MAX];
+    unsigned recent_count; /* ever; the newest is recent[(recent_count - 1) % RECENT_MAX] */
+    struct oops_pstore *pstore;
+    bool in_pstore;
+    char banner[BANNER_BYTES];
+    int error;
+};
+
+/* ---- slots.c ---- */
+
+/* A line, in case that a report follows for which it matters; all lines before `start` of the window. */
+void oops_slots_remember(struct oops_reader *reader, const struct oops_log_line *line);
+void oops_slots_remember_window(struct oops_reader *reader, size_t start);
+
+/* A line to the report that it belongs to; it may open one, and close others. */
+void oops_slots_take(struct oops_reader *reader, const struct oops_log_line *line);
+bool oops_slots_any(const struct oops_reader *reader); /* a report is open */
+void oops_slots_close(struct oops_reader *reader);     /* all that are */
+void oops_slots_end(struct oops_reader *reader);       /* the log is over: what was held back is given out */
+
+#endif
