@@ -175,6 +175,11 @@ static void test_oops_mentions(void **state) {
     bed_printf(&other, "[    9.000001] invalid opcode: 0000 [#1] SMP\n\nThis is later:\n%s", report);
     check_reads(other.s, 0, "invalid opcode in corrupted", "", 2);
     free(other.s);
+    /* a panic may have nothing behind it */
+    check_reads("[    9.000001] Kernel panic - not syncing: Fatal machine check\n\nThe other one:\n"
+                "[    9.000001] Kernel panic - not syncing: Fatal hardware error!\n[    9.000002] Call Trace:\n"
+                "[    9.000003]  lamp_dim+0x44/0x90\n",
+                0, "kernel panic: Fatal machine check", "lamp_dim", 1);
     free(text.s);
 }
 

@@ -207,6 +207,8 @@ const char *const oops_helpers[] = {
     "~string",
     "~pointer",
     "~snprintf",
+    "^sprintf$",
+    "^vsprintf$",
     "~scnprintf",
     "~kasprintf",
     "~kvasprintf",
@@ -427,10 +429,10 @@ const char *const oops_waiting[] = {
 /* What variants of memcpy(), strlen(), printk() have before these words, beside underscores. */
 static bool is_variant(const char *s, size_t len) {
     static const char *const prefixes[] = {
-        "",          "k",        "v",           "kv",       "vk",      "vs",           "s",     "vsc",
-        "pi_",       "arch_",    "asan_",       "msan_",    "hwasan_", "sized_",       "bstr_", "simple_",
-        "devk",      "hex_",     "ip4_",        "ip6_",     "bitmap_", "mac_address_", "uuid_", "symbol_",
-        "resource_", "escaped_", "restricted_", "default_", "error_",  "widen_",       "dev_",  "dev_v",
+        "",         "k",      "v",       "kv",           "vk",     "vs",      "s",         "vsc",      "pi_",
+        "arch_",    "asan_",  "msan_",   "hwasan_",      "sized_", "bstr_",   "simple_",   "devk",     "hex_",
+        "ip4_",     "ip6_",   "bitmap_", "mac_address_", "uuid_",  "symbol_", "resource_", "escaped_", "restricted_",
+        "default_", "error_", "widen_",  "dev_",         "dev_v",  "devm_",   "devm_k",
     };
     for (; len && *s == '_'; s++, len--)
         ;

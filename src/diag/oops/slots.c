@@ -172,8 +172,8 @@ static void give_lone(struct oops_reader *reader) {
 /* A header of which the kernel's own words are all there is, where more ought to have come. */
 static bool is_lone(const struct slot *slot) {
     const struct oops_report *r = slot->report;
-    return slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) && !r->function[0] &&
-           !r->state_count && !r->trace_count && !r->taint_known;
+    return slot->body_lines <= slot->headers && slot->form->recipe.steps && !r->function[0] && !r->state_count &&
+           !r->trace_count && !r->taint_known;
 }
 
 /*
