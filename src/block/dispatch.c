@@ -196,7 +196,7 @@ static void start(struct block *b, struct request *rq) {
         b->watch->dispatched(b->watch, rq);
     PROBE3(block_dispatch, rq->op, rq->sector, rq->sectors);
     if (load(rq)) {
-        io_spent(&rq->io, IO_STAGE_QUEUE_WAIT, rq->io_start_ns);
+        io_spent(&rq->io, IO_STAGE_SCHEDULER, rq->io_start_ns);
         drive_forward(b->drive, &rq->io);
         return;
     }
@@ -275,7 +275,7 @@ void block_say_stages(struct io *first) {
     for (struct io *io = first->next; io && first->stages; io = io->next)
         if (io->stages) {
             *io->stages = *first->stages;
-            io->stages->ns[IO_STAGE_QUEUE_WAIT] += first->submitted_ns - io->submitted_ns;
+            io->stages->ns[IO_STAGE_SCHEDULER] += first->submitted_ns - io->submitted_ns;
         }
 }
 

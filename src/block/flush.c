@@ -61,6 +61,6 @@ void block_flush_start(struct block *b) {
     f->io.stages = f->running.head->stages;
     f->io.done = flush_done;
     b->in_drive++;
-    io_spent(&f->io, IO_STAGE_QUEUE_WAIT, sim_now(b->sim));
+    io_spent(&f->io, IO_STAGE_SCHEDULER, sim_now(b->sim));
     drive_forward(b->drive, &f->io);
 }

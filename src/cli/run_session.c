@@ -86,7 +86,23 @@ static void print_spare(const struct session *s, const struct config_overrides *
                 c->ssd.op_percent, n->blocks, percent);
 }
 
+/* What the model takes and a host of the drive as it is sold could not ask for. */
+static void print_block_size(const struct session *s, const struct run_args *a) {
+    uint32_t lba = s->config.drive.drive.lba_bytes;
+    for (unsigned i = 0; i < s->jobs.count; i++) {
+        const struct job *job = &s->jobs.job[i];
+        if (job_smallest(job) % lba == 0)
+            continue;
+        fprintf(stderr,
+                "drivelab: note: %s: job \"%s\": requests of %" PRIu64
+                " bytes; a host would have to format the drive first, as drive.lba_bytes is %u\n",
+                a->job, job->name, job_smallest(job), lba);
+        return;
+    }
+}
+
 static void print_notes(const struct session *s, const struct run_args *a) {
+    print_block_size(s, a);
     if (s->jobs.notes[0])
         fprintf(stderr, "drivelab: note: %s: has no meaning for an emulated drive: %s\n", a->job, s->jobs.notes);
     if (s->jobs.scheduling[0] && !s->config.queue.scheduler[0])

@@ -90,7 +90,8 @@ enum io_stage {
     IO_STAGE_LINK_WAIT,    /* waits for the host link */
     IO_STAGE_LINK,         /* crosses it */
     IO_STAGE_FIRMWARE,     /* the controller's time */
-    IO_STAGE_QUEUE_WAIT,   /* waits until the drive takes it, or until the controller has time */
+    IO_STAGE_SCHEDULER,    /* waits in the block layer: for its I/O scheduler, a limit, or room in the drive's queue */
+    IO_STAGE_QUEUE_WAIT,   /* in the drive: until its controller has time, or writes before it have room */
     IO_STAGE_ARM_WAIT,     /* waits for the arm of a disk */
     IO_STAGE_SEEK,         /* the arm moves and settles */
     IO_STAGE_ROTATION,     /* the sector comes round */

@@ -4,9 +4,6 @@
  * A section's options are collected and applied when it ends: kb_base first,
  * then those of [global], then its own, then the command line's. So a job
  * knows all its options, and messages name the line each came from.
- *
- * Simplified: no arithmetic in values; of fio's variables only ${NAME}, from
- * the environment.
  */
 #include "load/job.h"
 
@@ -124,16 +121,29 @@ static int apply(struct job_file *jobs, struct job *job, struct err *e) {
     return 0;
 }
 
+/* fio's reserved keywords. */
+static int keywords(char *value, size_t size, struct err *e) {
+    int ret = job_value_keywords(value, size);
+    if (ret == -EINVAL)
+        return err_set(e, EINVAL, "%.100s: a number with + - * / and parentheses is wanted around a keyword", value);
+    return ret ? err_set(e, E2BIG, "%.100s: too long with its keywords", value) : 0;
+}
+
 static int add_overrides(const struct parser *p, struct givens *g, struct err *e) {
     for (unsigned i = 0; p->overrides && i < p->overrides->count; i++) {
         const char *text = p->overrides->text[i], *equals = strchr(text, '=');
-        char name[64];
+        char name[64], value[512] = "";
         size_t len = equals ? (size_t)(equals - text) : strlen(text);
         if (len >= sizeof(name))
             return err_set(e, EINVAL, "--set %.100s: name=value is wanted", text);
         memcpy(name, text, len);
         name[len] = 0;
-        if (givens_add(g, name, equals ? equals + 1 : "", "--set", 0, e))
+        if (equals && strlen(equals + 1) >= sizeof(value))
+            return err_set(e, EINVAL, "--set %.100s: more than %zu characters", text, sizeof(value) - 1);
+        snprintf(value, sizeof(value), "%s", equals ? equals + 1 : "");
+        if (keywords(value, sizeof(value), e))
+            return err_prefix(e, "--set %s=", name);
+        if (givens_add(g, name, value, "--set", 0, e))
             return e->code;
     }
     return 0;
@@ -223,6 +233,7 @@ static int expand(char *line, const struct source *s, struct err *e) {
 static int include_file(struct parser *p, const char *path, const struct source *s, struct err *e);
 
 static int parse_line(struct parser *p, char *line, const struct source *s, struct err *e) {
+    const char *end = line + JOB_LINE_MAX;
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
@@ -244,6 +255,8 @@ static int parse_line(struct parser *p, char *line, const struct source *s, stru
         job_option_unknown(name, e);
         return err_prefix(e, "%s:%u: ", s->name, s->line);
     }
+    if (value && keywords(value, (size_t)(end - value), e))
+        return err_prefix(e, "%s:%u: ", s->name, s->line);
     if (givens_add(p->in_global ? &p->global : &p->own, name, value ? trim(value) : "", s->name, s->line, e))
         return err_prefix(e, "%s:%u: ", s->name, s->line);
     return 0;

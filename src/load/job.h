@@ -152,7 +152,8 @@ struct job {
     uint64_t verify_interval, verify_offset, verify_backlog, verify_backlog_batch;
     uint8_t verify_pattern[JOB_TEXT_MAX];
     unsigned verify_pattern_bytes;
-    int verify_pattern_offset; /* where in the pattern the block's offset (8 bytes) belongs; -1: nowhere */
+    uint8_t verify_pattern_offset[32]; /* where in the pattern the block's offset (8 bytes) belongs */
+    unsigned verify_offsets;           /* how many of them */
 
     /* logs of results */
     struct job_log write_bw_log, write_lat_log, write_iops_log, write_hist_log;

@@ -246,6 +246,7 @@ int job_finish(const struct job_file *jobs, struct job *job, struct err *e) {
     if (!job->uses[RUN_READ] && !job->uses[RUN_WRITE] && !job->uses[RUN_TRIM])
         job->uses[RUN_READ] = true; /* fio's default of rw */
     job->read_percent = job->uses[RUN_READ] && job->uses[RUN_WRITE] ? job->rwmixread : job->uses[RUN_READ] ? 100 : 0;
+    job->loops = job->loops ? job->loops : 1; /* as fio */
     job->iodepth_batch = at_most(job->iodepth_batch, job->iodepth);
     job->iodepth_batch_complete_min = at_most(job->iodepth_batch_complete_min, job->iodepth);
     if (!job->iodepth_low || job->iodepth_low > job->iodepth)

@@ -34,7 +34,6 @@ void job_defaults(struct job *job) {
                         .dirty_background_ratio = 10,
                         .dirty_expire_ns = 30000000000,
                         .dirty_writeback_ns = 5000000000,
-                        .verify_pattern_offset = -1,
                         .replay_time_scale = 100,
                         .replay_scale = 1,
                         .prio = -1,

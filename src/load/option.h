@@ -81,6 +81,7 @@ JOB_SETTER(job_set_replay_skip);
 JOB_SETTER(job_set_continue_on_error);
 JOB_SETTER(job_set_kb_base);
 JOB_SETTER(job_set_name);
+JOB_SETTER(job_set_only);
 JOB_SETTER(job_set_log);
 JOB_SETTER(job_set_percentile_list);
 
@@ -96,6 +97,20 @@ int job_value_time(const char *text, const char *end, int64_t unit_ns, int64_t *
 
 /* A decimal fraction up to `end`. 0 or -EINVAL. */
 int job_value_real(const char *text, const char *end, double *out);
+
+/*
+ * An expression up to `end`, such as "(2*4k)"; unit_ns: of a time, whose numbers
+ * have this unit if they say none; 0: of a size or count. 0 or -EINVAL, also if
+ * it is negative or no number.
+ */
+int job_value_math(const char *text, const char *end, unsigned kb_base, int64_t unit_ns, double *out);
+
+/*
+ * Put this machine's figures in place of $ncpus, $pagesize and $mb_memory; with
+ * arithmetic around them the value becomes its result. 0, -EINVAL: no
+ * arithmetic, or -E2BIG.
+ */
+int job_value_keywords(char *value, size_t size);
 
 /* "value is not allowed" in the words of the row. */
 int job_option_bad(const struct job_option *option, const char *value, struct err *e);

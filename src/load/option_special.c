@@ -120,8 +120,8 @@ int job_set_bs(struct job *job, const struct job_option *o, const char *value, s
 static int take_bsrange(struct job *job, unsigned dir, const char *text, const char *end) {
     uint64_t low, high;
     const char *dash = text;
-    while (dash < end && *dash != '-' && *dash != ':')
-        dash++;
+    for (int open = 0; dash < end && (open || (*dash != '-' && *dash != ':')); dash++)
+        open += (*dash == '(') - (*dash == ')');
     if (dash == end || job_value_bytes(text, dash, job->kb_base, &low) ||
         job_value_bytes(dash + 1, end, job->kb_base, &high) || !good_size(low) || !good_size(high))
         return -EINVAL;
@@ -169,19 +169,33 @@ static int parse_split(const char *text, const char *end, unsigned kb_base, stru
     return 0;
 }
 
-/* "60/10" and, absolute, "60/20g": a share of the requests and a size, which may be missing in the last one. */
+/* "60/10" and, absolute, "60/20g": a share of the requests and a size, which may be missing if it is a share, too. */
 static int parse_zone(const char *text, const char *end, unsigned kb_base, bool absolute, struct job_share *share) {
     uint64_t percent;
     const char *slash = memchr(text, '/', (size_t)(end - text));
-    if (!slash || job_value_bytes(text, slash, 1024, &percent) || percent > 100)
+    if ((!slash && absolute) || job_value_bytes(text, slash ? slash : end, 1024, &percent) || percent > 100)
         return -EINVAL;
     share->percent = (unsigned)percent;
+    share->of_percent = 0;
     if (absolute)
         return job_value_bytes(slash + 1, end, kb_base, &share->bytes) || !share->bytes || share->bytes % 512 ? -EINVAL
                                                                                                               : 0;
+    if (!slash || slash + 1 == end)
+        return 0;
     return job_value_real(slash + 1, end, &share->of_percent) || share->of_percent <= 0 || share->of_percent > 100
                ? -EINVAL
                : 0;
+}
+
+/* Zones without a size divide what the others leave. */
+static bool fill_zones(struct job_shares *s, double used) {
+    unsigned open = 0;
+    for (unsigned i = 0; i < s->count; i++)
+        open += !s->share[i].of_percent;
+    for (unsigned i = 0; i < s->count; i++)
+        if (!s->share[i].of_percent)
+            s->share[i].of_percent = (100 - used) / open;
+    return used <= (open ? 99.9999 : 100.0001);
 }
 
 /* Append an element to the list; NULL if it is full. */
@@ -243,18 +257,18 @@ static int take_zones(struct job *job, unsigned dir, const char *text, const cha
         size += share->of_percent;
         at = colon ? colon + 1 : end;
     }
-    return s->count && used == 100 && (absolute || size <= 100.0001) ? 0 : -EINVAL;
+    return s->count && used == 100 && (absolute || fill_zones(s, size)) ? 0 : -EINVAL;
 }
 
 int job_set_distribution(struct job *job, const struct job_option *o, const char *value, struct err *e) {
     static const struct {
         const char *name;
         int distribution;
-        double min, max;
-    } rows[] = {{"random", JOB_UNIFORM, 0, 0},      {"uniform", JOB_UNIFORM, 0, 0},
-                {"zipf", JOB_ZIPF, 1e-3, 100},      {"pareto", JOB_PARETO, 1e-6, 0.999999},
-                {"normal", JOB_NORMAL, 0, 100},     {"zoned", JOB_ZONED, 0, 0},
-                {"zoned_abs", JOB_ZONED_ABS, 0, 0}, {0}};
+        double min, max, def;
+    } rows[] = {{"random", JOB_UNIFORM, 0, 0, 0},      {"uniform", JOB_UNIFORM, 0, 0, 0},
+                {"zipf", JOB_ZIPF, 0, 100, 1.1},       {"pareto", JOB_PARETO, 1e-6, 0.999999, 0.2},
+                {"normal", JOB_NORMAL, 0, 100, 0},     {"zoned", JOB_ZONED, 0, 0, 0},
+                {"zoned_abs", JOB_ZONED_ABS, 0, 0, 0}, {0}};
     size_t len = strcspn(value, ":");
     for (unsigned i = 0; rows[i].name; i++) {
         const char *at = value + len + (value[len] == ':');
@@ -267,6 +281,9 @@ int job_set_distribution(struct job *job, const struct job_option *o, const char
         if (rows[i].distribution >= JOB_ZONED)
             return each_direction(job, at, take_zones) ? job_option_bad(o, value, e) : 0;
         size_t first = strcspn(at, ":");
+        job->theta = rows[i].def;
+        if (!value[len])
+            return 0;
         if (job_value_real(at, at + first, &job->theta) || job->theta < rows[i].min || job->theta > rows[i].max)
             return job_option_bad(o, value, e);
         at += first;
@@ -376,12 +393,12 @@ static const char *pattern_decimal(struct job *job, const char *at) {
     return end;
 }
 
-/* One element of a pattern; returns what follows it, or NULL. */
+/* One element of a pattern: %o where the offset belongs, text or a number; returns what follows it, or NULL. */
 static const char *pattern_element(struct job *job, const char *at) {
     if (at[0] == '%' && at[1] == 'o') {
-        if (job->verify_pattern_offset >= 0)
+        if (job->verify_offsets == sizeof(job->verify_pattern_offset))
             return NULL;
-        job->verify_pattern_offset = (int)job->verify_pattern_bytes;
+        job->verify_pattern_offset[job->verify_offsets++] = (uint8_t)job->verify_pattern_bytes;
         for (int i = 0; i < 8; i++)
             if (!pattern_add(job, 0))
                 return NULL;
@@ -400,7 +417,7 @@ static const char *pattern_element(struct job *job, const char *at) {
 
 int job_set_verify_pattern(struct job *job, const struct job_option *o, const char *value, struct err *e) {
     job->verify_pattern_bytes = 0;
-    job->verify_pattern_offset = -1;
+    job->verify_offsets = 0;
     for (const char *at = value; *at;) {
         at = pattern_element(job, at);
         if (!at)
@@ -476,6 +493,14 @@ int job_set_kb_base(struct job *job, const struct job_option *o, const char *val
         return job_option_bad(o, value, e);
     job->kb_base = value[1] == '0' && value[2] == '2' ? 1024 : 1000;
     return 0;
+}
+
+/* Only what is so anyway is allowed. */
+int job_set_only(struct job *job, const struct job_option *o, const char *value, struct err *e) {
+    (void)job;
+    if (!strcmp(value, o->allowed))
+        return 0;
+    return err_set(e, EINVAL, "%s=%.100s: only %s is possible: %s", o->name, value, o->allowed, o->help);
 }
 
 int job_set_name(struct job *job, const struct job_option *o, const char *value, struct err *e) {

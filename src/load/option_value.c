@@ -1,7 +1,7 @@
 /*
- * Values of job options in fio's types; source: fio(1), "PARAMETER TYPES".
- *
- * Simplified: no arithmetic in parentheses.
+ * Values of job options in fio's types; source: fio(1), "PARAMETER TYPES", and
+ * for units what fio 3.33 does, which differs: 4ki is 4k, only 4kib is of the
+ * other base.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static bool piece(char *to, const char *text, const char *end) {
     return true;
 }
 
-/* k, m, g ... in lower case, an i that swaps the base, and a b, which says nothing. */
+/* k, m, g ... in either case; ib swaps the base, i or b alone say nothing. */
 static int suffix(const char *unit, unsigned kb_base, unsigned *power, unsigned *base) {
     static const char units[] = "bkmgtp";
     *power = 0;
@@ -36,7 +36,8 @@ static int suffix(const char *unit, unsigned kb_base, unsigned *power, unsigned 
     *power = (unsigned)(u - units);
     unit++;
     if (*power && tolower((unsigned char)*unit) == 'i') {
-        *base = kb_base == 1000 ? 1024 : 1000;
+        if (tolower((unsigned char)unit[1]) == 'b')
+            *base = kb_base == 1000 ? 1024 : 1000;
         unit++;
     }
     if (*power && tolower((unsigned char)*unit) == 'b')
@@ -47,6 +48,12 @@ static int suffix(const char *unit, unsigned kb_base, unsigned *power, unsigned 
 int job_value_bytes(const char *text, const char *end, unsigned kb_base, uint64_t *out) {
     char number[VALUE_TEXT_MAX], *unit;
     unsigned power, base;
+    double result;
+    if (end > text && *text == '(') {
+        int ret = job_value_math(text, end, kb_base, 0, &result);
+        *out = ret ? 0 : (uint64_t)result;
+        return ret;
+    }
     if (!piece(number, text, end) || !isdigit((unsigned char)number[0]))
         return -EINVAL;
     bool hex = number[0] == '0' && tolower((unsigned char)number[1]) == 'x';
@@ -80,6 +87,12 @@ int job_value_time(const char *text, const char *end, int64_t unit_ns, int64_t *
                  {"d", 86400000000000},
                  {0}};
     char number[VALUE_TEXT_MAX], *unit;
+    double result;
+    if (end > text && *text == '(') {
+        int ret = job_value_math(text, end, 1024, unit_ns, &result);
+        *out = ret ? 0 : (int64_t)result;
+        return ret;
+    }
     if (!piece(number, text, end) || !isdigit((unsigned char)number[0]))
         return -EINVAL;
     double value = strtod(number, &unit);
@@ -95,6 +108,8 @@ int job_value_time(const char *text, const char *end, int64_t unit_ns, int64_t *
 
 int job_value_real(const char *text, const char *end, double *out) {
     char number[VALUE_TEXT_MAX], *rest;
+    if (end > text && *text == '(')
+        return job_value_math(text, end, 1024, 0, out);
     if (!piece(number, text, end) || (!isdigit((unsigned char)number[0]) && number[0] != '.'))
         return -EINVAL;
     *out = strtod(number, &rest);

@@ -173,16 +173,23 @@ void pace_end(struct worker *w) {
     sim_cancel(w->sim, &w->cycle);
 }
 
-/* As fio: in a mix with limits, what is due already goes first, else what is due sooner. */
+/* Whether the other direction of a mix may go instead. */
+static bool may_switch(const struct job *job, enum run_dir dir) {
+    unsigned reads = job->read_percent;
+    return dir != RUN_TRIM && job->uses[RUN_READ] && job->uses[RUN_WRITE] && (dir == RUN_READ ? 100 - reads : reads);
+}
+
+/* As fio: in a mix with limits, what is due already goes first, else what is due sooner. What has no limit always is.
+ */
 int64_t pace_due(struct worker *w, enum run_dir *dir) {
     enum run_dir other = *dir == RUN_READ ? RUN_WRITE : RUN_READ;
     int64_t now = sim_now(w->sim);
     if (!limited(w->job, *dir))
         return now;
-    if (w->due_ns[*dir] > now && *dir != RUN_TRIM && w->job->uses[RUN_READ] && w->job->uses[RUN_WRITE] &&
-        limited(w->job, other) && w->due_ns[other] < w->due_ns[*dir])
+    if (w->due_ns[*dir] > now && may_switch(w->job, *dir) &&
+        (!limited(w->job, other) || w->due_ns[other] < w->due_ns[*dir]))
         *dir = other;
-    return w->due_ns[*dir];
+    return limited(w->job, *dir) ? w->due_ns[*dir] : now;
 }
 
 /* The next one of this direction falls due `bytes` (or a request) at the rate later. */

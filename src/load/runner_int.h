@@ -138,8 +138,8 @@ struct worker {
     bool measure; /* count anew when those are back */
 
     /* durability, payload, logs */
-    uint64_t writes_since_sync;
-    bool sync_due;
+    uint64_t writes_since_sync, writes_since_datasync;
+    bool sync_due, sync_is_data;
     struct history history;
     bool remembers; /* history is in use */
     uint32_t verified, verify_upto;

@@ -31,8 +31,8 @@ static void fill_pattern(const struct job *job, uint64_t offset, uint8_t *data, 
     uint8_t pattern[sizeof(job->verify_pattern)];
     unsigned n = job->verify_pattern_bytes;
     memcpy(pattern, job->verify_pattern, n);
-    if (job->verify_pattern_offset >= 0)
-        memcpy(pattern + job->verify_pattern_offset, &offset, sizeof(offset));
+    for (unsigned i = 0; i < job->verify_offsets; i++)
+        memcpy(pattern + job->verify_pattern_offset[i], &offset, sizeof(offset));
     for (uint64_t at = 0; at < bytes; at += n)
         memcpy(data + at, pattern, bytes - at < n ? bytes - at : n);
 }

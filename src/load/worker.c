@@ -134,6 +134,17 @@ static void issue_zone_reset(struct worker *w, struct slot *slot, uint64_t offse
     submit(w, slot);
 }
 
+/* As fio: where both are due it is an fsync. */
+static void count_write(struct worker *w) {
+    const struct job *job = w->job;
+    bool all = job->fsync && ++w->writes_since_sync >= job->fsync;
+    bool data = job->fdatasync && ++w->writes_since_datasync >= job->fdatasync;
+    w->writes_since_sync = all ? 0 : w->writes_since_sync;
+    w->writes_since_datasync = data ? 0 : w->writes_since_datasync;
+    w->sync_due = all || data;
+    w->sync_is_data = !all;
+}
+
 /* w->next, which source_next() has made. */
 static void issue_next(struct worker *w) {
     static const char *const actions[RUN_DIRS] = {"read", "write", "trim"};
@@ -144,10 +155,8 @@ static void issue_next(struct worker *w) {
     slot->wanted_ns = w->next_due_ns;
     slot->offset = r->offset;
     slot->bytes = r->bytes;
-    if (r->dir == RUN_WRITE && (w->job->fsync || w->job->fdatasync)) {
-        uint64_t every = w->job->fsync ? w->job->fsync : w->job->fdatasync;
-        w->sync_due = ++w->writes_since_sync >= every;
-    }
+    if (r->dir == RUN_WRITE && (w->job->fsync || w->job->fdatasync))
+        count_write(w);
     if (!verifying)
         pace_issued(w, r->dir, r->bytes);
     iolog_note(w, actions[r->dir], r->offset, r->bytes);
@@ -171,15 +180,14 @@ static void issue_next(struct worker *w) {
 /* A flush; what was drawn already, if it is due after some writes, is held back. */
 static void issue_sync(struct worker *w) {
     struct slot *slot = slot_take(w);
+    bool data = w->sync_due && w->sync_is_data && w->phase == PHASE_WORK;
     w->sync_due = w->next_sync = false;
-    w->writes_since_sync = 0;
     slot->kind = SLOT_SYNC;
     slot->wanted_ns = sim_now(w->sim);
     slot->io.op = IO_FLUSH;
     slot->io.flags = IO_SYNC;
     slot->io.offset = slot->io.bytes = 0;
-    iolog_note(w, w->job->fdatasync && !w->job->fsync && w->phase == PHASE_WORK ? "datasync" : "sync", w->gen.offset,
-               0);
+    iolog_note(w, data ? "datasync" : "sync", w->gen.offset, 0);
     worker_gate(w, GATE_ALONE, THEN_GO_ON);
     submit(w, slot);
 }

@@ -48,7 +48,7 @@ static void put_header(struct grid *g, const struct lead *lead) {
         grid_put(g, names[i]);
     if (lead->arm) {
         grid_put(g, "seeks");
-        grid_put(g, "head travel");
+        grid_put(g, "travel");
     }
     grid_end_line(g);
 }

@@ -15,6 +15,7 @@ static const char *const stage_names[IO_STAGES] = {
     [IO_STAGE_LINK_WAIT] = "link_wait",
     [IO_STAGE_LINK] = "link",
     [IO_STAGE_FIRMWARE] = "firmware",
+    [IO_STAGE_SCHEDULER] = "scheduler_wait",
     [IO_STAGE_QUEUE_WAIT] = "queue_wait",
     [IO_STAGE_ARM_WAIT] = "arm_wait",
     [IO_STAGE_SEEK] = "seek",

@@ -117,6 +117,33 @@ static void print_job(FILE *out, const struct report *r, unsigned i) {
                 s->steady.deviation);
 }
 
+/* --- long lines: fio's own stay as they are, which programs read --- */
+
+#define WIDTH 100
+
+/* Lines that grow piece by piece and go on below, indented, when they are full. */
+struct flow {
+    FILE *out;
+    int column, indent;
+};
+
+static void flow_begin(struct flow *f, FILE *out, const char *indent, const char *head) {
+    *f = (struct flow){.out = out, .indent = (int)strlen(indent) + 4};
+    f->column = fprintf(out, "%s%s", indent, head);
+}
+
+/* A piece that is not to be torn, with what stands between it and the one before. */
+static void flow_add(struct flow *f, const char *between, const char *piece) {
+    int length = (int)strlen(piece), gap = (int)strlen(between);
+    bool full = f->column + gap + length >= WIDTH && f->column > f->indent; /* a comma may follow */
+    while (full && gap && between[gap - 1] == ' ')
+        gap--;
+    fprintf(f->out, "%.*s", gap, between);
+    if (full)
+        f->column = fprintf(f->out, "\n%*s", f->indent, "") - 1 - gap;
+    f->column += gap + fprintf(f->out, "%s", piece);
+}
+
 /* --- groups, and all jobs together --- */
 
 /* What a group of jobs did in one direction. */
@@ -172,18 +199,27 @@ static void print_groups(FILE *out, const struct report *r) {
 static void print_total(FILE *out, const struct report *r) {
     const char *name;
     json_t *total = report_total(r), *d;
-    char iops[32];
     fprintf(out, "\nTotal:\n");
     json_object_foreach(total, name, d) {
+        static const char *const keys[][2] = {
+            {"mean", "lat avg"}, {"p50", "p50"}, {"p99", "p99"}, {"p99.9", "p99.9"}, {"max", "max"}};
         json_t *lat = json_object_get(d, "lat_ns");
-#define NS(key) text_time((int64_t)(json_number_value(json_object_get(lat, key)) + .5)).s
-        fprintf(out,
-                "%8s: %" JSON_INTEGER_FORMAT " I/Os, IOPS=%s, BW=%s, lat avg=%s, p50=%s, p99=%s, p99.9=%s, max=%s\n",
-                name, json_integer_value(json_object_get(d, "ios")),
-                iops_text(iops, sizeof(iops), json_number_value(json_object_get(d, "iops"))),
-                text_rate(json_number_value(json_object_get(d, "bw_bytes"))).s, NS("mean"), NS("p50"), NS("p99"),
-                NS("p99.9"), NS("max"));
-#undef NS
+        char piece[96], iops[32];
+        struct flow f;
+        snprintf(piece, sizeof(piece), "%8s:", name);
+        flow_begin(&f, out, "", piece);
+        f.indent = (int)strlen(piece) + 1;
+        snprintf(piece, sizeof(piece), "%" JSON_INTEGER_FORMAT " I/Os, IOPS=%s, BW=%s",
+                 json_integer_value(json_object_get(d, "ios")),
+                 iops_text(iops, sizeof(iops), json_number_value(json_object_get(d, "iops"))),
+                 text_rate(json_number_value(json_object_get(d, "bw_bytes"))).s);
+        flow_add(&f, " ", piece);
+        for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            double ns = json_number_value(json_object_get(lat, keys[i][0]));
+            snprintf(piece, sizeof(piece), "%s=%s", keys[i][1], text_time((int64_t)(ns + .5)).s);
+            flow_add(&f, ", ", piece);
+        }
+        fputc('\n', out);
     }
     json_decref(total);
 }
@@ -222,6 +258,15 @@ static void print_stages(FILE *out, const struct report *r) {
 
 /* --- the drive --- */
 
+/* With one blank where there are several: files of /sys have columns. */
+static void print_words(char *buf, size_t size, const char *text) {
+    size_t n = 0;
+    for (text += strspn(text, " "); *text && n + 1 < size; text++)
+        if (*text != ' ' || (text[1] && text[1] != ' '))
+            buf[n++] = *text;
+    buf[n] = '\0';
+}
+
 /* A scalar as text; false for containers. */
 static bool scalar_text(json_t *value, char *buf, size_t size) {
     if (json_is_integer(value))
@@ -231,16 +276,17 @@ static bool scalar_text(json_t *value, char *buf, size_t size) {
     else if (json_is_boolean(value))
         snprintf(buf, size, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_string(value))
-        snprintf(buf, size, "%s", json_string_value(value));
+        print_words(buf, size, json_string_value(value));
     else
         return false;
     return true;
 }
 
-/* "key: value", or for an object its scalars on one line; lists are left to the JSON report. */
+/* "key: value", or for an object its scalars after each other; lists are left to the JSON report. */
 static void print_entry(FILE *out, const char *indent, const char *key, json_t *value) {
-    char text[256];
-    const char *name, *comma = "";
+    char text[256], piece[400];
+    struct flow f;
+    const char *name, *between = " ";
     json_t *member;
     if (scalar_text(value, text, sizeof(text))) {
         fprintf(out, "%s%s: %s\n", indent, key, text);
@@ -248,12 +294,14 @@ static void print_entry(FILE *out, const char *indent, const char *key, json_t *
     }
     if (!json_is_object(value))
         return;
-    fprintf(out, "%s%s:", indent, key);
+    snprintf(piece, sizeof(piece), "%s:", key);
+    flow_begin(&f, out, indent, piece);
     json_object_foreach(value, name, member) {
         if (!scalar_text(member, text, sizeof(text)))
             continue;
-        fprintf(out, "%s %s %s", comma, name, text);
-        comma = ",";
+        snprintf(piece, sizeof(piece), "%s %s", name, text);
+        flow_add(&f, between, piece);
+        between = ", ";
     }
     fputc('\n', out);
 }

@@ -73,6 +73,13 @@ rw=write bs=64k zonemode=zbd zonesize=1m zonecapacity=768k size=8m direct=1 io_s
 rw=write bs=64k zonemode=zbd zonesize=1m size=8m direct=1 max_open_zones=4 job_max_open_zones=2
 rw=write bs=64k zonemode=zbd zonesize=1m size=8m direct=1 io_size=32m zone_reset_threshold=0.5 zone_reset_frequency=1
 rw=read bs=64k zonemode=zbd zonesize=1m size=8m direct=1 read_beyond_wp=1
+rw=write bs=4k size=256k fsync=3 fdatasync=5
+rw=write bs=4k size=256k fsync=4 fdatasync=2 end_fsync=1
+rw=read bs=4k size=1Mi number_ios=0 rate_iops=0
+rw=read bs=$pagesize size=1m
+rw=read bs=4k size=$ncpus*65536
+rw=write bs=4k size=64k verify=pattern verify_pattern=0xff%o"abcd"-21%o
+rw=read kb_base=1000 bs=4096 size=8mib nrfiles=1 openfiles=1 create_only=0
 """
 
 
@@ -132,6 +139,10 @@ def test_mixes_have_fios_shares(folder):
         fio, own = both(folder, options)
         reads = [sum(r[0] == "read" for r in log) / len(log) for log in (fio, own)]
         check(len(fio) == len(own) and abs(reads[0] - reads[1]) < 0.05, options, len(fio), len(own), reads)
+    for options in ("rate_iops=100,", "rate_iops=,100"):
+        fio, own = both(folder, f"rw=randrw bs=4k size=1m {options}", "null")
+        reads = [sum(r[0] == "read" for r in log) for log in (fio, own)]
+        check(abs(reads[0] - reads[1]) < 12, options, reads)
     fio, own = both(folder, "rw=randread percentage_random=40 bs=4k size=16m norandommap")
     follow = [sum(b[1] == a[1] + a[2] for a, b in zip(log, log[1:])) / len(log) for log in (fio, own)]
     check(abs(follow[0] - follow[1]) < 0.05, follow)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -51,7 +52,7 @@ static void test_job_sizes_follow_fio(void **state) {
         const char *text;
         uint64_t bytes;
     } table[] = {{"512", 512},     {"4k", 4096},      {"4K", 4096},       {"4kb", 4096},      {"1m", 1 << 20},
-                 {"1mi", 1000000}, {"1mib", 1000000}, {"2g", 2ULL << 30}, {"1t", 1ULL << 40}, {"0x1000", 4096}};
+                 {"1mi", 1 << 20}, {"1mib", 1000000}, {"2g", 2ULL << 30}, {"1t", 1ULL << 40}, {"0x1000", 4096}};
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct job_file jobs;
         struct err e;
@@ -85,9 +86,20 @@ static void test_job_refuses_by_line(void **state) {
         {"[a]\nverify_pattern=\"open\n", "test.fio:2", "%o"},
         {"[a]\nverify=crc32c\nverify_interval=1000\n", "test.fio", "multiple of 512"},
         {"[a]\nrw=write\nverify=crc32c\nverify_offset=4090\n", "test.fio", "header"},
-        {"[a]\nrandom_distribution=zipf\n", "test.fio:2", "THETA"},
-        {"[a]\nrandom_distribution=zipf:0\n", "test.fio:2", "THETA"},
-        {"[a]\nrandom_distribution=pareto:1.5\n", "test.fio:2", "from 0 to 1"},
+        {"[a]\nrandom_distribution=zipf:\n", "test.fio:2", "THETA"},
+        {"[a]\nrandom_distribution=zipf:-1\n", "test.fio:2", "THETA"},
+        {"[a]\nrandom_distribution=pareto:1.5\n", "test.fio:2", "between 0 and 1"},
+        {"[a]\nrandom_distribution=zoned:60/100:40\n", "test.fio:2", "ACCESS"},
+        {"[a]\nbs=(4k\n", "test.fio:2", "multiples of 512"},
+        {"[a]\nbs=(4k)x\n", "test.fio:2", "multiples of 512"},
+        {"[a]\nbs=(4k/0)\n", "test.fio:2", "multiples of 512"},
+        {"[a]\nbs=(4k-8k)\n", "test.fio:2", "multiples of 512"},
+        {"[a]\nsize=(2^2000)\n", "test.fio:2", "size"},
+        {"[a]\nsize=(1.5%2)\n", "test.fio:2", "size"},
+        {"[a]\nruntime=(1q)\n", "test.fio:2", "runtime"},
+        {"[a]\nnumjobs=$ncpus*\n", "test.fio:2", "around a keyword"},
+        {"[a]\nnumjobs=$cpus\n", "test.fio:2", "from 1"},
+        {"[a]\nverify_state_load=1\n", "test.fio:2", "new drive"},
         {"[a]\nrandom_distribution=normal:101\n", "test.fio:2", "0 to 100"},
         {"[a]\nrandom_distribution=zoned:60/10\n", "test.fio:2", "ACCESS"},
         {"[a]\nrandom_distribution=zoned:60/70:40/40\n", "test.fio:2", "ACCESS"},
@@ -135,7 +147,7 @@ static void test_job_refuses_by_line(void **state) {
         {"[a\n", "test.fio:1", "[name]"},
         {"", "test.fio", "no job"},
         {"[global]\nrw=read\n", "test.fio", "no job"},
-        {"[a]\nnumber_ios=0\n", "test.fio:2", "from 1"},
+        {"[a]\nnumber_ios=-1\n", "test.fio:2", "number"},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct job_file jobs;
@@ -181,6 +193,52 @@ static void parsed(struct job_file *jobs, const char *text) {
         fail_msg("%s\n-> %s", text, e.text);
 }
 
+static uint64_t size_of(const char *value) {
+    struct job_file jobs;
+    struct err e = {0};
+    char text[200];
+    snprintf(text, sizeof(text), "[a]\nsize=%s\n", value);
+    if (parse(&jobs, text, &e))
+        fail_msg("%s", e.text);
+    uint64_t bytes = jobs.job[0].size.bytes;
+    job_file_release(&jobs);
+    return bytes;
+}
+
+/* fio's arithmetic: % before ^ before * and /; a unit is of the product before it. */
+static void test_job_values_may_be_arithmetic(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } table[] = {{"(1024*1024)", 1 << 20},  {"(2*4k)", 8192},     {"(4k*2)", 8192},       {"(16/4k)", 4096},
+                 {"(4096+4096)k", 8 << 20}, {"(2^12)", 4096},     {"(2^3^2)", 512},       {"(2 ^ 2 * 3)", 12},
+                 {"(20480 % 16384)", 4096}, {"(-4k + 8k)", 4096}, {"(0x10 * 1k)", 16384}, {"((1+1)*(2+2)*1m)", 8 << 20},
+                 {"(1.5*1m)", 3 << 19},     {"(7/2)", 3},         {"(1 + 2k)", 2049},     {"(2*5%3)", 4},
+                 {"(2^-1*8)", 4},           {"(1kib)", 1000},     {"(10 - 2 - 3)", 5}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (size_of(table[i].text) != table[i].bytes)
+            fail_msg("%s -> %llu", table[i].text, (unsigned long long)size_of(table[i].text));
+    struct job_file jobs;
+    parsed(&jobs, "[a]\nruntime=(1+1)\nthinktime=(2*50ms)\niodepth=(2*8)\nbsrange=(4*1k)-(8*1k)\nbs_is_seq_rand=0\n");
+    assert_int_equal(jobs.job[0].runtime_ns, 2000000000);
+    assert_int_equal(jobs.job[0].thinktime_ns, 100000000);
+    assert_int_equal(jobs.job[0].iodepth, 16);
+    assert_int_equal(jobs.job[0].bs_max[RUN_WRITE], 8192);
+    job_file_release(&jobs);
+}
+
+static void test_job_keywords_are_this_machines(void **state) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+    assert_int_equal(size_of("$pagesize"), page);
+    assert_int_equal(size_of("$pagesize*2"), 2 * page);
+    assert_int_equal(size_of("(8 + $ncpus)*4k"), (8 + cpus) * 4096);
+    assert_true(size_of("$mb_memory*1m") > page && size_of("$mb_memory*1m") % (1 << 20) == 0);
+    struct job_file jobs;
+    parsed(&jobs, "[a]\ndescription=a$ncpusx\nname=$other\n");
+    assert_string_equal(jobs.job[0].name, "$other");
+    job_file_release(&jobs);
+}
+
 /* Each option: a value, and what it does to the job. */
 static void test_job_options_reach_the_job(void **state) {
     struct job_file jobs;
@@ -224,7 +282,7 @@ static void test_job_times_have_fios_units(void **state) {
 /* It holds for the whole section, wherever it stands. */
 static void test_job_kb_base_swaps_the_suffixes(void **state) {
     struct job_file jobs;
-    parsed(&jobs, "[a]\nsize=1m\nio_size=1mi\nkb_base=1000\n[b]\nsize=1m\n");
+    parsed(&jobs, "[a]\nsize=1mi\nio_size=1mib\nkb_base=1000\n[b]\nsize=1m\n");
     assert_int_equal(jobs.job[0].size.bytes, 1000000);
     assert_int_equal(jobs.job[0].io_size.bytes, 1 << 20);
     assert_int_equal(jobs.job[1].size.bytes, 1 << 20);
@@ -236,16 +294,20 @@ static void test_job_distributions_and_patterns(void **state) {
     struct job_file jobs;
     parsed(&jobs, "[a]\nrandom_distribution=zipf:1.2:0.25\n[b]\nrandom_distribution=zoned:60/10:40/90,100/5\n"
                   "[c]\nrandom_distribution=zoned_abs:60/1m:40/2m\n[d]\nverify_pattern=0xff%o\"ab\"-12\n"
-                  "[e]\nverify_pattern=10000\n");
+                  "[e]\nverify_pattern=10000\n[f]\nverify_pattern=%o0xff%o\n"
+                  "[g]\nrandom_distribution=zipf\n[h]\nrandom_distribution=zoned:60/10:20:20\n");
     const struct job *j = jobs.job;
     assert_true(j[0].random_distribution == JOB_ZIPF && j[0].theta == 1.2 && j[0].center == 0.25 && j[0].norandommap);
     assert_int_equal(j[1].zoned[RUN_READ].count, 2);
     assert_int_equal(j[1].zoned[RUN_TRIM].count, 1);
     assert_int_equal(j[2].zoned[RUN_WRITE].share[1].bytes, 2 << 20);
-    assert_int_equal(j[3].verify_pattern_offset, 1);
+    assert_int_equal(j[3].verify_pattern_offset[0], 1);
     assert_int_equal(j[3].verify_pattern_bytes, 15);
     assert_memory_equal(j[3].verify_pattern, pattern, 15);
     assert_memory_equal(j[4].verify_pattern, pattern + 15, 2);
+    assert_int_equal(j[5].verify_offsets, 2);
+    assert_int_equal(j[5].verify_pattern_offset[1], 9);
+    assert_true(j[6].theta == 1.1 && j[7].zoned[RUN_READ].share[2].of_percent == 45);
     job_file_release(&jobs);
 }
 
@@ -425,6 +487,8 @@ int main(void) {
         cmocka_unit_test(test_job_reads_globals_and_sections),
         cmocka_unit_test(test_job_global_applies_only_to_later_sections),
         cmocka_unit_test(test_job_sizes_follow_fio),
+        cmocka_unit_test(test_job_values_may_be_arithmetic),
+        cmocka_unit_test(test_job_keywords_are_this_machines),
         cmocka_unit_test(test_job_refuses_by_line),
         cmocka_unit_test(test_job_long_and_binary_lines_are_refused),
         cmocka_unit_test(test_job_resolves_against_capacity),

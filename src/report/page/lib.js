@@ -205,7 +205,7 @@ const stageNames = {
   buffer_wait: ["waiting for room in the write buffer", "orange"], die_wait: ["waiting for the die", "red"],
   channel_wait: ["waiting for the channel", "yellow"], link_wait: ["waiting for the host link", "magenta"],
   array: ["flash array", "blue"], channel: ["channel", "aqua"], flash: ["until it is on flash", "green"],
-  queue_wait: ["waiting to be taken by scheduler or drive", "brown"], arm_wait: ["waiting for the arm", "rose"], write_back: ["until the cache is written", "ochre"],
+  scheduler_wait: ["waiting for the I/O scheduler", "plum"], queue_wait: ["waiting for the controller", "brown"], arm_wait: ["waiting for the arm", "rose"], write_back: ["until the cache is written", "ochre"],
   seek: ["seek", "steel"], rotation: ["rotation", "teal"], transfer: ["under the head", "olive"],
   cache: ["buffer or unmapped", "pale"], link: ["host link", "violet"], firmware: ["firmware", "grey"], other: ["not broken down", "light"],
 };
