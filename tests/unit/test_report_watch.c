@@ -214,12 +214,12 @@ static void test_report_processes_are_compared(void **state) {
     FILE *out = open_memstream(&text, &size);
     assert_int_equal(processes_compare(points, out), 0);
     fclose(out);
-    assert_string_equal(
-        text, "scheduler  process    read  write   share     mean   p50   p99   max  merged  seeks  travel\n"
-              "noop             a  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4     5 k\n"
-              "noop             b       -      -  25.0 %        -     -     -     -       0      -       -\n"
-              "noop           all  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4     5 k\n"
-              "cfq        no luck\n");
+    assert_string_equal(text,
+                        "scheduler  process    read  write   share     mean   p50   p99   max  merged  seeks  travel\n"
+                        "noop             a  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4     5 k\n"
+                        "noop             b       -      -  25.0 %        -     -     -     -       0      -       -\n"
+                        "noop           all  1 MB/s      -  75.0 %  1.50 us  1 us  2 us  3 us       2      4     5 k\n"
+                        "cfq        no luck\n");
     free(text);
     json_decref(points);
 }
