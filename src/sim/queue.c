@@ -16,7 +16,8 @@ const struct queue_digit queue_digits[64] = {
 /* clang-format on */
 
 void queue_init(struct queue *q) {
-    *q = (struct queue){.last = 0};
+    *q = (struct queue){.list.at_ns = SIM_NEVER, .tree_ns = SIM_NEVER};
+    q->list.link.next = q->list.link.prev = &q->list.link;
     for (struct sim_link *slot = q->slot; slot != q->slot + QUEUE_SLOTS; slot++)
         slot->next = slot->prev = slot;
 }
@@ -39,35 +40,40 @@ static void deal(struct queue *q, struct sim_link *slot) {
     }
 }
 
-/* The head; NULL if it is due after `limit_ns` for sure. What stands in its way is dealt out to lower levels. */
-static struct sim_event *search(struct queue *q, int64_t limit_ns) {
+/* Know the head, unless it is due after `limit_ns` for sure. What stands in its way is dealt out to lower levels. */
+static void search(struct queue *q, int64_t limit_ns) {
     for (unsigned where; (where = queue_first(q)) < QUEUE_SLOTS;) {
         struct sim_link *slot = &q->slot[where];
         struct sim_event *first = queue_event(slot->next);
         struct sim_event *ev = queue_digit(q, first->at_ns)->shift ? queue_earliest(slot) : first;
-        if (ev)
-            return ev;
-        int64_t base = base_of(q, first);
-        if (base > limit_ns)
-            return NULL;
-        q->last = base;
+        q->head = ev;
+        q->tree_ns = ev ? ev->at_ns : base_of(q, first);
+        if (ev || q->tree_ns > limit_ns)
+            return;
+        q->last = q->tree_ns;
         deal(q, slot);
     }
-    return NULL;
+    q->tree_ns = SIM_NEVER;
+}
+
+/* Where both are due at one time, what was scheduled first. */
+static bool tree_is_next(const struct queue *q, const struct sim_event *listed) {
+    const struct sim_event *head = q->head;
+    if (listed == &q->list)
+        return head;
+    return head && (head->at_ns < listed->at_ns || (head->at_ns == listed->at_ns && head->seq < listed->seq));
 }
 
 struct sim_event *queue_pop_other(struct queue *q, int64_t limit_ns) {
-    struct sim_event *front = q->front, *head = q->head;
-    int64_t until = front && front->at_ns <= limit_ns ? front->at_ns - 1 : limit_ns;
-    if (!head)
-        head = search(q, until);
-    if (head && head->at_ns <= until)
-        return queue_take_head(q, head);
-    if (!front || front->at_ns > limit_ns)
+    struct sim_event *listed = queue_listed(q);
+    if (!q->head)
+        search(q, listed->at_ns < limit_ns ? listed->at_ns : limit_ns);
+    if (tree_is_next(q, listed))
+        return q->head->at_ns > limit_ns ? NULL : queue_take_head(q, q->head);
+    if (listed == &q->list || listed->at_ns > limit_ns)
         return NULL;
-    q->front = NULL;
-    front->where = 0;
-    return front;
+    queue_unlink(listed);
+    return listed;
 }
 
 static int64_t bound(const struct queue *q) {
@@ -87,8 +93,8 @@ static int64_t bound(const struct queue *q) {
 }
 
 int64_t queue_bound(const struct queue *q) {
-    int64_t tree = q->head ? q->head->at_ns : bound(q);
-    return q->front && q->front->at_ns < tree ? q->front->at_ns : tree;
+    int64_t tree = q->head ? q->head->at_ns : bound(q), listed = queue_listed(q)->at_ns;
+    return listed < tree ? listed : tree;
 }
 
 static bool queue_check_slot(const struct queue *q, unsigned where) {
@@ -105,15 +111,23 @@ static bool queue_check_slot(const struct queue *q, unsigned where) {
     return true;
 }
 
-static bool queue_check_front(const struct queue *q) {
-    return !q->front || (q->front->where == QUEUE_FRONT && q->front->at_ns >= q->last);
+static bool queue_check_list(const struct queue *q) {
+    const struct sim_link *end = &q->list.link;
+    for (const struct sim_link *link = end->next; link != end; link = link->next) {
+        const struct sim_event *ev = queue_event(link), *next = queue_event(link->next);
+        if (ev->where != QUEUE_LISTED || link->next->prev != link || link->prev->next != link)
+            return false;
+        if (&next->link != end && (next->at_ns < ev->at_ns || (next->at_ns == ev->at_ns && next->seq < ev->seq)))
+            return false;
+    }
+    return q->list.at_ns == SIM_NEVER;
 }
 
-/* The head, if known, is the earliest, and of equal ones stands first. */
+/* The head, if known, is the earliest, and of equal ones stands first; nothing is earlier than `tree_ns`. */
 static bool queue_check_head(const struct queue *q) {
     if (!q->head)
-        return true;
-    if (!q->head->where || q->head->at_ns < bound(q))
+        return q->tree_ns <= bound(q);
+    if (!q->head->where || q->head->at_ns < bound(q) || q->head->at_ns != q->tree_ns)
         return false;
     const struct sim_link *slot = &q->slot[queue_first(q)], *link = slot->next;
     while (link != &q->head->link && link != slot && queue_event(link)->at_ns > q->head->at_ns)
@@ -128,5 +142,5 @@ bool queue_check(const struct queue *q) {
     for (unsigned where = 0; where < QUEUE_SLOTS; where++)
         if (!queue_check_slot(q, where))
             return false;
-    return queue_check_front(q) && queue_check_head(q);
+    return queue_check_list(q) && queue_check_head(q);
 }

@@ -1,36 +1,44 @@
 /*
- * The event queue: a radix tree of FIFO lists, a digit of the time a level.
+ * The event queue: a sorted list for what finds its place there at once, and
+ * beside it a radix tree of FIFO lists, a digit of the time a level.
  *
- * Where an event stands follows from its time and from `last`, a time that no
- * pending event precedes: its level is that of the highest digit in which the
- * two differ, its slot is that digit. Level 0 holds one nanosecond a slot,
- * level 1 512 ns, level 2 a millisecond; see queue_digits. Most events of a
- * drive are due within a millisecond and so have a slot of level 1 for
- * themselves.
+ * The list. Most events of a drive are due before all others or after them,
+ * or nearly so: an answer that has only to cross the link, an array time that
+ * begins now. Such an event is put in its place in the list if that takes no
+ * more than a few steps from either end; any other goes to the tree. Which of
+ * the two has the next event is looked at when it is taken; of equal times, by
+ * their number `seq`.
+ *
+ * The tree. Where an event stands follows from its time and from `last`, a
+ * time that no event of the tree precedes: its level is that of the highest
+ * digit in which the two differ, its slot is that digit. Level 0 holds one
+ * nanosecond a slot, level 1 512 ns, level 2 a millisecond; see queue_digits.
+ * Most events of a drive are due within a millisecond and so have a slot of
+ * level 1 for themselves.
  *
  * Invariants (queue_check() tests them):
- *  1. last <= at_ns of every pending event.
- *  2. Every event but the front stands where queue_append() would put it now.
+ *  1. last <= at_ns of every event in the tree.
+ *  2. Every event of the tree stands where queue_append() would put it now.
  *     Hence the first slot of the lowest level in use holds the earliest
  *     events, and events of equal time are always in one list, in the order
  *     they were scheduled.
- *  3. Events of the front's time in the tree were scheduled later than it.
+ *  3. The list is in the order of time and, where that is equal, of scheduling.
  *  4. A slot's bit in `used` is set if it has events, a word's of `used` in
  *     `words` if it is not zero.
+ *  5. Nothing in the tree is due before `tree_ns`; `head`, if known, is due then.
  *
- * The earliest event is looked for among the first slot's if they are few. If
- * they are many, `last` moves to the base of the slot: only that one slot then
- * changes its place, its list is dealt out to lower levels in order. An event
- * moves down at most once a level, once for delays below a millisecond.
- * Scheduling and cancelling are O(1). `last` never passes the time up to which
- * the caller asked for events: in wall time something earlier than the next
- * event may still be scheduled.
+ * The earliest event of the tree is looked for among the first slot's if they
+ * are few. If they are many, `last` moves to the base of the slot: only that
+ * one slot then changes its place, its list is dealt out to lower levels in
+ * order. An event moves down at most once a level, once for delays below a
+ * millisecond. Scheduling and cancelling are O(1). `last` never passes the time
+ * up to which the caller asked for events: in wall time something earlier than
+ * the next event may still be scheduled.
  *
  * What costs most is waiting for one load after the other, and mispredicted
- * branches. So the next event is looked for when one is taken, in parallel with
- * what that one does; an event that is due before all others stays outside the
- * tree, at the front, since it is often the next to be taken; and lists are
- * rings through their slot, so that appending doesn't branch.
+ * branches. So the tree's next event is looked for when one is taken, in
+ * parallel with what that one does; and all lists are rings, so that appending
+ * doesn't branch.
  *
  * Units: nanoseconds, 0 .. INT64_MAX.
  */
@@ -43,6 +51,8 @@
 
 #include "sim/sim.h"
 
+#define QUEUE_NEAR 8  /* steps from the list's beginning to an event's place */
+#define QUEUE_FAR  16  /* or from its end */
 #define QUEUE_FEW  4  /* events of a slot among which the earliest is looked for */
 #define QUEUE_SCAN 16 /* that queue_bound() looks at before it settles for the slot's base */
 
@@ -56,7 +66,7 @@ enum {
     QUEUE_LEVEL_6 = QUEUE_LEVEL_5 + 1024,
     QUEUE_SLOTS = QUEUE_LEVEL_6 + 64,
     QUEUE_WORDS = QUEUE_SLOTS / 64,
-    QUEUE_FRONT = 1 + QUEUE_SLOTS, /* `where` of the front */
+    QUEUE_LISTED = 1 + QUEUE_SLOTS, /* `where` of the list's events */
 };
 
 /* How a time is read whose highest bit that differs from `last` is given. */
@@ -67,9 +77,11 @@ struct queue_digit {
 extern const struct queue_digit queue_digits[64];
 
 struct queue {
+    uint64_t seq;           /* of the last event that was scheduled */
+    struct sim_event list;  /* the ring's beginning and end, due at SIM_NEVER */
+    int64_t tree_ns;        /* nothing in the tree is due before; SIM_NEVER if it is empty */
+    struct sim_event *head; /* the earliest of the tree; NULL: not known, or none */
     int64_t last;
-    struct sim_event *front; /* stands nowhere else; NULL: none */
-    struct sim_event *head;  /* the earliest of the others; NULL: not known, or none */
     uint64_t words[2];
     uint64_t used[QUEUE_WORDS];
     struct sim_link slot[QUEUE_SLOTS]; /* rings */
@@ -95,13 +107,12 @@ static inline unsigned queue_slot(const struct queue *q, int64_t at_ns) {
     return d->first + ((unsigned)(at_ns >> d->shift) & d->mask);
 }
 
-/* Nothing stands in the tree. */
-static inline bool queue_bare(const struct queue *q) {
-    return !(q->words[0] | q->words[1]);
+static inline struct sim_event *queue_listed(const struct queue *q) {
+    return queue_event(q->list.link.next);
 }
 
 static inline bool queue_empty(const struct queue *q) {
-    return !q->front && queue_bare(q);
+    return q->list.link.next == &q->list.link && !(q->words[0] | q->words[1]);
 }
 
 /* Append `ev` to the list that its time belongs to. */
@@ -116,25 +127,45 @@ static inline void queue_append(struct queue *q, struct sim_event *ev) {
     q->words[word / 64] |= 1ull << word % 64;
 }
 
+/* What an event of this time comes before in the list; NULL: not to be found at once. */
+static inline struct sim_link *queue_place_in_list(const struct queue *q, int64_t at_ns) {
+    struct sim_link *from_end = q->list.link.prev, *from_start = q->list.link.next;
+    for (unsigned n = 0; n < QUEUE_NEAR; n++) {
+        if (queue_event(from_end)->at_ns <= at_ns)
+            return from_end->next;
+        if (queue_event(from_start)->at_ns > at_ns)
+            return from_start;
+        from_end = from_end->prev;
+        from_start = from_start->next;
+    }
+    return NULL;
+}
+
 static inline void queue_place(struct queue *q, struct sim_event *ev) {
-    if (q->head ? ev->at_ns < q->head->at_ns : queue_bare(q)) {
-        if (!q->front) {
-            q->front = ev;
-            ev->where = QUEUE_FRONT;
-            return;
-        }
+    struct sim_link *next = queue_place_in_list(q, ev->at_ns);
+    ev->seq = ++q->seq;
+    if (next) {
+        struct sim_link *prev = next->prev;
+        ev->where = QUEUE_LISTED;
+        ev->link.next = next;
+        ev->link.prev = prev;
+        prev->next = next->prev = &ev->link;
+        return;
+    }
+    if (ev->at_ns < q->tree_ns) {
+        q->tree_ns = ev->at_ns;
         q->head = ev;
     }
     queue_append(q, ev);
 }
 
-/* Leave the list of a slot; true if that is empty now. */
+/* Leave a list; true if that is empty now. */
 static inline bool queue_unlink(struct sim_event *ev) {
     struct sim_link *next = ev->link.next, *prev = ev->link.prev;
     ev->where = 0;
     prev->next = next;
     next->prev = prev;
-    return next == prev; /* both are the slot */
+    return next == prev; /* both are the ring's beginning */
 }
 
 /* A slot is empty now: clear its bit; returns what is left of its word. */
@@ -149,12 +180,7 @@ static inline uint64_t queue_slot_emptied(struct queue *q, unsigned where) {
 
 static inline void queue_remove(struct queue *q, struct sim_event *ev) {
     unsigned where = ev->where - 1;
-    if (ev == q->front) {
-        q->front = NULL;
-        ev->where = 0;
-        return;
-    }
-    if (queue_unlink(ev))
+    if (queue_unlink(ev) && where < QUEUE_SLOTS)
         queue_slot_emptied(q, where);
     if (q->head == ev)
         q->head = NULL;
@@ -193,26 +219,27 @@ static inline struct sim_event *queue_take_head(struct queue *q, struct sim_even
         q->last = ev->at_ns;
         where = left ? (where & ~63u) + (unsigned)__builtin_ctzll(left) : queue_first(q);
     }
-    q->head = where < QUEUE_SLOTS ? queue_earliest(&q->slot[where]) : NULL;
+    struct sim_event *head = where < QUEUE_SLOTS ? queue_earliest(&q->slot[where]) : NULL;
+    q->head = head;
+    q->tree_ns = head ? head->at_ns : where < QUEUE_SLOTS ? ev->at_ns : SIM_NEVER;
     return ev;
 }
 
-/* queue_pop() when the front is not the earliest, or the head not known. */
+/* queue_pop() when the tree's events have to be looked at. */
 struct sim_event *queue_pop_other(struct queue *q, int64_t limit_ns);
 
 /* Take out the earliest event if it is due at `limit_ns` or before; NULL if none is. */
 static inline struct sim_event *queue_pop(struct queue *q, int64_t limit_ns) {
-    struct sim_event *front = q->front, *head = q->head;
-    if (__builtin_expect(!head, 0) || (front && head->at_ns < front->at_ns))
-        return queue_pop_other(q, limit_ns);
-    if (front) {
-        if (front->at_ns > limit_ns)
-            return NULL;
-        q->front = NULL;
-        front->where = 0;
-        return front;
+    struct sim_event *ev = queue_listed(q), *head = q->head;
+    if (q->tree_ns <= ev->at_ns) {
+        if (__builtin_expect(!head || q->tree_ns == ev->at_ns, 0))
+            return queue_pop_other(q, limit_ns);
+        return q->tree_ns > limit_ns ? NULL : queue_take_head(q, head);
     }
-    return head->at_ns > limit_ns ? NULL : queue_take_head(q, head);
+    if (ev->at_ns > limit_ns)
+        return NULL;
+    queue_unlink(ev);
+    return ev;
 }
 
 /* A time before which nothing is due, exact unless many events are close together; SIM_NEVER if empty. */

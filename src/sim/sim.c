@@ -38,10 +38,17 @@
 #define VIRTUAL_POLL_TURNS 64
 #define SLEEP_MAX_NS       (3600 * NS_PER_S)
 
+/* What events alone don't decide; looked at after each of them, so in one word. */
+enum {
+    SIM_STOP = 1,  /* sim_stop() */
+    SIM_WOKEN = 2, /* sim_wake() */
+    SIM_SEEN = 4,  /* there are hooks or descriptors: turns make a difference */
+};
+
 struct sim {
     struct sim_time time; /* first: sim_now() reads it */
     uint64_t fired;
-    atomic_bool stop, woken;
+    atomic_uint attention;                   /* of the above */
     unsigned watches;                        /* without `wake` */
     struct sim_idle_hook *hooks, *next_hook; /* next_hook: where sim_run_hooks() stands */
     struct queue queue;
@@ -55,6 +62,21 @@ struct sim {
     int ready_count, ready_at; /* descriptors of this turn; removed ones are blanked out */
 };
 
+static inline unsigned sim_attention(const struct sim *sim) {
+    return atomic_load_explicit(&sim->attention, memory_order_relaxed);
+}
+
+static inline bool sim_stopping(const struct sim *sim) {
+    return sim_attention(sim) & SIM_STOP;
+}
+
+static void sim_set_seen(struct sim *sim) {
+    if (sim->hooks || sim->watches)
+        atomic_fetch_or(&sim->attention, SIM_SEEN);
+    else
+        atomic_fetch_and(&sim->attention, ~(unsigned)SIM_SEEN);
+}
+
 static int64_t wall_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -65,9 +87,7 @@ static inline int64_t time_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-int64_t sim_clock(const struct sim *sim) {
-    if (sim->config.mode == SIM_VIRTUAL)
-        return sim->time.now_ns;
+int64_t sim_clock_wall(const struct sim *sim) {
     int64_t wall = wall_ns() - sim->start_wall_ns;
     return sim->config.mode == SIM_SCALED ? (int64_t)((double)wall * sim->model_per_wall) : wall;
 }
@@ -85,6 +105,7 @@ static int sim_open_fds(struct sim *sim, struct err *e) {
     if (sim->epoll_fd < 0 || sim->wake.fd < 0 || sim_watch_add(sim, &sim->wake))
         return err_set(e, errno, "cannot set up the event loop: %s", strerror(errno));
     sim->watches = 0;
+    sim_set_seen(sim);
     return 0;
 }
 
@@ -100,6 +121,7 @@ struct sim *sim_new(const struct sim_config *config, struct err *e) {
     }
     queue_init(&sim->queue);
     sim->config = *config;
+    sim->time.jumps = config->mode == SIM_VIRTUAL;
     sim->epoll_fd = sim->wake.fd = -1;
     if (sim_open_fds(sim, e)) {
         sim_free(sim);
@@ -144,10 +166,6 @@ void sim_cancel(struct sim *sim, struct sim_event *ev) {
         queue_remove(&sim->queue, ev);
 }
 
-static inline bool sim_stopping(const struct sim *sim) {
-    return atomic_load_explicit(&sim->stop, memory_order_relaxed);
-}
-
 /* Fire what is due at `limit_ns` or before, then move the time there. */
 static void sim_fire_until(struct sim *sim, int64_t limit_ns) {
     struct sim_event *ev;
@@ -167,6 +185,7 @@ int sim_watch_add(struct sim *sim, struct sim_watch *w) {
     if (epoll_ctl(sim->epoll_fd, EPOLL_CTL_ADD, w->fd, &want))
         return -errno;
     sim->watches++;
+    sim_set_seen(sim);
     return 0;
 }
 
@@ -181,6 +200,7 @@ int sim_watch_modify(struct sim *sim, struct sim_watch *w, uint32_t events) {
 void sim_watch_remove(struct sim *sim, struct sim_watch *w) {
     epoll_ctl(sim->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
     sim->watches--;
+    sim_set_seen(sim);
     for (int i = sim->ready_at; i < sim->ready_count; i++)
         if (sim->ready[i].data.ptr == w)
             sim->ready[i].data.ptr = NULL;
@@ -227,6 +247,7 @@ void sim_hook_add(struct sim *sim, struct sim_idle_hook *h) {
     h->next = NULL;
     h->prev = prev;
     *link = h;
+    sim_set_seen(sim);
 }
 
 void sim_hook_remove(struct sim *sim, struct sim_idle_hook *h) {
@@ -239,6 +260,7 @@ void sim_hook_remove(struct sim *sim, struct sim_idle_hook *h) {
     if (h->next)
         h->next->prev = h->prev;
     h->next = h->prev = NULL;
+    sim_set_seen(sim);
 }
 
 static inline void sim_run_hooks(struct sim *sim) {
@@ -265,18 +287,13 @@ static bool sim_fire_instant(struct sim *sim, int64_t limit_ns) {
 
 /* The flag is read first: an exchange each turn would cost as much as an event. */
 static inline bool sim_take_wake(struct sim *sim) {
-    return atomic_load_explicit(&sim->woken, memory_order_relaxed) && atomic_exchange(&sim->woken, false);
+    return sim_attention(sim) & SIM_WOKEN && atomic_fetch_and(&sim->attention, ~(unsigned)SIM_WOKEN) & SIM_WOKEN;
 }
 
-/* Nobody would notice where one turn ends and the next begins. */
-static inline bool sim_turns_unseen(const struct sim *sim) {
-    return !sim->hooks && !sim->watches && !atomic_load_explicit(&sim->woken, memory_order_relaxed);
-}
-
-/* Fire events at `limit_ns` or before as long as only events happen. */
+/* Fire events at `limit_ns` or before as long as nobody would notice where one turn ends and the next begins. */
 static void sim_fire_alone(struct sim *sim, int64_t limit_ns) {
     struct sim_event *ev;
-    while (!sim_stopping(sim) && sim_turns_unseen(sim) && (ev = queue_pop(&sim->queue, limit_ns))) {
+    while (!sim_attention(sim) && (ev = queue_pop(&sim->queue, limit_ns))) {
         sim->time.now_ns = ev->at_ns;
         sim->fired++;
         ev->fire(ev);
@@ -292,7 +309,8 @@ static void sim_run_virtual(struct sim *sim, int64_t until_ns) {
         if (sim->watches && (!busy || turn % VIRTUAL_POLL_TURNS == 0))
             busy |= sim_poll(sim, 0, until_ns) > 0;
         sim_run_hooks(sim);
-        if (!busy && !woken && !sim_stopping(sim) && !atomic_load(&sim->woken) && queue_bound(&sim->queue) > limit) {
+        if (!busy && !woken && !(atomic_load(&sim->attention) & (SIM_STOP | SIM_WOKEN)) &&
+            queue_bound(&sim->queue) > limit) {
             if (until_ns != SIM_NEVER && sim->time.now_ns < until_ns)
                 sim->time.now_ns = until_ns;
             return;
@@ -333,17 +351,16 @@ void sim_run(struct sim *sim, int64_t until_ns) {
         sim_run_virtual(sim, until_ns);
     else
         sim_run_wall(sim, until_ns);
-    if (sim_stopping(sim))
-        atomic_store(&sim->stop, false);
+    atomic_fetch_and(&sim->attention, ~(unsigned)SIM_STOP);
 }
 
 void sim_stop(struct sim *sim) {
-    atomic_store_explicit(&sim->stop, true, memory_order_relaxed);
+    atomic_fetch_or_explicit(&sim->attention, SIM_STOP, memory_order_relaxed);
 }
 
 void sim_wake(struct sim *sim) {
     uint64_t one = 1;
-    atomic_store(&sim->woken, true);
+    atomic_fetch_or(&sim->attention, SIM_WOKEN);
     if (sim->config.mode == SIM_VIRTUAL || sim->config.spin)
         return; /* never asleep */
     ssize_t put = write(sim->wake.fd, &one, sizeof(one));

@@ -42,8 +42,9 @@ struct sim_event {
     void (*fire)(struct sim_event *);
     struct sim_link {
         struct sim_link *next, *prev;
-    } link;         /* the queue's own */
-    uint32_t where; /* the queue's own; 0 = not pending */
+    } link;              /* the queue's own */
+    uint64_t seq : 48;   /* the queue's own: order of scheduling */
+    uint64_t where : 16; /* the queue's own; 0 = not pending */
 };
 
 struct sim *sim_new(const struct sim_config *config, struct err *e); /* NULL with `e` filled on failure */
@@ -54,6 +55,7 @@ enum sim_mode sim_mode(const struct sim *sim);
 /* The beginning of a struct sim, here only so that asking for the time is no call. */
 struct sim_time {
     int64_t now_ns;
+    bool jumps; /* SIM_VIRTUAL */
 };
 
 /* Modelled time since sim_new(). */
@@ -62,7 +64,10 @@ static inline int64_t sim_now(const struct sim *sim) {
 }
 
 /* Modelled time read from the clock at this moment (virtual: sim_now()); for measuring lateness. */
-int64_t sim_clock(const struct sim *sim);
+int64_t sim_clock_wall(const struct sim *sim); /* unless the time is virtual */
+static inline int64_t sim_clock(const struct sim *sim) {
+    return ((const struct sim_time *)sim)->jumps ? sim_now(sim) : sim_clock_wall(sim);
+}
 
 void sim_event_init(struct sim_event *ev, void (*fire)(struct sim_event *));
 static inline bool sim_event_pending(const struct sim_event *ev) {
