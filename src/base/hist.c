@@ -1,19 +1,8 @@
-/*
- * Log-linear histogram (the bucket layout of HdrHistogram).
- *
- * A value below 2^8 has a bucket of its own. Above, the highest set bit selects
- * a row and the next HIST_SUB_BITS bits a bucket in it, so a bucket is at most
- * 1/128 of its lower bound wide; its middle is within 0.4 % of any value in it.
- */
+/* Log-linear histogram (the bucket layout of HdrHistogram); see hist.h. */
 #include "base/hist.h"
 
 #include <math.h>
 #include <string.h>
-
-static unsigned bucket_of(uint64_t v) {
-    unsigned shift = 63 - (unsigned)__builtin_clzll(v | (1u << HIST_SUB_BITS)) - HIST_SUB_BITS;
-    return (shift << HIST_SUB_BITS) + (unsigned)(v >> shift);
-}
 
 uint64_t hist_bucket_low(unsigned i) {
     if (i < 2u << HIST_SUB_BITS)
@@ -40,16 +29,6 @@ void hist_init(struct hist *h) {
 void hist_copy(struct hist *to, const struct hist *from) {
     hist_init(to);
     hist_merge(to, from);
-}
-
-void hist_record(struct hist *h, int64_t value) {
-    uint64_t v = value < 0 ? 0 : (uint64_t)value;
-    h->count++;
-    h->min = v < h->min ? v : h->min;
-    h->max = v > h->max ? v : h->max;
-    h->sum += (double)v;
-    h->sum_squares += (double)v * (double)v;
-    h->bucket[bucket_of(v)]++;
 }
 
 void hist_merge(struct hist *into, const struct hist *from) {
