@@ -33,6 +33,8 @@ struct wear {
 static struct wear measure_wear(const struct nand *n) {
     struct wear w = {.min = UINT32_MAX};
     uint64_t count = nand_block_count(&n->config);
+    if (!n->wear.erases && !n->wear.bad)
+        return (struct wear){.good = count};
     for (uint64_t i = 0; i < count; i++) {
         const struct nand_block *b = &n->blocks[i];
         w.good += b->bad == 0;
@@ -54,7 +56,9 @@ static json_t *wear_histogram(const struct nand *n, const struct wear *w) {
     uint64_t bucket[WEAR_BUCKETS] = {0}, count = nand_block_count(&n->config);
     uint32_t width = (w->max - w->min) / WEAR_BUCKETS + 1;
     json_t *list = json_array();
-    for (uint64_t i = 0; i < count; i++)
+    if (w->min == w->max)
+        bucket[0] = w->good + w->grown_bad;
+    for (uint64_t i = 0; i < count && w->min < w->max; i++)
         if (n->blocks[i].bad != 1)
             bucket[width == 1 ? n->blocks[i].erases - w->min : (n->blocks[i].erases - w->min) / width]++;
     for (uint64_t i = 0; i < WEAR_BUCKETS && w->min + i * width <= w->max; i++)

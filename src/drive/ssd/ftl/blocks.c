@@ -191,7 +191,8 @@ void ftl_blocks_rebuild(struct ftl *f) {
             p->open[s].page = p->open[s].programs = 0;
         }
         for (uint32_t b = 0; b < f->geometry->blocks; b++) {
-            f->blocks[p->first_block + b].heat = ftl_heat_of_block(f, p->first_block + b) & (FTL_HEATS_MAX - 1);
+            if (f->heat)
+                f->blocks[p->first_block + b].heat = ftl_heat_of_block(f, p->first_block + b) & (FTL_HEATS_MAX - 1);
             sort_block(f, p, b);
         }
     }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { HUGE_PAGE = 2 << 20 };
+
 /* --- configuration --- */
 
 static int order_check(const char *order, struct err *e) {
@@ -154,13 +156,44 @@ static void thresholds_init(struct ftl *f) {
     f->gc_stop = threshold(f, f->config->gc_stop_percent, f->gc_start);
 }
 
+void *ftl_table(struct ftl *f, size_t bytes) {
+    char *at = f->tables ? f->tables + f->tables_used : NULL;
+    f->tables_used += (bytes + 63) & ~(size_t)63;
+    return at;
+}
+
+static void tables_share(struct ftl *f) {
+    f->tables_used = 0;
+    f->blocks = ftl_table(f, f->total_blocks * sizeof *f->blocks);
+    for (struct ftl_plane *p = f->plane; p < f->plane + f->planes; p++) {
+        p->heap = ftl_table(f, f->geometry->blocks * sizeof *p->heap);
+        ftl_victims_init(f, p);
+    }
+}
+
+/* In one piece, and in huge pages if it is large: at a start all of it is touched, and a fault costs more than the
+ * rest. */
+static bool tables_init(struct ftl *f) {
+    tables_share(f);
+    size_t huge = f->tables_used >= HUGE_PAGE / 2 ? HUGE_PAGE : 0;
+    f->tables_bytes = f->tables_used + 2 * huge;
+    void *at = mmap(NULL, f->tables_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return false;
+    f->tables_mapped = at;
+    f->tables = huge ? (char *)(((uintptr_t)at + huge - 1) & ~(uintptr_t)(huge - 1)) : at;
+    if (huge)
+        madvise(f->tables, f->tables_used + huge, MADV_HUGEPAGE); /* advice: works as well without */
+    tables_share(f);
+    return true;
+}
+
 static int planes_init(struct ftl *f, struct err *e) {
-    f->blocks = calloc(f->total_blocks, sizeof *f->blocks);
     f->plane = calloc(f->planes, sizeof *f->plane);
     f->site = calloc(f->planes, sizeof *f->site);
     f->order = calloc(f->planes, sizeof *f->order);
     f->ready = calloc(f->heats * (f->planes / 64 + 1), sizeof *f->ready);
-    if (!f->blocks || !f->plane || !f->site || !f->order || !f->ready)
+    if (!f->plane || !f->site || !f->order || !f->ready || !tables_init(f))
         return err_set(e, ENOMEM, "no memory for %" PRIu64 " blocks", f->total_blocks);
     for (uint32_t i = 0; i < f->planes; i++) {
         struct ftl_plane *p = &f->plane[i];
@@ -168,14 +201,11 @@ static int planes_init(struct ftl *f, struct err *e) {
         p->die = (uint16_t)(i / f->geometry->planes);
         p->plane = (uint8_t)(i % f->geometry->planes);
         f->site[i] = (struct ftl_site){p->die, p->plane};
-        p->heap = calloc(f->geometry->blocks, sizeof *p->heap);
-        bool copies = true;
         for (unsigned h = 0; h < f->heats; h++) {
             p->waiting[h].copy = calloc((f->heats + 5) * f->page_units, sizeof *p->waiting[h].copy);
-            copies &= p->waiting[h].copy != NULL;
+            if (!p->waiting[h].copy)
+                return err_set(e, ENOMEM, "no memory for plane %u", i);
         }
-        if (ftl_victims_init(f, p) || !p->heap || !copies)
-            return err_set(e, ENOMEM, "no memory for plane %u", i);
     }
     return 0;
 }
@@ -243,16 +273,14 @@ void ftl_release(struct ftl *f) {
     if (f->ops)
         f->ops->release(f);
     nand_free(f->nand);
-    for (uint32_t i = 0; f->plane && i < f->planes; i++) {
-        free(f->plane[i].heap);
+    for (uint32_t i = 0; f->plane && i < f->planes; i++)
         for (unsigned h = 0; h < f->heats; h++)
             free(f->plane[i].waiting[h].copy);
-        ftl_victims_release(f, &f->plane[i]);
-    }
+    if (f->tables_mapped)
+        munmap(f->tables_mapped, f->tables_bytes);
     ftl_heat_release(f);
     free(f->plane);
     free(f->site);
-    free(f->blocks);
     free(f->order);
     free(f->ready);
 }

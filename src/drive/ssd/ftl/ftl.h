@@ -178,6 +178,10 @@ struct ftl {
     uint32_t homeless; /* units that recovery found FTL_BUFFERED and had no room for */
     struct ftl_block *blocks;
     struct ftl_plane *plane;
+    char *tables; /* memory of blocks[], and of the planes' heaps and candidates */
+    size_t tables_used;
+    void *tables_mapped;
+    size_t tables_bytes;   /* mapped */
     struct ftl_site *site; /* of each plane */
 
     uint32_t *order;      /* planes in allocation order */
@@ -299,6 +303,9 @@ int ftl_config_too_large(const struct drive_config *config, struct err *e);
 int ftl_config_check(const struct drive_config *config, struct err *e);
 int ftl_check(const struct ftl *f, struct err *e);
 
+/* The next part of `tables`; while they are not there yet it only counts, and returns NULL. */
+void *ftl_table(struct ftl *f, size_t bytes);
+
 /* --- blocks.c --- */
 
 /* Empty heaps and streams, then sort blocks by their durable state; `valid` counts must be right. */
@@ -335,8 +342,7 @@ bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count);
 
 /* --- victim.c --- */
 
-int ftl_victims_init(struct ftl *f, struct ftl_plane *p); /* 0 or -ENOMEM */
-void ftl_victims_release(const struct ftl *f, struct ftl_plane *p);
+void ftl_victims_init(struct ftl *f, struct ftl_plane *p);  /* its tables */
 void ftl_victims_reset(struct ftl *f, struct ftl_plane *p); /* no candidates */
 void ftl_victim_add(struct ftl *f, struct ftl_plane *p, uint32_t block);
 void ftl_victim_remove(struct ftl *f, struct ftl_plane *p, uint32_t block);

@@ -15,7 +15,6 @@
  * Simplified: after a start FIFO takes blocks in the order of their numbers.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "drive/ssd/ftl/ftl.h"
 
@@ -171,21 +170,10 @@ const struct gc_policy gc_policies[] = {
 
 /* --- what the rest of the layer calls --- */
 
-int ftl_victims_init(struct ftl *f, struct ftl_plane *p) {
-    for (unsigned h = 0; h < f->heats; h++) {
-        struct ftl_candidates *c = &p->candidates[h];
-        c->list = calloc(f->policy->lists(f), sizeof *c->list);
-        c->link = calloc(f->geometry->blocks, sizeof *c->link);
-        if (!c->list || !c->link)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-void ftl_victims_release(const struct ftl *f, struct ftl_plane *p) {
-    for (unsigned h = 0; h < f->heats; h++) {
-        free(p->candidates[h].list);
-        free(p->candidates[h].link);
+void ftl_victims_init(struct ftl *f, struct ftl_plane *p) {
+    for (struct ftl_candidates *c = p->candidates; c < p->candidates + f->heats; c++) {
+        c->list = ftl_table(f, f->policy->lists(f) * sizeof *c->list);
+        c->link = ftl_table(f, f->geometry->blocks * sizeof *c->link);
     }
 }
 
