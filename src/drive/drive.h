@@ -48,6 +48,7 @@ struct ssd_config {
     uint64_t map_unit;                /* bytes that an entry of the map stands for */
     int partial;                      /* writes of part of a unit: wait, buffer, free */
     double partial_percent;           /* of the write buffer, that wait for the rest of their unit */
+    uint64_t read_piece;              /* bytes that flash is read in */
     double op_percent;                /* spare factor: (physical - capacity) / capacity at least this */
     char plane_order[OPT_STRING_MAX]; /* permutation of C, L, P (channel, LUN, plane), fastest first */
     int placement;                    /* next, fixed */

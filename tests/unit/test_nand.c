@@ -200,6 +200,28 @@ static void test_nand_multi_plane_program(void **state) {
     world_close(&w);
 }
 
+/* A LUN that stands for two dies: planes 0 and 2 work as one, and 1 and 3. */
+static void test_nand_multi_plane_of_one_die(void **state) {
+    (void)state;
+    struct world w;
+    struct call c[4];
+    world_defaults(&w);
+    w.config.multi_plane_dies = 2;
+    w.config.cache_program = false;
+    world_open(&w, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t p = (uint8_t)(i % 2 * 2 + i / 2); /* who comes while another waits, waits, too: 0 2 1 3 */
+        c[p] = call(&w, NAND_PROGRAM, 0, p, 0, 0);
+        nand_submit(w.nand, &c[p].op);
+    }
+    run(&w);
+    int64_t in = w.config.command_time + transfer(&w, 16384);
+    for (unsigned p = 0; p < 4; p++)
+        assert_int_equal(c[p].done_ns, (1 + p % 2) * (2 * in + 400000));
+    assert_int_equal(nand_counters(w.nand)->multi_plane[NAND_PROGRAM], 4);
+    world_close(&w);
+}
+
 static void test_nand_multi_plane_read_and_erase(void **state) {
     (void)state;
     struct world w;
@@ -930,6 +952,7 @@ int main(void) {
         cmocka_unit_test(test_nand_program_and_erase_latency),
         cmocka_unit_test(test_nand_zero_times),
         cmocka_unit_test(test_nand_multi_plane_program),
+        cmocka_unit_test(test_nand_multi_plane_of_one_die),
         cmocka_unit_test(test_nand_multi_plane_read_and_erase),
         cmocka_unit_test(test_nand_different_pages_do_not_merge),
         cmocka_unit_test(test_nand_cache_read),

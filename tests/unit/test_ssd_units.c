@@ -257,6 +257,110 @@ static void test_units_rest_is_written_before_its_read_fails(void **state) {
     }
 }
 
+static void any_done(struct io *io) {
+    ((struct request *)io)->done = true;
+}
+
+/* The status of a request that is waited for. */
+static uint16_t status_of(struct oracle *o, enum io_op op, uint32_t flags, uint64_t offset, uint64_t bytes) {
+    struct request r = {0};
+    io_init(&r.io);
+    r.io.op = (uint8_t)op;
+    r.io.flags = IO_NO_DATA | flags;
+    r.io.offset = offset;
+    r.io.bytes = bytes;
+    r.io.done = any_done;
+    drive_submit(o->drive, &r.io);
+    while (!r.done)
+        sim_run(o->sim, sim_now(o->sim) + 1000);
+    uint16_t status = r.io.status;
+    io_release(&r.io);
+    return status;
+}
+
+static void lose(struct oracle *o, uint32_t lpn) {
+    struct ftl *f = &ssd_of(o->drive)->ftl;
+    f->ops->mark(f, lpn, FTL_LOST);
+}
+
+static uint32_t entry(const struct oracle *o, uint32_t lpn) {
+    const struct ftl *f = &ssd_of(o->drive)->ftl;
+    return f->ops->translate(f, lpn);
+}
+
+/* A part does not bring the rest of a lost unit back, nor itself. */
+static void test_units_lost_stay_lost(void **state) {
+    static const char *const ways[] = {"ssd.partial=wait", "ssd.partial=buffer", "ssd.partial=free"};
+    enum { AT = 65536, PART = 4096, UNIT_BYTES = 16384, LPN = AT / UNIT_BYTES };
+    static struct oracle o;
+    struct err e = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        open_plain(&o, "ssd.map_unit=16KiB", ways[i], "ssd.partial_percent=50");
+        lose(&o, LPN);
+        assert_int_equal(status_of(&o, IO_WRITE, 0, AT, PART), IO_OK);
+        assert_int_equal(status_of(&o, IO_READ, 0, AT, PART), IO_OK); /* from the buffer */
+        assert_int_equal(status_of(&o, IO_READ, 0, AT + PART, PART), IO_UNRECOVERED_READ);
+        assert_int_equal(status_of(&o, IO_FLUSH, 0, 0, 0), IO_OK);
+        assert_int_equal(status_of(&o, IO_READ, 0, AT, PART), IO_UNRECOVERED_READ);
+        assert_int_equal(status_of(&o, IO_READ, 0, AT + PART, PART), IO_UNRECOVERED_READ);
+        assert_int_equal(entry(&o, LPN), FTL_LOST);
+        assert_int_equal(status_of(&o, IO_WRITE, IO_FUA, AT, PART), IO_WRITE_FAULT);
+        assert_int_equal(entry(&o, LPN), FTL_LOST);
+        assert_int_equal(ssd_of(o.drive)->buffer.used, 0);
+        /* All its parts do, and so do a whole unit and a deallocation. */
+        for (uint64_t at = AT; at < AT + UNIT_BYTES; at += PART)
+            assert_int_equal(status_of(&o, IO_WRITE, 0, at, PART), IO_OK);
+        assert_int_equal(entry(&o, LPN), FTL_BUFFERED);
+        assert_int_equal(status_of(&o, IO_FLUSH, 0, 0, 0), IO_OK);
+        assert_true(ftl_on_flash(entry(&o, LPN)));
+        lose(&o, LPN);
+        assert_int_equal(status_of(&o, IO_WRITE, IO_FUA, AT, UNIT_BYTES), IO_OK);
+        assert_int_equal(status_of(&o, IO_READ, 0, AT, UNIT_BYTES), IO_OK);
+        lose(&o, LPN);
+        assert_int_equal(status_of(&o, IO_TRIM, 0, AT, UNIT_BYTES), IO_OK);
+        assert_int_equal(entry(&o, LPN), FTL_UNMAPPED);
+        assert_int_equal(drive_check_state(o.drive, &e), 0);
+        oracle_close(&o);
+    }
+}
+
+/* A buffer full of parts of lost units is no reason to wait for ever. */
+static void test_units_lost_parts_make_room(void **state) {
+    static struct oracle o;
+    for (unsigned wide = 0; wide < 2; wide++) {
+        open_plain(&o, "ssd.map_unit=16KiB", "ssd.write_buffer=64KiB", "ssd.partial_percent=90");
+        for (uint32_t lpn = 0; lpn < 100; lpn++)
+            lose(&o, lpn);
+        if (wide)
+            assert_int_equal(status_of(&o, IO_WRITE, 0, 4096, 99 * 16384), IO_OK);
+        for (uint64_t lpn = 0; lpn < 100; lpn++)
+            assert_int_equal(status_of(&o, IO_WRITE, 0, lpn * 16384, 4096), IO_OK);
+        assert_int_equal(status_of(&o, IO_FLUSH, 0, 0, 0), IO_OK);
+        assert_int_equal(entry(&o, 99), FTL_LOST);
+        assert_int_equal(ftl_on_flash(entry(&o, 50)), wide);
+        oracle_close(&o);
+    }
+}
+
+/* Where nobody reads the rest of units, parts take only their own room. */
+static void test_units_buffer_counts_what_was_written(void **state) {
+    static struct oracle o;
+    struct request r[20];
+    for (unsigned apart = 0; apart < 2; apart++) {
+        open_plain(&o, "ssd.map_unit=16KiB", apart ? "ssd.partial=free" : "ssd.partial=buffer",
+                   "ssd.write_buffer=64KiB");
+        for (unsigned i = 0; i < 20; i++) {
+            submit(&o, &r[i], IO_WRITE, 65536 + i * 16384, 4096);
+            assert_int_equal(count(&o)->stalls > 0, i >= (apart ? 16 : 4));
+        }
+        for (unsigned i = 0; i < 20; i++)
+            while (!r[i].done)
+                sim_run(o.sim, sim_now(o.sim) + 1000);
+        one(&o, IO_FLUSH, 0, 0);
+        oracle_close(&o);
+    }
+}
+
 static double amplification(const struct oracle *o) {
     struct json_t *all = o->drive->ops->stats(o->drive);
     double wa = json_number_value(json_object_get(all, "write_amplification"));
@@ -296,6 +400,11 @@ static void test_units_reads_move_what_they_need(void **state) {
 }
 
 static void test_units_refused(void **state) {
+    struct drive_config piece;
+    struct err why = {0};
+    oracle_config(&piece, ARGS("ssd.read_piece=768"));
+    assert_int_not_equal(drive_config_check(&piece, &why), 0);
+    assert_non_null(strstr(why.text, "ssd.read_piece"));
     static const char *const wrong[][3] = {{"ssd.map_unit=12KiB", NULL, NULL},
                                            {"ssd.map_unit=32KiB", "nand.page_bytes=16384", NULL},
                                            {"ssd.map_unit=16KiB", "drive.capacity=16781312", NULL}};
@@ -318,6 +427,9 @@ int main(void) {
         cmocka_unit_test(test_units_failing_flash),
         cmocka_unit_test(test_units_part_is_answered),
         cmocka_unit_test(test_units_rest_is_written_before_its_read_fails),
+        cmocka_unit_test(test_units_lost_stay_lost),
+        cmocka_unit_test(test_units_lost_parts_make_room),
+        cmocka_unit_test(test_units_buffer_counts_what_was_written),
         cmocka_unit_test(test_units_write_amplification),
         cmocka_unit_test(test_units_reads_move_what_they_need),
         cmocka_unit_test(test_units_refused),

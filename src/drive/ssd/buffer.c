@@ -16,6 +16,7 @@ static uint32_t pow2_at_least(uint32_t v) {
 
 int wbuf_init(struct wbuf *b, uint32_t slots, uint32_t unit_shift, bool undo, struct err *e) {
     *b = (struct wbuf){.count = slots, .mask = 2 * pow2_at_least(slots) - 1, .unit_shift = unit_shift};
+    b->room = (uint64_t)slots << unit_shift;
     b->whole = (uint16_t)((1u << (1u << (unit_shift - 12))) - 1);
     b->slots = calloc(slots, sizeof *b->slots);
     b->heads = calloc(b->mask + 1ull, sizeof *b->heads);
@@ -44,6 +45,7 @@ void wbuf_reset(struct wbuf *b) {
         b->slots[i] = (struct slot){.chain = i + 1 < b->count ? i + 1 : SLOT_NONE};
     b->free = 0;
     b->used = b->dirty = 0;
+    b->taken = 0;
     for (unsigned i = 0; i <= WBUF_LISTS; i++) {
         b->list[i].count = 0;
         b->list[i].head = b->list[i].tail = SLOT_NONE;
@@ -131,14 +133,15 @@ static void live_remove(struct wbuf *b, uint32_t slot) {
 
 uint32_t wbuf_add(struct wbuf *b, uint32_t lpn, enum slot_state state, unsigned list) {
     uint32_t slot = b->free;
-    if (slot == SLOT_NONE)
-        return slot;
+    if (wbuf_full(b))
+        return SLOT_NONE;
     struct slot *s = &b->slots[slot];
     uint32_t *head = &b->heads[hash(b, lpn)];
     b->free = s->chain;
     *s = (struct slot){.lpn = lpn, .chain = *head, .state = (uint8_t)state, .list = (uint8_t)list, .have = b->whole};
     *head = slot;
     b->used++;
+    wbuf_takes(b, slot, 1u << b->unit_shift);
     live_append(b, slot);
     if (state == SLOT_DIRTY)
         dirty_append(b, slot);
@@ -221,6 +224,7 @@ void wbuf_put(struct wbuf *b, uint32_t slot) {
     *at = s->chain;
     if (!s->dead)
         live_remove(b, slot);
+    wbuf_takes(b, slot, 0);
     s->state = SLOT_FREE;
     s->chain = b->free;
     b->free = slot;
@@ -246,12 +250,14 @@ static uint32_t check_live(const struct wbuf *b) {
 
 int wbuf_check(const struct wbuf *b, struct err *e) {
     uint32_t used = 0, dirty = 0, partial = 0, live = 0, listed = check_live(b), chained = 0, in_lists = 0;
+    uint64_t taken = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         const struct slot *s = &b->slots[i];
         used += s->state != SLOT_FREE;
         dirty += s->state == SLOT_DIRTY;
         partial += s->state == SLOT_PARTIAL && s->have != b->whole;
         live += s->state != SLOT_FREE && !s->dead;
+        taken += s->room;
     }
     for (uint32_t i = 0; i <= b->mask; i++)
         for (uint32_t at = b->heads[i]; at != SLOT_NONE && chained <= b->count; at = b->slots[at].chain)
@@ -259,7 +265,7 @@ int wbuf_check(const struct wbuf *b, struct err *e) {
     for (unsigned i = 0; i < WBUF_LISTS; i++)
         in_lists += b->list[i].count;
     if (used != b->used || dirty != b->dirty || dirty != in_lists || partial != b->list[WBUF_PARTIAL].count ||
-        live != listed || chained != used)
+        live != listed || chained != used || taken != b->taken)
         return err_set(e, EFAULT, "write buffer: %u used, %u dirty, %u live, %u chained; counted %u, %u, %u", used,
                        dirty, live, chained, b->used, b->dirty, listed);
     return 0;

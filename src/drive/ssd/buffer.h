@@ -24,6 +24,10 @@
  * accepted before it. (A unit written again in the slot it already has keeps
  * its place: its older version is not on flash either.)
  *
+ * Room. A slot takes the room of its unit; or, of a unit whose rest nobody will
+ * read, that of the bytes written (wbuf_takes()). The last one may take more
+ * than there is.
+ *
  * Undo. With a volatile cache, a slot keeps what its unit read as before (if
  * there is payload), so that losing power can take the write back.
  */
@@ -51,6 +55,7 @@ struct slot {
     uint64_t age;            /* when it was accepted */
     uint32_t older, younger; /* list of live slots */
     struct io *waiter;       /* request to answer once this version is on flash */
+    uint32_t room;           /* bytes it takes of the buffer */
     uint32_t was;            /* map entry to go back to when power is lost, if the unit was not on flash */
     uint8_t state;
     uint8_t list; /* dirty list that it belongs to */
@@ -62,6 +67,7 @@ struct slot {
 struct wbuf {
     struct slot *slots;
     uint32_t count, used, free;
+    uint64_t room, taken; /* bytes */
     uint32_t *heads;
     uint32_t mask;
     uint32_t unit_shift; /* of a unit's bytes */
@@ -78,13 +84,23 @@ struct wbuf {
     char *undo;                /* a page per slot; NULL without */
 };
 
-/* Units of 4 KiB << `unit_shift` - 12, up to 64 KiB. */
+/* Units of 4 KiB << `unit_shift` - 12, up to 64 KiB, and room for all slots, which may be made less. */
 int wbuf_init(struct wbuf *b, uint32_t slots, uint32_t unit_shift, bool undo, struct err *e);
 void wbuf_release(struct wbuf *b);
 void wbuf_reset(struct wbuf *b);
 
 /* The youngest live version of a unit, or SLOT_NONE. */
 uint32_t wbuf_find(const struct wbuf *b, uint32_t lpn);
+
+static inline bool wbuf_full(const struct wbuf *b) {
+    return b->free == SLOT_NONE || b->taken >= b->room;
+}
+
+/* A slot takes less room than its unit, or more than before. */
+static inline void wbuf_takes(struct wbuf *b, uint32_t slot, uint32_t bytes) {
+    b->taken += (uint64_t)bytes - b->slots[slot].room;
+    b->slots[slot].room = bytes;
+}
 
 /* A new version of a unit, DIRTY, FILLING or PARTIAL, that is or will be in this dirty list; SLOT_NONE if the buffer is
  * full. */

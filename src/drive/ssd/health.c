@@ -96,8 +96,8 @@ static json_t *amplification(const struct ssd *s) {
 }
 
 static json_t *buffer_stats(const struct ssd *s) {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "units", (json_int_t)s->buffer.count, "used",
-                     (json_int_t)s->buffer.used, "peak", (json_int_t)s->count.buffer_peak, "read_hits",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "units", (json_int_t)(s->buffer.room >> s->ftl.unit_shift),
+                     "used", (json_int_t)s->buffer.used, "peak", (json_int_t)s->count.buffer_peak, "read_hits",
                      (json_int_t)s->count.buffer_read_units, "write_hits", (json_int_t)s->count.buffer_write_units,
                      "stalls", (json_int_t)s->count.stalls, "fill_reads", (json_int_t)s->count.fill_reads,
                      "unmapped_reads", (json_int_t)s->count.unmapped_read_units);

@@ -23,6 +23,9 @@ const struct opt_row ssd_opts[] = {
             "once, and the rest is read before it goes to flash unless it is written meanwhile; free, nobody reads it"),
     ROW(partial_percent, .type = OPT_DOUBLE, .max = 90, .def = "50", .unit = "%",
         .help = "ssd.partial=buffer: share of the write buffer that may hold parts of units before the rest is read"),
+    ROW(read_piece, .type = OPT_SIZE, .min = 512, .max = 4096, .def = "4KiB", .unit = "bytes",
+        .help =
+            "reads move whole pieces of this size from the flash (an error-correcting code covers one): 512 to 4 KiB"),
     ROW(op_percent, .type = OPT_DOUBLE, .max = 1000, .def = "7", .unit = "%",
         .help = "flash beyond the capacity, of the capacity; at least so much where nand.blocks is given"),
     ROW(plane_order, .type = OPT_STRING, .def = "PCL",

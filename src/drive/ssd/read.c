@@ -113,15 +113,15 @@ static void page_read(struct nand_op *nand) {
         gathered(s, io);
 }
 
-/* What a request reads of a unit of more than 4 KiB, in whole pieces of 4 KiB. */
-static uint32_t sectors_bytes(const struct ftl *f, const struct io *io, uint32_t lpn) {
-    uint64_t start = (uint64_t)lpn << f->unit_shift, end = start + f->unit_bytes, mask = FTL_SECTOR_BYTES - 1;
+/* What a request reads of a unit, in whole pieces. */
+static uint32_t pieces_bytes(const struct ssd *s, const struct io *io, uint32_t lpn) {
+    uint64_t start = (uint64_t)lpn << s->ftl.unit_shift, end = start + s->ftl.unit_bytes, mask = s->read_piece - 1;
     uint64_t from = io->offset > start ? io->offset : start, to = io->offset + io->bytes;
     return (uint32_t)((((to < end ? to : end) + mask) & ~mask) - (from & ~mask));
 }
 
-static inline uint32_t bytes_of(const struct ftl *f, const struct io *io, uint32_t lpn) {
-    return __builtin_expect(f->unit_bytes == FTL_SECTOR_BYTES, 1) ? FTL_SECTOR_BYTES : sectors_bytes(f, io, lpn);
+static inline uint32_t bytes_of(const struct ssd *s, const struct io *io, uint32_t lpn) {
+    return __builtin_expect(s->ftl.unit_bytes == s->read_piece, 1) ? s->read_piece : pieces_bytes(s, io, lpn);
 }
 
 static struct ssd_op *op_for(struct ssd *s, struct io *io, uint32_t ppu, uint32_t bytes) {
@@ -194,7 +194,10 @@ static bool slot_has(const struct ssd *s, const struct io *io, uint32_t lpn, uin
 
 static bool buffered(const struct ssd *s, const struct io *io, uint32_t lpn) {
     uint32_t slot = wbuf_find(&s->buffer, lpn);
-    return slot != SLOT_NONE && (__builtin_expect(!s->late, 1) || slot_has(s, io, lpn, slot));
+    if (slot == SLOT_NONE)
+        return false;
+    bool all = !s->late && s->buffer.slots[slot].state != SLOT_PARTIAL;
+    return __builtin_expect(all, 1) || slot_has(s, io, lpn, slot);
 }
 
 void ssd_read(struct ssd *s, struct io *io) {
@@ -216,12 +219,12 @@ void ssd_read(struct ssd *s, struct io *io) {
         any = true;
         uint32_t ppu = entry - 1;
         if (op && op->ppu >> f->page_shift == ppu >> f->page_shift) {
-            op->nand.bytes += bytes_of(f, io, lpn);
+            op->nand.bytes += bytes_of(s, io, lpn);
             continue;
         }
         if (op)
             nand_submit(f->nand, &op->nand);
-        op = read_op(s, io, ppu, bytes_of(f, io, lpn));
+        op = read_op(s, io, ppu, bytes_of(s, io, lpn));
     }
     if (op)
         nand_submit(f->nand, &op->nand);

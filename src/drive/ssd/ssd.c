@@ -22,7 +22,7 @@ _Static_assert((int)WBUF_LISTS == (int)FTL_HEATS_MAX, "a list for each heat");
 
 enum { PARTIAL_WAIT, PARTIAL_BUFFER, PARTIAL_FREE }; /* of option ssd.partial */
 enum { PLACEMENT_NEXT, PLACEMENT_FIXED };            /* of option ssd.placement */
-enum { OPS_PER_SLAB = 256, WRITE_BUFFER_UNITS_MAX = 1 << 24 };
+enum { OPS_PER_SLAB = 256, WRITE_BUFFER_UNITS_MAX = 1 << 24, PART_BYTES = 512 };
 
 struct ssd_op_slab {
     struct ssd_op_slab *next;
@@ -85,6 +85,9 @@ static int ssd_check(const struct drive_config *c, struct err *e) {
                        "ssd.write_buffer = %" PRIu64 ": allowed are 0 and one page (nand.page_bytes = %" PRIu64
                        ") to %u units of ssd.map_unit = %" PRIu64 " bytes",
                        c->ssd.write_buffer, page, WRITE_BUFFER_UNITS_MAX, c->ssd.map_unit);
+    if (!c->ssd.read_piece || c->ssd.read_piece & (c->ssd.read_piece - 1))
+        return err_set(e, EINVAL, "ssd.read_piece = %" PRIu64 ": allowed are 512, 1024, 2048 and 4096",
+                       c->ssd.read_piece);
     if (c->ssd.write_buffer && c->ssd.write_buffer / page < c->ssd.streams)
         return err_set(e, EINVAL,
                        "ssd.write_buffer = %" PRIu64 ": ssd.streams = %u needs a page of %" PRIu64
@@ -133,6 +136,14 @@ static uint32_t buffer_units(const struct drive_config *c) {
     return (uint32_t)(c->ssd.write_buffer / c->ssd.map_unit);
 }
 
+/* Where parts of units take only their own room, there are slots for many of them. */
+static uint32_t buffer_slots(const struct drive_config *c, uint32_t units) {
+    uint64_t slots = (uint64_t)units * (c->ssd.map_unit / PART_BYTES);
+    if (c->ssd.partial != PARTIAL_FREE || !c->ssd.write_buffer)
+        return units;
+    return slots < WRITE_BUFFER_UNITS_MAX ? (uint32_t)slots : WRITE_BUFFER_UNITS_MAX;
+}
+
 /* So many that what remains has at least one full page: a full buffer goes on. */
 static uint32_t partial_limit(const struct drive_config *c, uint32_t slots) {
     uint32_t loose = c->ssd.streams * (uint32_t)(c->nand.page_bytes / c->ssd.map_unit - 1) + 1;
@@ -158,12 +169,15 @@ static int ssd_init(struct ssd *s, bool fresh, struct err *e) {
     if (!s->life)
         return -EIO; /* the store said why */
     s->ftl.space = space;
-    uint32_t slots = buffer_units(c);
+    uint32_t units = buffer_units(c);
     s->late = c->ssd.partial == PARTIAL_BUFFER;
     s->fills = c->ssd.partial != PARTIAL_FREE;
     s->fixed = c->ssd.placement == PLACEMENT_FIXED;
-    s->partial_limit = partial_limit(c, slots);
-    int rc = wbuf_init(&s->buffer, slots, (uint32_t)__builtin_ctzll(c->ssd.map_unit), s->undo, e);
+    s->read_piece = (uint32_t)c->ssd.read_piece;
+    s->partial_limit = partial_limit(c, units);
+    int rc = wbuf_init(&s->buffer, buffer_slots(c, units), (uint32_t)__builtin_ctzll(c->ssd.map_unit), s->undo, e);
+    if (c->ssd.write_buffer)
+        s->buffer.room = c->ssd.write_buffer;
     if (!rc)
         rc = ftl_init(&s->ftl, c, s->sim, s->store, fresh, e);
     if (!rc)

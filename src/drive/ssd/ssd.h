@@ -51,6 +51,7 @@ struct ssd {
     bool fixed;             /* each unit has its plane */
     bool fills;             /* the rest of units that are written in part is read */
     bool late;              /* parts of units are answered before the rest is read */
+    uint32_t read_piece;    /* bytes that flash is read in */
     uint32_t partial_limit; /* slots that may then wait for it */
     struct ftl ftl;
     struct wbuf buffer;

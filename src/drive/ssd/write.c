@@ -13,6 +13,9 @@
  *
  * Simplified: a page may start programming up to one link transfer before its
  * data has crossed the host link; its answer never comes too early.
+ *
+ * Parts of a lost unit wait in the buffer for the rest to be written. If they
+ * have to go to flash before that, they are lost with it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -92,14 +95,25 @@ static void save_undo(struct ssd *s, uint32_t slot, uint32_t entry, bool older) 
     v->undo = true;
 }
 
+/* Two parts of a unit, as if they had nothing in common. */
+static uint32_t room_of_both(const struct ssd *s, uint32_t room, uint32_t bytes) {
+    return room + bytes < s->ftl.unit_bytes ? room + bytes : s->ftl.unit_bytes;
+}
+
 /* A slot that has all or part of its unit gets more of it. */
 static void part_joins(struct ssd *s, uint32_t slot, uint32_t in_unit, uint32_t bytes) {
     uint16_t have = ssd_whole_sectors(in_unit, bytes);
     s->count.missing_bytes += s->ftl.unit_bytes - bytes;
-    if (s->buffer.slots[slot].state == SLOT_PARTIAL)
-        wbuf_part(&s->buffer, slot, have);
-    else
-        s->buffer.slots[slot].have |= have;
+    if (!s->fills)
+        wbuf_takes(&s->buffer, slot, room_of_both(s, s->buffer.slots[slot].room, bytes));
+    struct slot *v = &s->buffer.slots[slot];
+    if (v->state != SLOT_PARTIAL) {
+        v->have |= have;
+        return;
+    }
+    wbuf_part(&s->buffer, slot, have);
+    if (v->state == SLOT_DIRTY && s->ftl.ops->translate(&s->ftl, v->lpn) == FTL_LOST)
+        s->ftl.ops->mark(&s->ftl, v->lpn, FTL_BUFFERED); /* all of it was written: found again */
 }
 
 /* A slot for a unit of which the request writes `bytes` from `in_unit` on; SLOT_NONE: no room. */
@@ -116,19 +130,25 @@ static uint32_t slot_for(struct ssd *s, struct io *io, uint32_t lpn, uint32_t in
         return held;
     }
     uint32_t entry = f->ops->translate(f, lpn);
-    bool part = bytes < f->unit_bytes, fill = part && held == SLOT_NONE && ftl_on_flash(entry) && s->fills;
-    bool late = fill && s->late && !wait;
-    if (b->free == SLOT_NONE)
+    bool part = bytes < f->unit_bytes, lost = part && held == SLOT_NONE && entry == FTL_LOST;
+    bool fill = part && held == SLOT_NONE && ftl_on_flash(entry) && s->fills, late = fill && s->late && !wait;
+    if (wbuf_full(b))
         return SLOT_NONE;
-    uint32_t slot = wbuf_add(b, lpn, late ? SLOT_PARTIAL : fill ? SLOT_FILLING : SLOT_DIRTY, ftl_heat_now(f, lpn));
+    uint32_t slot = wbuf_add(b, lpn,
+                             late || lost ? SLOT_PARTIAL
+                             : fill       ? SLOT_FILLING
+                                          : SLOT_DIRTY,
+                             ftl_heat_now(f, lpn));
     if (part)
         s->count.missing_bytes += f->unit_bytes - bytes;
-    if (fill)
+    if (part && !s->fills)
+        wbuf_takes(b, slot, bytes);
+    if (fill || lost)
         b->slots[slot].have = ssd_whole_sectors(in_unit, bytes);
     save_undo(s, slot, entry, held != SLOT_NONE);
     b->slots[slot].waiter = wait ? io : NULL;
     io->pending += wait;
-    if (!ftl_on_flash(entry) && entry != FTL_BUFFERED)
+    if (!ftl_on_flash(entry) && entry != FTL_BUFFERED && !lost)
         f->ops->mark(f, lpn, FTL_BUFFERED);
     if (fill && !late && !ssd_fill(s, io, slot, entry - 1)) {
         io_fail(io, IO_INTERNAL_ERROR, "no memory for a page read");
@@ -213,7 +233,10 @@ void ssd_write(struct ssd *s, struct io *io) {
     if (s->wait_head || !accept(s, io))
         wait_for_room(s, io);
     to_flash(s);
-    settle(s);
+    if (__builtin_expect(s->wait_head && !wbuf_full(&s->buffer), 0)) /* parts of lost units were dropped */
+        ssd_pump(s);
+    else
+        settle(s);
 }
 
 /* --- to flash --- */
@@ -253,6 +276,14 @@ static void page_written(struct nand_op *nand) {
     ssd_pump(s);
 }
 
+/* Where nobody reads the rest of units, it does not cross the channel either. */
+static uint32_t room_of(const struct ssd *s, const struct ssd_op *op) {
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < op->count; i++)
+        room += s->buffer.slots[op->slots[i]].room;
+    return room;
+}
+
 static void program_op(struct ssd *s, struct ssd_op *op) {
     struct ftl *f = &s->ftl;
     f->count.host_units += op->count;
@@ -263,7 +294,7 @@ static void program_op(struct ssd *s, struct ssd_op *op) {
     op->nand.plane = op->page.plane->plane;
     op->nand.block = op->page.block;
     op->nand.page = op->page.page;
-    op->nand.bytes = s->drive.config.nand.page_bytes;
+    op->nand.bytes = s->fills ? s->drive.config.nand.page_bytes : room_of(s, op);
     op->nand.done = page_written;
     nand_submit(f->nand, &op->nand);
     if (op->page.page % 16 == 0)
@@ -307,12 +338,24 @@ static bool partial_due(const struct ssd *s) {
     return b->list[WBUF_PARTIAL].count > s->partial_limit || b->slots[b->list[WBUF_PARTIAL].head].seq <= b->drain_seq;
 }
 
+/* The rest of a lost unit was not written: all of it stays lost. */
+static void part_lost(struct ssd *s, uint32_t slot) {
+    struct slot *v = &s->buffer.slots[slot];
+    if (v->waiter)
+        io_fail(v->waiter, IO_WRITE_FAULT, "only a part was written of the unit at byte %" PRIu64 ", which was lost",
+                (uint64_t)v->lpn << s->ftl.unit_shift);
+    ssd_slot_kill(s, slot);
+    wbuf_put(&s->buffer, slot);
+}
+
 /* Parts of units that may wait no longer for the rest to be written: read it. */
 static void fill_partial(struct ssd *s) {
     struct wbuf *b = &s->buffer;
     while (b->list[WBUF_PARTIAL].count && partial_due(s)) {
         uint32_t slot = wbuf_take_partial(b), entry = s->ftl.ops->translate(&s->ftl, b->slots[slot].lpn);
-        if (!ftl_on_flash(entry) || !ssd_fill(s, NULL, slot, entry - 1))
+        if (entry == FTL_LOST)
+            part_lost(s, slot);
+        else if (!ftl_on_flash(entry) || !ssd_fill(s, NULL, slot, entry - 1))
             wbuf_filled(b, slot);
     }
 }

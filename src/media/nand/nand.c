@@ -47,11 +47,20 @@ static void set_chances(struct nand *n, const struct nand_config *c) {
     nand_may_fail(n);
 }
 
+static void set_joins(struct nand *n, uint32_t dies) {
+    for (uint32_t p = 0; p < NAND_PLANES_MAX; p++) {
+        n->joins[p] = 0;
+        for (uint32_t q = p % dies; q < NAND_PLANES_MAX; q += dies)
+            n->joins[p] |= (uint16_t)(1u << q);
+    }
+}
+
 static void set_config(struct nand *n, const struct nand_config *c) {
     n->config = *c;
     n->die_count = nand_die_count(c);
     n->starvation_limit = c->starvation_limit;
     n->multi_plane = c->multi_plane && c->planes > 1;
+    set_joins(n, c->multi_plane_dies ? c->multi_plane_dies : 1);
     n->cache_read = c->cache_read;
     n->cache_program = c->cache_program;
     set_times(n, c);

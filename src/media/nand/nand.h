@@ -34,9 +34,10 @@ struct nand_config {
     int cell;                                 /* enum nand_cell; type of page p: p % (cell + 1), 0 = lower */
     struct opt_times read_time, program_time; /* per page type; one value serves all */
     int64_t erase_time;
-    int64_t command_time; /* command and address cycles on the bus, per operation */
-    uint32_t bus_mts;     /* ONFI bus, mega-transfers (bytes) a second; 0: transfers take no time */
-    bool multi_plane;     /* merge waiting operations on several planes */
+    int64_t command_time;      /* command and address cycles on the bus, per operation */
+    uint32_t bus_mts;          /* ONFI bus, mega-transfers (bytes) a second; 0: transfers take no time */
+    bool multi_plane;          /* merge waiting operations on several planes */
+    uint32_t multi_plane_dies; /* that a LUN stands for: only planes equal modulo this merge; 0: as 1 */
     bool cache_read, cache_program;
     bool program_suspend, erase_suspend;
     uint32_t suspend_limit; /* suspensions of one operation; then it runs to its end */

@@ -35,6 +35,10 @@ const struct opt_row nand_opts[] = {
     LIVE(command_time, OPT_TIME, 0, 1e6, "200ns", "ns", "command and address cycles on the bus, per operation"),
     LIVE(bus_mts, OPT_U32, 0, 16000, "1200", "MT/s", "transfer rate of a channel, bytes per microsecond; 0: no time"),
     ROW(multi_plane, OPT_BOOL, 0, 0, "yes", NULL, "run waiting operations of equal page on several planes as one"),
+    ROW(multi_plane_dies, OPT_U32, 0, NAND_PLANES_MAX, "1", NULL,
+        "dies that a LUN stands for, of planes p with equal p modulo this: only planes of one of them work as one; 0: "
+        "as "
+        "1"),
     ROW(cache_read, OPT_BOOL, 0, 0, "yes", NULL, "the array reads on while read data waits for the bus"),
     ROW(cache_program, OPT_BOOL, 0, 0, "yes", NULL, "the next data comes in while the array programs"),
     LIVE(program_suspend, OPT_BOOL, 0, 0, "yes", NULL, "host reads suspend a running program"),

@@ -111,6 +111,7 @@ struct nand {
     uint32_t starvation_limit;
     uint32_t die_count;
     bool multi_plane, cache_read, cache_program;
+    uint16_t joins[NAND_PLANES_MAX]; /* planes that work as one with this one */
     struct die *dies;
     struct channel *channels;
     struct nand_observer *observer;

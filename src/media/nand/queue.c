@@ -88,7 +88,8 @@ static bool passes_reads(const struct die *d, const struct nand_op *erase) {
 }
 
 bool nand_op_joins(const struct die *d, const struct nand_op *head, uint16_t mask, const struct nand_op *op) {
-    if (op->queue != head->queue || mask & (1u << op->plane))
+    uint32_t plane = 1u << op->plane;
+    if (op->queue != head->queue || mask & plane || !(d->nand->joins[head->plane] & plane))
         return false;
     return op->kind == NAND_ERASE ? !passes_reads(d, op) : op->page == head->page;
 }

@@ -3,7 +3,7 @@
  * heat in blocks of its own (ssd.streams), and how much spare flash each heat
  * is worth.
  *
- * Heat. The host's writes are counted by region of 1 MiB. All counts halve
+ * Heat. The host's writes are counted by region of 256 units. All counts halve
  * each time the drive has taken twice as many units as it holds; a region
  * catches up with that when it is looked at. Its heat is how its count stands
  * to the mean of what is mapped: with n heats the borders are 4^(j - n/2), j
