@@ -399,6 +399,24 @@ static void test_units_reads_move_what_they_need(void **state) {
     oracle_close(&o);
 }
 
+/* Blocks of a few pages: as many as needed leave collection something to gain. */
+static void test_units_few_pages_a_block(void **state) {
+    static const char *const pages[] = {"nand.pages=1", "nand.pages=2", "nand.pages=3", "nand.pages=4"};
+    for (unsigned i = 0; i < 4; i++) {
+        struct drive_config config;
+        static struct oracle o;
+        oracle_config(&config, ARGS(pages[i], "nand.blocks=0", "nand.page_bytes=16384", "ssd.op_percent=2",
+                                    "ssd.write_buffer=64KiB", "drive.capacity=8MiB"));
+        oracle_open(&o, &config, "none", NULL, 50 + i);
+        for (uint64_t n = 0; n < 12000; n++)
+            one(&o, IO_WRITE, rng_below(&o.rng, config.drive.capacity / 4096) * 4096, 4096);
+        assert_false(ssd_of(o.drive)->ftl.read_only);
+        assert_true(ssd_of(o.drive)->ftl.count.gc_runs > 10);
+        oracle_check(&o);
+        oracle_close(&o);
+    }
+}
+
 static void test_units_refused(void **state) {
     struct drive_config piece;
     struct err why = {0};
@@ -432,6 +450,7 @@ int main(void) {
         cmocka_unit_test(test_units_buffer_counts_what_was_written),
         cmocka_unit_test(test_units_write_amplification),
         cmocka_unit_test(test_units_reads_move_what_they_need),
+        cmocka_unit_test(test_units_few_pages_a_block),
         cmocka_unit_test(test_units_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

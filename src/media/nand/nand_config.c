@@ -23,7 +23,7 @@ const struct opt_row nand_opts[] = {
     ROW(luns, OPT_U32, 1, 64, "8", NULL, "LUNs (dies) per channel"),
     ROW(planes, OPT_U32, 1, NAND_PLANES_MAX, "4", NULL, "planes per LUN"),
     ROW(blocks, OPT_U32, 0, NAND_BLOCKS_MAX, "512", "blocks",
-        "blocks per plane, from 4; an ssd takes 0 for as many as drive.capacity and ssd.op_percent need"),
+        "blocks per plane, from 4; an ssd takes 0 for as many as drive.capacity, ssd.op_percent and collection need"),
     ROW(pages, OPT_U32, 1, 65535, "384", "pages", "pages per block"),
     ROW(page_bytes, OPT_U32, 512, 131072, "16384", "bytes", "page size; a multiple of 512"),
     {"nand", "cell", OPT_ENUM, offsetof(struct nand_config, cell), 0, 0, "tlc", cell_names, NULL,

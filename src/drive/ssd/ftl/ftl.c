@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, FEW_PAGES = 8 };
 
 /* --- configuration --- */
 
@@ -25,39 +25,55 @@ static unsigned log2_up(uint64_t v) {
     return v <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(v - 1);
 }
 
-/* The largest capacity the flash carries: less over-provisioning, and less bad blocks and what each plane needs spare.
+/*
+ * The largest capacity the flash carries: less over-provisioning, and less bad blocks and what each plane needs spare,
+ * of blocks of which at most the share `fill` is used on average.
  */
-static uint64_t capacity_max(const struct drive_config *c) {
+static uint64_t capacity_with(const struct drive_config *c, double fill) {
     const struct nand_config *n = &c->nand;
     double block_bytes = (double)n->pages * n->page_bytes, total = (double)nand_block_count(n);
     double planes = total / n->blocks, good = floor(total * (1 - n->factory_bad_percent / 100));
     double by_spare = good * block_bytes / (1 + c->ssd.op_percent / 100);
-    double by_blocks = (good - ftl_spare_min(&c->ssd) * planes) * block_bytes;
+    double by_blocks = (good - ftl_spare_min(&c->ssd) * planes) * block_bytes * fill;
     double max = fmin(by_spare, by_blocks);
     return max < 0 ? 0 : (uint64_t)max / c->ssd.map_unit * c->ssd.map_unit;
 }
 
-/* The smallest number of blocks a plane by which capacity_max() reaches the capacity: it never falls with more. */
+static uint64_t capacity_max(const struct drive_config *c) {
+    return capacity_with(c, 1);
+}
+
+/*
+ * Copies of a victim may leave the rest of their last page empty. Collecting gains nothing then unless blocks hold a
+ * page's worth of garbage on average, which matters to blocks of a few pages only.
+ */
+static double fill_to_collect(const struct drive_config *c) {
+    double in_page = floor((double)c->nand.page_bytes / (double)c->ssd.map_unit), in_block = in_page * c->nand.pages;
+    return in_page >= 1 && c->nand.pages <= FEW_PAGES ? (in_block - in_page + 1) / (in_block + 1) : 1;
+}
+
+/* The smallest number of blocks a plane that carries the capacity and leaves room to collect: both never fall with
+ * more. */
 void ftl_config_resolve(struct drive_config *c) {
     struct nand_config *n = &c->nand;
     double planes = (double)n->channels * n->luns * n->planes, block_bytes = (double)n->pages * n->page_bytes;
     if (n->blocks || !(planes * block_bytes > 0))
         return;
-    double by_spare = (double)c->drive.capacity * (1 + c->ssd.op_percent / 100) / (planes * block_bytes);
-    double by_blocks = (double)c->drive.capacity / (planes * block_bytes) + ftl_spare_min(&c->ssd);
-    double least = floor(fmax(by_spare, by_blocks));
+    double fill = fill_to_collect(c), by_spare = (double)c->drive.capacity * (1 + c->ssd.op_percent / 100);
+    double by_blocks = (double)c->drive.capacity / fill / (planes * block_bytes) + ftl_spare_min(&c->ssd);
+    double least = floor(fmax(by_spare / (planes * block_bytes), by_blocks));
     if (!(least < NAND_BLOCKS_MAX))
         return;
     uint32_t low = least < NAND_BLOCKS_MIN ? NAND_BLOCKS_MIN : (uint32_t)least, high = NAND_BLOCKS_MAX;
     while (low < high) {
         n->blocks = low + (high - low) / 2;
-        if (capacity_max(c) >= c->drive.capacity)
+        if (capacity_with(c, fill) >= c->drive.capacity)
             high = n->blocks;
         else
             low = n->blocks + 1;
     }
     n->blocks = low;
-    if (capacity_max(c) < c->drive.capacity)
+    if (capacity_with(c, fill) < c->drive.capacity)
         n->blocks = 0;
 }
 
