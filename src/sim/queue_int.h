@@ -51,8 +51,7 @@
 
 #include "sim/sim.h"
 
-#define QUEUE_NEAR 8  /* steps from the list's beginning to an event's place */
-#define QUEUE_FAR  16 /* or from its end */
+#define QUEUE_NEAR 8  /* steps from either end of the list to an event's place */
 #define QUEUE_FEW  4  /* events of a slot among which the earliest is looked for */
 #define QUEUE_SCAN 16 /* that queue_bound() looks at before it settles for the slot's base */
 
