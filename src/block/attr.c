@@ -23,25 +23,29 @@ static void show(char *text, size_t size, uint64_t value) {
     snprintf(text, size, "%" PRIu64, value);
 }
 
-static int number(const char *name, const char *value, const char *allowed, int64_t *v, struct err *e) {
-    if (block_parse_number(value, v))
-        return err_set(e, EINVAL, "%s: \"%s\" is not a whole number; allowed are %s", name, value, allowed);
-    return 0;
-}
+struct span {
+    int64_t min, max;
+    const char *meaning; /* of some of them; NULL: plain */
+};
 
-static int range(const char *name, int64_t v, int64_t min, int64_t max, struct err *e) {
-    if (v < min || v > max)
-        return err_set(e, EINVAL, "%s: %" PRId64 "; allowed are %" PRId64 " to %" PRId64, name, v, min, max);
-    return 0;
+/* Linux reads what is in `read`; allowed, so that nothing else is made of it, is what is in `allowed`. */
+static int number(const char *name, const char *value, struct span read, struct span allowed, int64_t *v,
+                  struct err *e) {
+    int rc = block_parse_number(value, v);
+    if (!rc && *v >= read.min && *v <= read.max)
+        return 0;
+    return err_set(e, EINVAL, "%s: \"%s\"%s; allowed are %" PRId64 " to %" PRId64 "%s", name, value,
+                   rc == -EINVAL ? " is not a whole number" : "", allowed.min, allowed.max,
+                   allowed.meaning ? allowed.meaning : "");
 }
 
 /* Files of the kind that take any number and keep whether it is 0. */
 static int flag(const char *name, const char *value, bool *kept, char *note, size_t size, struct err *e) {
     int64_t v;
-    if (number(name, value, "0 and 1", &v, e))
+    if (number(name, value, (struct span){.max = UINT32_MAX}, (struct span){.max = 1}, &v, e))
         return -EINVAL;
     *kept = v != 0;
-    if (v != 0 && v != 1)
+    if (v > 1)
         snprintf(note, size, "%s: %" PRId64 " is taken as 1", name, v);
     return 0;
 }
@@ -68,10 +72,8 @@ static uint32_t most_requests(const struct block *b) {
 
 static int set_nr_requests(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     int64_t v, most = most_requests(b), least = most < BLOCK_MIN_REQUESTS ? most : BLOCK_MIN_REQUESTS;
-    if (number("nr_requests", value, "4 and more", &v, e))
+    if (number("nr_requests", value, (struct span){.max = most}, (struct span){.min = least, .max = most}, &v, e))
         return -EINVAL;
-    if (v < 0 || v > most)
-        return range("nr_requests", v, least, most, e);
     if (v < least) {
         snprintf(note, size, "nr_requests: %" PRId64 " is below the least; %" PRId64 " is set", v, least);
         v = least;
@@ -91,7 +93,8 @@ static void get_depth(const struct block *b, char *text, size_t size) {
 
 static int set_depth(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     int64_t v;
-    if (number("queue_depth", value, "1 and more", &v, e) || range("queue_depth", v, 1, BLOCK_MAX_REQUESTS, e))
+    const struct span allowed = {.min = 1, .max = BLOCK_MAX_REQUESTS};
+    if (number("queue_depth", value, allowed, allowed, &v, e))
         return -EINVAL;
     b->depth = (uint32_t)v;
     if (b->ops == &elevator_none && b->nr_requests > b->depth)
@@ -109,7 +112,7 @@ static void get_nomerges(const struct block *b, char *text, size_t size) {
 
 static int set_nomerges(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     int64_t v;
-    if (number("nomerges", value, "0, 1 and 2", &v, e) || (v < 0 && range("nomerges", v, 0, 2, e)))
+    if (number("nomerges", value, (struct span){.max = UINT32_MAX}, (struct span){.max = 2}, &v, e))
         return -EINVAL;
     if (v > 2)
         snprintf(note, size, "nomerges: %" PRId64 " is taken as 1", v);
@@ -131,8 +134,8 @@ static void get_max_sectors(const struct block *b, char *text, size_t size) {
 
 static int set_max_sectors(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     int64_t v;
-    if (number("max_sectors_kb", value, "whole KiB", &v, e) ||
-        range("max_sectors_kb", v, PAGE_KB, b->max_hw_sectors / 2, e))
+    const struct span allowed = {.min = PAGE_KB, .max = b->max_hw_sectors / 2};
+    if (number("max_sectors_kb", value, allowed, allowed, &v, e))
         return -EINVAL;
     b->max_sectors = (uint32_t)v * 2;
     return 0;
@@ -164,8 +167,8 @@ static void get_wbt(const struct block *b, char *text, size_t size) {
 
 static int set_wbt(struct block *b, const char *value, char *note, size_t size, struct err *e) {
     int64_t v;
-    if (number("wbt_lat_usec", value, "-1 (2000; rotating: 75000), 0 (off) and more", &v, e) ||
-        range("wbt_lat_usec", v, -1, WBT_USEC_MAX, e))
+    const struct span allowed = {-1, WBT_USEC_MAX, " (-1: 2000, or 75000 where something rotates; 0: off)"};
+    if (number("wbt_lat_usec", value, allowed, allowed, &v, e))
         return -EINVAL;
     block_wbt_set(&b->wbt, v);
     return 0;

@@ -200,7 +200,8 @@ int elevator_tunable_get(const struct elevator *e, const char *name, char *text,
 /* "noop [deadline] cfq"; `zoned`: those for zoned drives only. */
 void elevator_names(const struct elevator_ops *chosen, bool zoned, char *text, size_t size);
 
-/* A decimal number as Linux's files take it, blanks around it allowed. 0 or -EINVAL. */
+/* A decimal number as Linux's files take it, blanks around it allowed. 0; -EINVAL: none; -ERANGE: `value` is the
+ * farthest there is. */
 int block_parse_number(const char *text, int64_t *value);
 
 /* --- context.c, group.c --- */

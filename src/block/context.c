@@ -150,16 +150,12 @@ int block_context_describe(struct block *b, uint32_t owner, const struct block_c
     struct block_group *g = block_group_get(b, s->cgroup ? s->cgroup : "", e);
     if (!g)
         return -EINVAL;
-    if (s->cgroup_weight) {
-        int rc = block_group_set_weight(b, g, s->cgroup_weight, e);
-        if (rc)
-            return rc;
-    }
-    if (s->cgroup_limits && s->cgroup_limits[0]) {
-        int rc = block_group_set_limits(b, g, s->cgroup_limits, e);
-        if (rc)
-            return rc;
-    }
+    bool limits = s->cgroup_limits && s->cgroup_limits[0];
+    if ((s->cgroup_weight && block_group_check_weight(b, g, "weight", s->cgroup_weight, e)) ||
+        (limits && block_group_set_limits(b, g, s->cgroup_limits, e)))
+        return -EINVAL;
+    if (s->cgroup_weight)
+        block_group_set_weight(b, g, s->cgroup_weight, e);
     struct block_context *c = block_context_get(b, owner);
     if (!c)
         return err_set(e, ENOMEM, "no memory for a process");

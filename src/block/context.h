@@ -195,6 +195,9 @@ struct block_group *block_group_find(struct block *b, const char *path);
 /* 0, or -EINVAL with `e` naming the range. The scheduler hears of it. */
 int block_group_set_weight(struct block *b, struct block_group *g, long weight, struct err *e);
 int block_group_set_leaf_weight(struct block *b, struct block_group *g, long weight, struct err *e);
+/* Whether it would do, so that several settings are all or none; `what` is named in `e`. */
+int block_group_check_weight(const struct block *b, const struct block_group *g, const char *what, long weight,
+                             struct err *e);
 
 /*
  * What io.max of cgroup version 2 takes: "rbps=10M wiops=max", all, some or none

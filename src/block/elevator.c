@@ -112,14 +112,15 @@ int block_parse_number(const char *text, int64_t *value) {
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (end == text || errno)
+    bool beyond = errno == ERANGE;
+    if (end == text)
         return -EINVAL;
     while (isspace((unsigned char)*end))
         end++;
     if (*end)
         return -EINVAL;
     *value = v;
-    return 0;
+    return beyond ? -ERANGE : 0;
 }
 
 int elevator_tunable_get(const struct elevator *e, const char *name, char *text, size_t size, struct err *err) {
@@ -133,8 +134,12 @@ int elevator_tunable_get(const struct elevator *e, const char *name, char *text,
     return 0;
 }
 
-static bool unreadable(enum tunable_number reads, int64_t v) {
-    return reads == TUNABLE_UNSIGNED ? v < 0 : reads == TUNABLE_KSTRTOINT && (v < INT_MIN || v > INT_MAX);
+/* `v`: the number of `text`, or the farthest there is. */
+static bool unreadable(enum tunable_number reads, const char *text, int64_t v) {
+    errno = 0;
+    if (reads == TUNABLE_UNSIGNED)
+        return v < 0 || (strtoull(text, NULL, 10) == ULLONG_MAX && errno == ERANGE);
+    return reads == TUNABLE_KSTRTOINT && (v < INT_MIN || v > INT_MAX);
 }
 
 int elevator_tunable_set(struct elevator *e, const char *name, const char *value, char *note, size_t size,
@@ -145,19 +150,19 @@ int elevator_tunable_set(struct elevator *e, const char *name, const char *value
         return -ENOENT;
     if (t->type == TUNABLE_TEXT)
         return err_set(err, EACCES, "%s of %s can only be read", name, e->ops->name);
-    if (block_parse_number(value, &v))
+    int rc = block_parse_number(value, &v);
+    if (rc == -EINVAL)
         return err_set(err, EINVAL, "%s of %s: \"%s\" is not a whole number; allowed are %" PRId64 " to %" PRId64, name,
                        e->ops->name, value, t->min, t->max);
     bool out = v < t->min || v > t->max;
-    if (out && unreadable(e->ops->reads, v))
-        return err_set(err, EINVAL, "%s of %s: %" PRId64 "; allowed are %" PRId64 " to %" PRId64, name, e->ops->name, v,
+    if ((out || rc) && unreadable(e->ops->reads, value, v))
+        return err_set(err, EINVAL, "%s of %s: %s; allowed are %" PRId64 " to %" PRId64, name, e->ops->name, value,
                        t->min, t->max);
-    if (out) {
-        int64_t asked = v;
+    if (out || rc) {
         v = v < t->min ? t->min : t->max;
         if (note)
-            snprintf(note, size, "%s of %s: %" PRId64 " is outside %" PRId64 " to %" PRId64 "; %" PRId64 " is set",
-                     name, e->ops->name, asked, t->min, t->max, v);
+            snprintf(note, size, "%s of %s: %s is outside %" PRId64 " to %" PRId64 "; %" PRId64 " is set", name,
+                     e->ops->name, value, t->min, t->max, v);
     }
     *field(e, t) = to_kept(e, t->type, v);
     if (t->changed)

@@ -134,29 +134,38 @@ struct block_group *block_group_get(struct block *b, const char *path, struct er
 
 /* --- weights, removal --- */
 
-static int set(struct block *b, struct block_group *g, uint32_t *field, const char *what, long weight, struct err *e) {
+int block_group_check_weight(const struct block *b, const struct block_group *g, const char *what, long weight,
+                             struct err *e) {
     const struct weights *w = weights(b);
-    if (weight < w->min || weight > w->max)
-        return err_set(e, EINVAL, "%s of %s%s%s: %ld; allowed are %ld to %ld", what,
-                       g->parent ? "cgroup \"" : "the root cgroup", g->path, g->parent ? "\"" : "", weight, w->min,
-                       w->max);
-    if (*field == (uint32_t)weight)
+    if (weight >= w->min && weight <= w->max)
         return 0;
+    return err_set(e, EINVAL, "%s of %s%s%s: %ld; allowed are %ld to %ld", what,
+                   g->parent ? "cgroup \"" : "the root cgroup", g->path, g->parent ? "\"" : "", weight, w->min, w->max);
+}
+
+static void set(struct block *b, struct block_group *g, uint32_t *field, long weight) {
+    if (*field == (uint32_t)weight)
+        return;
     *field = (uint32_t)weight;
     if (b->ops->group_changed)
         b->ops->group_changed(b->elevator, g);
-    return 0;
 }
 
 /* The root has no siblings: its weight, as in Linux, is that of its own processes. */
 int block_group_set_weight(struct block *b, struct block_group *g, long weight, struct err *e) {
-    if (!g->parent && set(b, g, &g->leaf_weight, "weight", weight, e))
+    if (block_group_check_weight(b, g, "weight", weight, e))
         return -EINVAL;
-    return set(b, g, &g->weight, "weight", weight, e);
+    if (!g->parent)
+        set(b, g, &g->leaf_weight, weight);
+    set(b, g, &g->weight, weight);
+    return 0;
 }
 
 int block_group_set_leaf_weight(struct block *b, struct block_group *g, long weight, struct err *e) {
-    return set(b, g, &g->leaf_weight, "leaf_weight", weight, e);
+    if (block_group_check_weight(b, g, "leaf_weight", weight, e))
+        return -EINVAL;
+    set(b, g, &g->leaf_weight, weight);
+    return 0;
 }
 
 static const char *why_kept(const struct block_group *g) {

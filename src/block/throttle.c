@@ -315,10 +315,13 @@ static int parse_limit(const struct block *b, const char *word, struct throttle_
         return bad_limit(word, e);
     if (!strcmp(equals + 1, "max")) {
         value = NO_LIMIT;
-    } else if (key < 2 ? opt_parse_size(equals + 1, &value) : block_parse_number(equals + 1, &number)) {
-        return bad_limit(word, e);
-    } else if (key >= 2) {
-        value = number < 0 ? 0 : number > UINT32_MAX ? UINT32_MAX : (uint64_t)number;
+    } else if (key < 2) {
+        if (opt_parse_size(equals + 1, &value))
+            return bad_limit(word, e);
+    } else {
+        if (block_parse_number(equals + 1, &number) == -EINVAL || number < 0)
+            return bad_limit(word, e);
+        value = number > UINT32_MAX ? UINT32_MAX : (uint64_t)number;
     }
     if (!value && b->cgroup_version == 2)
         return bad_limit(word, e);
@@ -326,16 +329,25 @@ static int parse_limit(const struct block *b, const char *word, struct throttle_
     return 0;
 }
 
-int block_group_set_limits(struct block *b, struct block_group *g, const char *text, struct err *e) {
-    struct throttle_dir asked[2] = {{.bps = NO_LIMIT, .iops = NO_LIMIT}, {.bps = NO_LIMIT, .iops = NO_LIMIT}};
+/* What the group's limits will be: those it has, and what `text` says. */
+static int parse_limits(const struct block *b, const struct block_group *g, const char *text,
+                        struct throttle_dir asked[2], struct err *e) {
     char copy[TEXT_LIMITS];
-    for (unsigned i = 0; g->throttle && i < 2; i++)
-        asked[i] = (struct throttle_dir){.bps = g->throttle->dir[i].bps, .iops = g->throttle->dir[i].iops};
+    for (unsigned i = 0; i < 2; i++)
+        asked[i] = g->throttle ? (struct throttle_dir){.bps = g->throttle->dir[i].bps, .iops = g->throttle->dir[i].iops}
+                               : (struct throttle_dir){.bps = NO_LIMIT, .iops = NO_LIMIT};
     if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy)
         return bad_limit("...", e);
     for (char *save, *word = strtok_r(copy, " \t\n", &save); word; word = strtok_r(NULL, " \t\n", &save))
         if (parse_limit(b, word, asked, e))
             return -EINVAL;
+    return 0;
+}
+
+int block_group_set_limits(struct block *b, struct block_group *g, const char *text, struct err *e) {
+    struct throttle_dir asked[2];
+    if (parse_limits(b, g, text, asked, e))
+        return -EINVAL;
     if (!g->throttle && !(g->throttle = throttle_new(b, g)))
         return err_set(e, ENOMEM, "no memory for limits of a cgroup");
     b->limited = true;

@@ -153,6 +153,21 @@ static json_t *remove_group(struct block *b, struct block_group *g, struct ctl_e
     return ctl_fail(e, CTL_REFUSED, NULL, "%s", why.text);
 }
 
+/* All that is given, or nothing: the name of what is wrong, with `why`. */
+static const char *set_group(struct block *b, struct block_group *g, const struct ctl_value *arg, struct err *why) {
+    if (arg[1].given && block_group_check_weight(b, g, "weight", (long)arg[1].number, why))
+        return "weight";
+    if (arg[2].given && block_group_check_weight(b, g, "leaf_weight", (long)arg[2].number, why))
+        return "leaf_weight";
+    if (arg[3].given && block_group_set_limits(b, g, arg[3].text, why))
+        return "io_max";
+    if (arg[1].given)
+        block_group_set_weight(b, g, (long)arg[1].number, why);
+    if (arg[2].given)
+        block_group_set_leaf_weight(b, g, (long)arg[2].number, why);
+    return NULL;
+}
+
 static json_t *cgroup(struct ctl *ctl, const struct ctl_value *arg, struct ctl_error *e) {
     struct err why = {0};
     struct block *b = queue_of(ctl, e);
@@ -167,11 +182,12 @@ static json_t *cgroup(struct ctl *ctl, const struct ctl_value *arg, struct ctl_e
     if (!g)
         return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "path"),
                         "there is no cgroup \"%.128s\"; queue.cgroup without a path lists them", arg[0].text);
-    if ((arg[1].given && block_group_set_weight(b, g, (long)arg[1].number, &why)) ||
-        (arg[2].given && block_group_set_leaf_weight(b, g, (long)arg[2].number, &why)))
-        return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "weight"), "%s", why.text);
-    if (arg[3].given && block_group_set_limits(b, g, arg[3].text, &why))
-        return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "io_max"), "%s", why.text);
+    if (arg[4].given && arg[4].number && (arg[1].given || arg[2].given || arg[3].given))
+        return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", "remove"),
+                        "remove: a cgroup that goes away gets no weight or limits");
+    const char *wrong = set_group(b, g, arg, &why);
+    if (wrong)
+        return ctl_fail(e, CTL_INVALID_PARAMS, json_pack("{s:s}", "param", wrong), "%s", why.text);
     if (arg[4].given && arg[4].number)
         return remove_group(b, g, e);
     return group_json(g);

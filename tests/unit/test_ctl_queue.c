@@ -208,6 +208,94 @@ static void test_ctl_queue_switches_under_commands(void **state) {
     teardown(&q);
 }
 
+/* One below, least, most, one above, nothing, words, far too much, less than nothing: `refused` with what is allowed.
+ */
+static void reach(struct queue_bed *q, const char *name, const char *const *refused, const char *words) {
+    for (; *refused; refused++)
+        refuses(q, name, *refused, words);
+}
+
+#define BAD(...)    ((const char *const[]){"", " ", "many", "8x", "0x10", "1e9", __VA_ARGS__, NULL})
+#define HUGE_NUMBER "99999999999999999999"
+
+static void test_ctl_queue_attributes_have_ranges(void **state) {
+    struct queue_bed q = setup(disk, "deadline");
+    reach(&q, "nr_requests", BAD("-1", "100001", HUGE_NUMBER), "allowed are 4 to 100000");
+    writes(&q, "nr_requests", "3", "4", "below the least");
+    writes(&q, "nr_requests", "4", "4", NULL);
+    writes(&q, "nr_requests", "100000", "100000", NULL);
+    reach(&q, "queue_depth", BAD("0", "-1", "100001", HUGE_NUMBER), "allowed are 1 to 100000");
+    writes(&q, "queue_depth", "1", "1", NULL);
+    writes(&q, "queue_depth", "100000", "100000", NULL);
+    reach(&q, "nomerges", BAD("-1", "4294967296", HUGE_NUMBER), "allowed are 0 to 2");
+    writes(&q, "nomerges", "3", "1", "taken as 1");
+    reach(&q, "rotational", BAD("-1", "4294967296", HUGE_NUMBER), "allowed are 0 to 1");
+    writes(&q, "rotational", "2", "1", "taken as 1");
+    reach(&q, "iostats", BAD("-1", HUGE_NUMBER), "allowed are 0 to 1");
+    reach(&q, "max_sectors_kb", BAD("-1", "3", "1281", HUGE_NUMBER), "allowed are 4 to 1280");
+    writes(&q, "max_sectors_kb", "4", "4", NULL);
+    writes(&q, "max_sectors_kb", "1280", "1280", NULL);
+    reach(&q, "wbt_lat_usec", BAD("-2", "1000000001", HUGE_NUMBER), "allowed are -1 to 1000000000 (-1: 2000");
+    writes(&q, "wbt_lat_usec", "1000000000", "1000000000", NULL);
+    writes(&q, "scheduler", "none", "noop deadline cfq as mq-deadline kyber bfq [none]", NULL);
+    reach(&q, "nr_requests", BAD("-1", HUGE_NUMBER), "allowed are 4 to");
+    teardown(&q);
+}
+
+/* What the scheduler's files refuse, and what they make of numbers out of range. */
+static void test_ctl_queue_tunables_have_ranges(void **state) {
+    for (unsigned i = 0; elevators[i]; i++) {
+        struct queue_bed q = setup(disk, elevators[i]->name);
+        const enum tunable_number reads_as = elevators[i]->reads;
+        for (const struct elevator_tunable *t = elevators[i]->tunables; t && t->name; t++) {
+            char name[64], least[32], most[32], below[32], allowed[96];
+            if (t->type == TUNABLE_TEXT)
+                continue;
+            snprintf(name, sizeof name, "iosched/%s", t->name);
+            snprintf(least, sizeof least, "%lld", (long long)t->min);
+            snprintf(most, sizeof most, "%lld", (long long)t->max);
+            snprintf(below, sizeof below, "%lld", (long long)t->min - 1);
+            snprintf(allowed, sizeof allowed, "allowed are %s to %s", least, most);
+            reach(&q, name, BAD("8ms"), allowed);
+            if (reads_as == TUNABLE_ANY)
+                writes(&q, name, HUGE_NUMBER, most, "is outside");
+            else
+                refuses(&q, name, HUGE_NUMBER, allowed);
+            if (reads_as == TUNABLE_UNSIGNED)
+                refuses(&q, name, "-1", allowed);
+            else if (t->min > INT32_MIN)
+                writes(&q, name, below, least, "is outside");
+            writes(&q, name, most, most, NULL);
+            writes(&q, name, least, least, NULL);
+        }
+        teardown(&q);
+    }
+}
+
+/* All of what is asked of a cgroup, or nothing. */
+static void test_ctl_queue_cgroup_is_all_or_nothing(void **state) {
+    static const char *const wrong[] = {
+        "{\"path\":\"a\",\"weight\":200,\"io_max\":\"rbps=0x\"}",
+        "{\"path\":\"a\",\"weight\":200,\"io_max\":\"riops=-5\"}",
+        "{\"path\":\"a\",\"weight\":200,\"leaf_weight\":5}",
+        "{\"path\":\"a\",\"weight\":5,\"io_max\":\"rbps=1M\"}",
+        "{\"path\":\"a\",\"leaf_weight\":0,\"io_max\":\"rbps=1M\"}",
+        "{\"path\":\"a\",\"weight\":200,\"remove\":true}",
+    };
+    struct queue_bed q = setup(disk, "cfq");
+    struct err e = {0};
+    assert_non_null(block_group_get(q.block, "a", &e));
+    json_t *before = ctl_bed_result(q.ctl, "queue.cgroup", "{\"path\":\"a\"}");
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ctl_bed_refused(q.ctl, "queue.cgroup", wrong[i], CTL_INVALID_PARAMS, ":");
+        json_t *after = ctl_bed_result(q.ctl, "queue.cgroup", "{\"path\":\"a\"}");
+        assert_true(json_equal(before, after));
+        json_decref(after);
+    }
+    json_decref(before);
+    teardown(&q);
+}
+
 static void test_ctl_queue_weighs_cgroups(void **state) {
     struct queue_bed q = setup(disk, "cfq");
     struct err e = {0};
@@ -248,6 +336,9 @@ int main(void) {
         cmocka_unit_test(test_ctl_queue_newer_schedulers_refuse_more),
         cmocka_unit_test(test_ctl_queue_switches),
         cmocka_unit_test(test_ctl_queue_switches_under_commands),
+        cmocka_unit_test(test_ctl_queue_attributes_have_ranges),
+        cmocka_unit_test(test_ctl_queue_tunables_have_ranges),
+        cmocka_unit_test(test_ctl_queue_cgroup_is_all_or_nothing),
         cmocka_unit_test(test_ctl_queue_weighs_cgroups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
