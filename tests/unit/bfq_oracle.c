@@ -72,7 +72,7 @@ static bool before(uint64_t a, uint64_t b) {
 /* --- what is so, found out each time --- */
 
 static bool empty(const struct told *t, int q) {
-    for (int i = 0; i < t->count; i++)
+    for (int i = t->from; i < t->count; i++)
         if (t->rq[i].state == T_QUEUED && queue_of(t, i) == q)
             return false;
     return true;
@@ -87,7 +87,7 @@ static int busy_queues(const struct bfq_told *b, bool raised_only) {
 
 static int all_queued(const struct told *t, int q) {
     int n = 0;
-    for (int i = 0; i < t->count; i++)
+    for (int i = t->from; i < t->count; i++)
         n += t->rq[i].state == T_QUEUED && (q < 0 || queue_of(t, i) == q);
     return n;
 }
@@ -570,7 +570,7 @@ static int better(const struct told *t, int x, int y, uint64_t last) {
 static int follower(const struct told *t, int q, int i) {
     struct queue *own = &of(t)->q[q];
     int oldest = -1, first = -1, after = -1, behind = -1;
-    for (int k = 0; k < t->count; k++) {
+    for (int k = t->from; k < t->count; k++) {
         const struct told_request *r = &t->rq[k], *at = &t->rq[i];
         if (r->state != T_QUEUED || queue_of(t, k) != q)
             continue;
@@ -710,7 +710,7 @@ static void learn(const struct told *t, int at, int i) {
             limit_reset(t, q);
     }
     int own = 0;
-    for (int k = 0; k <= i; k++)
+    for (int k = t->from; k <= i; k++)
         own += t->rq[k].proc == t->rq[i].proc && (t->rq[k].state != T_DONE);
     if (q->sync && own <= 1) {
         int done = b->last_done;

@@ -3,7 +3,7 @@
  * from one end to the other each time something is asked, following the rules
  * of the published behaviour one by one. Independent of the schedulers' files.
  *
- * Times are jiffies where Linux's are, of 1 ms; BFQ's are ns, as in the scheduler.
+ * Times are jiffies where Linux's are, of 1 ms.
  */
 #ifndef DRIVELAB_TESTS_SCHED_ORACLE_H
 #define DRIVELAB_TESTS_SCHED_ORACLE_H
@@ -13,7 +13,6 @@
 
 enum { T_REQUESTS = 1200, T_PROCS = 6, T_LIVES = 512, T_CPUS = 4, T_MS = 1000000, T_NONE = -1 };
 enum { T_NEW, T_PLUGGED, T_QUEUED, T_SENT, T_DONE };
-enum { T_RT, T_BE, T_IDLE, T_LEVELS };
 
 struct told_request {
     int state, proc, life; /* life: of the process, which ends and begins again under as */
@@ -28,30 +27,16 @@ struct told {
     struct told_request rq[T_REQUESTS];
     int count, in_drive;
     int64_t now_ns;
-    int level[T_PROCS]; /* of mq-deadline, and BFQ's class */
-    void *own;          /* BFQ's state */
     int life[T_PROCS], lives;
 
     /* tunables */
-    int64_t read_expire, write_expire, fifo_batch, writes_starved, ageing;
-    int64_t antic, read_batch, write_batch, read_target, write_target;
+    int64_t read_expire, write_expire, fifo_batch, writes_starved;
+    int64_t antic, read_batch, write_batch;
 
     struct {
         int next[2];
         int64_t batching, starved;
     } deadline;
-    struct {
-        uint64_t latest[T_LEVELS][2];
-        int dir;
-        int64_t batching, starved;
-    } mq;
-    struct {
-        int domain, batching;
-        int64_t depth[4], used[4];
-        bool gathered[T_REQUESTS];
-        int64_t samples[2][2][8], end[2][2]; /* domain, which, bucket */
-        int64_t kept[2], timer;              /* jiffies; T_NONE */
-    } kyber;
     struct {
         int next[2];
         uint64_t last[2];
@@ -89,6 +74,5 @@ void told_plug(struct told *, int proc, bool on);
 int told_root(const struct told *, int rq);
 
 extern const struct told_ops told[];
-extern const struct told_ops told_bfq; /* bfq_oracle.c */
 
 #endif

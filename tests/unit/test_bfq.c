@@ -432,7 +432,7 @@ static void test_bfq_serves_raised_readers_in_turn_later(void **state) {
 static void test_bfq_does_not_merge_for_age_or_rhythm(void **state) {
     open_bed("bfq", 2 * BED_MS, 32);
     reader(1, 128, 1, 0);
-    bed_run(&bed, 200 * BED_MS); /* too late */
+    bed_run(&bed, 185 * BED_MS); /* too late */
     reader(2, 128, 1, 0);
     bed_run(&bed, 3000 * BED_MS);
     assert_int_equal(stat("stable_merges"), 0);
@@ -501,6 +501,186 @@ static void test_bfq_tunables_are_those_of_linux(void **state) {
     close_bed();
 }
 
+/* --- limits, one by one --- */
+
+/* Of 100 requests, how many there may be for a process that has none yet; `raised`: beside a queue that is preferred.
+ */
+static uint32_t limit(bool raised, uint8_t op, uint32_t flags) {
+    const struct io io = {.op = op, .flags = flags, .bytes = 4096};
+    open_bed(raised ? "bfq" : "bfq,low_latency=0", BED_MS, 1);
+    bed_submit(&bed, 1, IO_READ, APART, 8, 0);
+    describe(2, IOPRIO_BE, 4, NULL, 0);
+    struct elevator *e = block_elevator(bed.block);
+    uint32_t n = e->ops->limit_depth(e, 100, &io, block_context_find(bed.block, 2));
+    close_bed();
+    return n;
+}
+
+static void test_bfq_limits_all_but_reads(void **state) {
+    assert_int_equal(limit(false, IO_READ, 0), 100);
+    assert_int_equal(limit(false, IO_WRITE, 0), 50);
+    assert_int_equal(limit(false, IO_WRITE, IO_SYNC), 75);
+    assert_int_equal(limit(true, IO_READ, 0), 100);
+    assert_int_equal(limit(true, IO_WRITE, 0), 18);
+    assert_int_equal(limit(true, IO_WRITE, IO_SYNC), 37);
+}
+
+/* A group that has more requests than its weight's share of them gets no more. */
+static void test_bfq_holds_groups_to_their_share_of_requests(void **state) {
+    open_bed("bfq,low_latency=0", 1000 * BED_MS, 256);
+    bed_set(&bed, "nr_requests", "100");
+    describe(1, IOPRIO_BE, 4, "a", 250);
+    describe(2, IOPRIO_BE, 4, "b", 750);
+    for (unsigned i = 0; i < 30; i++)
+        bed_submit(&bed, 2, IO_READ, 2 * APART + 1000 * i, 8, 0);
+    for (unsigned i = 0; i < 60; i++)
+        bed_submit(&bed, 1, IO_READ, APART + 1000 * i, 8, 0);
+    assert_int_equal(block_stat(bed.block)->in_flight[0], 30 + 25);
+    close_bed();
+}
+
+/* Who is served after the one in service, which has more, when another one comes. */
+static uint32_t next_after(const char *group, uint32_t weight, int level, uint32_t serving_weight) {
+    open_bed("bfq,low_latency=0", 10 * BED_MS, 1);
+    describe(1, IOPRIO_BE, level, group, weight);
+    describe(2, IOPRIO_BE, 4, "served", serving_weight);
+    for (unsigned i = 0; i < 4; i++)
+        bed_submit(&bed, 2, IO_READ, 2 * APART + 1000 * i, 8, 0);
+    bed_run(&bed, BED_MS);
+    bed_submit(&bed, 1, IO_READ, APART, 8, 0);
+    bed_run(&bed, 15 * BED_MS);
+    uint32_t owner = bed.log[1].owner;
+    close_bed();
+    return owner;
+}
+
+/* Between groups their weights count; that of a queue against a group's if it is in none. */
+static void test_bfq_preempts_by_rank(void **state) {
+    assert_int_equal(next_after("other", 1000, 4, 100), 1);
+    assert_int_equal(next_after("other", 100, 4, 1000), 2);
+    assert_int_equal(next_after("other", 100, 0, 250), 2); /* 20 against 50, though the queue has 80 */
+    assert_int_equal(next_after(NULL, 0, 0, 350), 1);      /* 80 against 70 */
+    assert_int_equal(next_after(NULL, 0, 4, 350), 2);      /* 40 */
+}
+
+/* Large bursts there are when `count` processes each send a request, `gap_ms` apart. */
+static json_int_t bursts(unsigned count, int64_t gap_ms, unsigned groups, bool beside) {
+    static const char *const names[] = {NULL, "a", "b"};
+    open_bed("bfq", BED_MS, 1);
+    if (beside)
+        reader(20, 8, 2, 0);
+    bed_run(&bed, 400 * BED_MS);
+    for (uint32_t i = 1; i <= count; i++) {
+        describe(i, IOPRIO_BE, 4, names[i % groups], 0);
+        bed_submit(&bed, i, IO_READ, i * APART, 8, 0);
+        bed_run(&bed, gap_ms * BED_MS);
+    }
+    json_int_t n = stat("large_bursts");
+    close_bed();
+    return n;
+}
+
+static void test_bfq_large_bursts_are_eight_within_180_ms_each(void **state) {
+    assert_int_equal(bursts(8, 20, 1, false), 1);
+    assert_int_equal(bursts(7, 20, 1, false), 0);
+    assert_int_equal(bursts(8, 175, 1, false), 1);
+    assert_int_equal(bursts(20, 185, 1, false), 0);
+    assert_int_equal(bursts(20, 20, 3, false), 0);
+    assert_int_equal(bursts(9, 20, 1, true), 0); /* nothing starts while others go on */
+}
+
+/* Ten seconds without a request, and it was in no burst. */
+static void test_bfq_forgets_bursts(void **state) {
+    open_bed("bfq", BED_MS, 1);
+    for (uint32_t i = 1; i <= 8; i++)
+        bed_submit(&bed, i, IO_READ, i * APART, 8, 0);
+    assert_int_equal(stat("large_bursts"), 1);
+    bed_run(&bed, 9500 * BED_MS);
+    json_int_t before = stat("interactive");
+    bed_submit(&bed, 8, IO_READ, 9 * APART, 8, 0);
+    assert_int_equal(stat("interactive"), before);
+    bed_run(&bed, 10500 * BED_MS); /* that counts from its next request on */
+    bed_submit(&bed, 8, IO_READ, 9 * APART, 8, 0);
+    assert_int_equal(stat("interactive"), before);
+    bed_run(&bed, 2500 * BED_MS);
+    bed_submit(&bed, 8, IO_READ, 9 * APART, 8, 0);
+    assert_int_equal(stat("interactive"), before + 1);
+    close_bed();
+}
+
+/* Async writes that come again while others of them wait. */
+static void test_bfq_prefers_async_writes_after_half_a_second(void **state) {
+    static const int64_t pauses_ms[] = {450, 550};
+    for (unsigned i = 0; i < 2; i++) {
+        open_bed("bfq", 2000 * BED_MS, 1);
+        for (unsigned n = 0; n < 4; n++)
+            bed_submit(&bed, 1, IO_WRITE, 100000 * n, 8, 0);
+        bed_run(&bed, pauses_ms[i] * BED_MS);
+        bed_submit(&bed, 1, IO_WRITE, 900000, 8, 0);
+        assert_int_equal(stat("raised"), i);
+        close_bed();
+    }
+}
+
+/* The distance at which queues are merged, beside `others` that are busy. */
+static json_int_t merged_at(uint64_t distance, unsigned others) {
+    open_bed("bfq,low_latency=0,stable_merge=0", 50 * BED_MS, 1);
+    for (uint32_t i = 0; i < others; i++)
+        bed_submit(&bed, 9 + i, IO_READ, (9 + i) * APART, 8, 0);
+    bed_submit(&bed, 1, IO_READ, APART, 8, 0);
+    bed_submit(&bed, 2, IO_READ, APART + distance, 8, 0);
+    json_int_t n = stat("merged_queues");
+    close_bed();
+    return n;
+}
+
+/* Readers that follow another one, which has been served for so long. */
+static json_int_t merged_after(int64_t ms) {
+    open_bed("bfq,low_latency=0,stable_merge=0", BED_MS, 1);
+    struct bed_process *p = reader(1, 8, 4, 0);
+    reader(9, 8, 4, 0);
+    bed_run(&bed, ms * BED_MS);
+    bed_submit(&bed, 2, IO_READ, p->at, 8, 0);
+    json_int_t n = stat("merged_queues");
+    close_bed();
+    return n;
+}
+
+static void test_bfq_merges_what_is_close_and_new(void **state) {
+    assert_int_equal(merged_at(8192, 1), 1);
+    assert_int_equal(merged_at(8193, 1), 0);
+    assert_int_equal(merged_at(8, 0), 0); /* one that is busy */
+    assert_int_equal(merged_after(95), 1);
+    assert_int_equal(merged_after(105), 0);
+}
+
+/* Compared is with the last queue that was created 600 ms after another one, or the first. */
+static void test_bfq_stable_merges_begin_anew_after_600_ms(void **state) {
+    open_bed("bfq", 2 * BED_MS, 32);
+    reader(1, 128, 1, 0);
+    bed_run(&bed, 550 * BED_MS);
+    reader(2, 128, 1, 0);
+    bed_run(&bed, 150 * BED_MS);
+    reader(3, 128, 1, 0);
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(stat("stable_merges"), 0);
+    close_bed();
+}
+
+/* Metadata goes first: REQ_META, not REQ_PRIO. */
+static void test_bfq_prefers_metadata(void **state) {
+    static const uint32_t flags[] = {IO_META, IO_PRIO};
+    for (unsigned i = 0; i < 2; i++) {
+        open_bed("bfq,low_latency=0", 10 * BED_MS, 1);
+        bed_submit(&bed, 1, IO_READ, 1000, 8, 0);
+        bed_submit(&bed, 1, IO_READ, 2000, 8, 0);
+        bed_submit(&bed, 1, IO_READ, 3000, 8, flags[i]);
+        bed_run(&bed, 100 * BED_MS);
+        assert_int_equal(bed.log[1].sector, i ? 2000 : 3000);
+        close_bed();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bfq_shares_sectors_by_priority),
@@ -525,6 +705,15 @@ int main(void) {
         cmocka_unit_test(test_bfq_does_not_merge_for_age_or_rhythm),
         cmocka_unit_test(test_bfq_merges_at_once_on_fast_drives),
         cmocka_unit_test(test_bfq_tunables_are_those_of_linux),
+        cmocka_unit_test(test_bfq_limits_all_but_reads),
+        cmocka_unit_test(test_bfq_holds_groups_to_their_share_of_requests),
+        cmocka_unit_test(test_bfq_preempts_by_rank),
+        cmocka_unit_test(test_bfq_large_bursts_are_eight_within_180_ms_each),
+        cmocka_unit_test(test_bfq_forgets_bursts),
+        cmocka_unit_test(test_bfq_prefers_async_writes_after_half_a_second),
+        cmocka_unit_test(test_bfq_merges_what_is_close_and_new),
+        cmocka_unit_test(test_bfq_stable_merges_begin_anew_after_600_ms),
+        cmocka_unit_test(test_bfq_prefers_metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

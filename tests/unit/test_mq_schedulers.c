@@ -174,6 +174,46 @@ static void test_mq_deadline_async_depth_follows_nr_requests(void **state) {
     bed_close(&bed);
 }
 
+/* Of two that become one the older's deadline counts, and its place. */
+static void test_mq_deadline_merged_requests_are_as_old_as_the_older(void **state) {
+    open_bed("mq-deadline,fifo_batch=1", 30 * BED_MS, 1, NULL);
+    bed_submit(&bed, 1, IO_READ, 900000, 8, 0);
+    bed_submit(&bed, 1, IO_READ, 10016, 8, 0);
+    bed_submit(&bed, 2, IO_READ, 500000, 8, 0);
+    bed_run(&bed, 20 * BED_MS);
+    bed_submit(&bed, 1, IO_READ, 10000, 8, 0);
+    bed_submit(&bed, 1, IO_READ, 10008, 8, 0);
+    bed_drain(&bed);
+    assert_int_equal(bed.logged, 3);
+    assert_int_equal(bed.log[1].sector, 10000);
+    assert_int_equal(bed.log[1].sectors, 24);
+    json_t *stats = block_elevator(bed.block)->ops->stats(block_elevator(bed.block));
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(stats, "be"), "merged")), 1);
+    json_decref(stats);
+    bed_close(&bed);
+}
+
+/* Requests there are of 100 when more are wanted. */
+static unsigned allocated(const char *scheduler, uint8_t op, uint32_t flags) {
+    open_bed(scheduler, 1000 * BED_MS, 256, NULL);
+    bed_set(&bed, "nr_requests", "100");
+    for (unsigned i = 0; i < 150; i++)
+        bed_submit(&bed, 1 + i % 3, op, 1000 * i, 8, flags);
+    unsigned n = block_stat(bed.block)->in_flight[op != IO_READ];
+    bed_drain(&bed);
+    bed_close(&bed);
+    return n;
+}
+
+static void test_mq_schedulers_limit_all_but_sync_reads(void **state) {
+    assert_int_equal(allocated("mq-deadline", IO_READ, 0), 100);
+    assert_int_equal(allocated("mq-deadline", IO_WRITE, 0), 75);
+    assert_int_equal(allocated("mq-deadline", IO_WRITE, IO_SYNC), 75);
+    assert_int_equal(allocated("kyber", IO_READ, 0), 100);
+    assert_int_equal(allocated("kyber", IO_WRITE, 0), 75);
+    assert_int_equal(allocated("kyber", IO_WRITE, IO_SYNC), 100);
+}
+
 /* --- kyber --- */
 
 static int depth_of(const char *domain) {
@@ -285,6 +325,70 @@ static void test_kyber_tokens_bound_what_is_in_the_drive(void **state) {
     bed_close(&bed);
 }
 
+/* An io may join one of the last eight of its kind. */
+static void test_kyber_merges_with_recent_requests_only(void **state) {
+    for (unsigned others = 7; others <= 8; others++) {
+        open_bed("kyber", 10 * BED_MS, 1, NULL);
+        bed_submit(&bed, 1, IO_READ, 5000000, 8, 0);
+        bed_submit(&bed, 1, IO_READ, 1000, 8, 0);
+        for (unsigned i = 0; i < others; i++)
+            bed_submit(&bed, 1, IO_READ, 100000 * (i + 1), 8, 0);
+        bed_submit(&bed, 1, IO_READ, 1008, 8, 0);
+        bed_drain(&bed);
+        assert_int_equal(bed.logged, 2 + others + (others == 8));
+        bed_close(&bed);
+    }
+}
+
+/* What comes while requests that were taken together still wait isn't taken yet, and can be merged with. */
+static void test_kyber_takes_more_when_it_needs_more(void **state) {
+    open_bed("kyber", 10 * BED_MS, 1, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        bed_submit(&bed, 1, IO_READ, 100000 * (i + 1), 8, 0);
+    bed_run(&bed, 15 * BED_MS); /* the second is in the drive, the third was taken with it */
+    bed_submit(&bed, 1, IO_READ, 1000, 8, 0);
+    bed_run(&bed, 10 * BED_MS);
+    bed_submit(&bed, 1, IO_READ, 1008, 8, 0);
+    bed_drain(&bed);
+    assert_int_equal(bed.logged, 4);
+    assert_int_equal(bed.log[3].sectors, 16);
+    bed_close(&bed);
+}
+
+/* Twice the time in the drive, as half of the requests wait for a token: 2 ms are in bucket 4 of 1.8 ms. */
+static void test_kyber_gives_more_to_those_that_wait_though_all_is_well(void **state) {
+    static const char *const times[] = {"nossd.read_latency=1ms", "nossd.write_latency=60ms", NULL};
+    open_bed("kyber", BED_MS, 64, times);
+    reader(1, 0, 16);
+    struct bed_process *w = writer(2, FAR_AWAY, 30);
+    for (unsigned i = 0; i < 2000 && depth_of("read") > 8; i++)
+        bed_run(&bed, 10 * BED_MS);
+    bed_run(&bed, 2000 * BED_MS);
+    assert_int_equal(depth_of("read"), 8); /* bucket 3 of 2 ms: as it is */
+    w->stopped = true;
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(depth_of("read"), 8);
+    bed_set(&bed, "iosched/read_lat_nsec", "1800000");
+    bed_run(&bed, 3000 * BED_MS);
+    assert_int_equal(depth_of("read"), 18); /* 8, 10, 12, 15, 18: nobody waits */
+    bed_drain(&bed);
+    bed_close(&bed);
+}
+
+/* Trims of 1.1 s are in the first bucket of 5 s. */
+static void test_kyber_trims_may_take_five_seconds(void **state) {
+    static const char *const times[] = {"nossd.read_latency=8ms", "nossd.write_latency=1100ms", NULL};
+    open_bed("kyber", BED_MS, 256, times);
+    reader(1, 0, 8);
+    bed_start(&bed, &(struct bed_process){
+                        .owner = 2, .op = IO_TRIM, .sectors = 8, .at = FAR_AWAY, .range = FAR_AWAY / 4, .depth = 60});
+    for (unsigned i = 0; i < 400 && depth_of("discard") == 64; i++)
+        bed_run(&bed, 50 * BED_MS);
+    assert_int_equal(depth_of("discard"), 16);
+    bed_drain(&bed);
+    bed_close(&bed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mq_deadline_gives_reads_two_batches_of_three),
@@ -294,6 +398,12 @@ int main(void) {
         cmocka_unit_test(test_mq_deadline_locks_zones),
         cmocka_unit_test(test_mq_deadline_merges_equal_priorities_only),
         cmocka_unit_test(test_mq_deadline_async_depth_follows_nr_requests),
+        cmocka_unit_test(test_mq_deadline_merged_requests_are_as_old_as_the_older),
+        cmocka_unit_test(test_mq_schedulers_limit_all_but_sync_reads),
+        cmocka_unit_test(test_kyber_merges_with_recent_requests_only),
+        cmocka_unit_test(test_kyber_takes_more_when_it_needs_more),
+        cmocka_unit_test(test_kyber_gives_more_to_those_that_wait_though_all_is_well),
+        cmocka_unit_test(test_kyber_trims_may_take_five_seconds),
         cmocka_unit_test(test_kyber_serves_domains_in_batches),
         cmocka_unit_test(test_kyber_throttles_the_good_when_others_are_bad),
         cmocka_unit_test(test_kyber_halves_and_doubles),

@@ -1,5 +1,5 @@
 /*
- * Every scheduler but CFQ (test_cfq_oracle.c), in the block layer, against sched_oracle.c:
+ * none, noop, deadline and as in the block layer, against sched_oracle.c (others: test_cfq_oracle.c, test_mq_oracle.c):
  * the same arrivals and completions to both, and each request the drive is
  * given, and when, has to be the one that the oracle names.
  */
@@ -13,9 +13,8 @@
 #include <jansson.h>
 
 #include "base/rng.h"
-#include "bfq_oracle.h"
 #include "block/block_int.h"
-#include "block/elevator/bfq_int.h"
+#include "sched_oracle.h"
 
 struct match {
     struct sim *sim;
@@ -92,38 +91,6 @@ static void expect_number(const json_t *stats, const char *of, const char *name,
                  (long long)got, (long long)expected);
 }
 
-static void expect_same(const char *what, int queue, int64_t got, int64_t expected) {
-    if (got != expected)
-        fail_msg("%s, seed %u, %lld ns: queue %d: %s %lld, the oracle's %lld", m.ops->name, m.seed,
-                 (long long)m.t.now_ns, queue, what, (long long)got, (long long)expected);
-}
-
-static void expect_same_bfq(void) {
-    const struct bfq *b = bfq_of_const(block_elevator(m.block));
-    const struct bfq_queue *q;
-    LIST_FOREACH(q, &b->all_queues, all) {
-        int n = q->sync ? (int)q->context->owner->id - 1 : T_PROCS;
-        struct bfq_told_queue o = bfq_told_queue(&m.t, n);
-        expect_same("busy", n, q->busy, o.busy);
-        expect_same("in service", n, q == b->serving, o.serving);
-        expect_same("factor", n, q->raised.factor, o.factor);
-        expect_same("short think time", n, q->short_think, o.short_think);
-        expect_same("I/O bound", n, q->io_bound, o.io_bound);
-        expect_same("next", n, q->next ? number_of(q->next) : -1, o.next);
-        expect_same("max_budget", n, q->max_budget, o.max_budget);
-        expect_same("service", n, q->entity.service, o.service);
-        expect_same("budget", n, q->entity.budget, o.budget);
-        if (q->busy)
-            expect_same("start", n, (int64_t)q->entity.start, (int64_t)o.start);
-        if (q->busy)
-            expect_same("finish", n, (int64_t)q->entity.finish, (int64_t)o.finish);
-        expect_same("base", n, q->base_ns, o.base);
-        expect_same("inject limit", n, q->inject_limit, o.limit);
-        expect_same("queueing", n, b->hw_tag, o.tag);
-        expect_same("rate", n, b->peak_rate, o.peak);
-    }
-}
-
 /* What AS has learned of processes that are new, and its batches' length. */
 static void expect_same_as(const json_t *stats) {
     struct err e = {0};
@@ -139,17 +106,10 @@ static void expect_same_as(const json_t *stats) {
 
 /* What is tuned as requests go by, before it is seen in what is dispatched. */
 static void expect_same_numbers(void) {
-    json_t *stats =
-        m.ops->timer && m.ops != &told_bfq ? block_elevator(m.block)->ops->stats(block_elevator(m.block)) : NULL;
-    if (!strcmp(m.ops->name, "kyber")) {
-        expect_number(stats, "read", "depth", m.t.kyber.depth[0]);
-        expect_number(stats, "write", "depth", m.t.kyber.depth[1]);
-    }
+    json_t *stats = m.ops->timer ? block_elevator(m.block)->ops->stats(block_elevator(m.block)) : NULL;
     if (!strcmp(m.ops->name, "as"))
         expect_same_as(stats);
     json_decref(stats);
-    if (m.ops == &told_bfq)
-        expect_same_bfq();
 }
 
 /* Another event begins. */
@@ -219,17 +179,11 @@ static void settle_tunables(void) {
     struct told *t = &m.t;
     const char *name = m.ops->name;
     bool usual = pick(2);
-    if (!strcmp(name, "deadline") || !strcmp(name, "mq-deadline")) {
+    if (!strcmp(name, "deadline")) {
         t->read_expire = tune("read_expire", usual ? 500 : pick(60));
         t->write_expire = tune("write_expire", usual ? 5000 : pick(300));
         t->fifo_batch = tune("fifo_batch", usual ? 16 : pick(6));
         t->writes_starved = tune("writes_starved", usual ? 2 : pick(4));
-    }
-    if (!strcmp(name, "mq-deadline"))
-        t->ageing = tune("prio_aging_expire", pick(2) ? 10000 : 5 + pick(100));
-    if (!strcmp(name, "kyber")) {
-        t->read_target = tune("read_lat_nsec", usual ? 2000000 : pick(2) ? 4 * m.latency : 100000 + pick(20000000));
-        t->write_target = tune("write_lat_nsec", usual ? 10000000 : 100000 + pick(20000000));
     }
     if (!strcmp(name, "as")) {
         static const int64_t patience[] = {0, 2, 6, 6, 6, 25};
@@ -241,21 +195,16 @@ static void settle_tunables(void) {
     }
 }
 
-static int level_of(int proc) {
-    int level = pick(3) ? 4 : (int)pick(8);
-    return proc == 2 || proc < 2 ? level : 4;
-}
-
 /* What the block layer knows a process by: another one for each of its lives. */
 static uint32_t owner_of(int proc) {
     return (uint32_t)(m.t.life[proc] / T_PROCS * T_PROCS + proc + 1);
 }
 
-static void describe(int proc, int level) {
-    static const int class[T_LEVELS] = {IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE};
+/* These schedulers don't look at priorities. */
+static void describe(int proc) {
+    static const int classes[] = {IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE};
     struct err e = {0};
-    m.t.level[proc] = pick(3) ? T_BE : (int)pick(3);
-    const struct block_context_settings s = {.prioclass = class[m.t.level[proc]], .prio = level};
+    const struct block_context_settings s = {.prioclass = classes[pick(3)], .prio = (int)pick(8)};
     assert_int_equal(block_context_describe(m.block, owner_of(proc), &s, &e), 0);
 }
 
@@ -265,20 +214,6 @@ static void exits(int proc) {
     block_context_exit(m.block, owner_of(proc));
     m.t.lives += T_PROCS;
     m.t.life[proc] = m.t.lives + proc;
-}
-
-static void settle_bfq(struct bfq_told_settings *s) {
-    static const int64_t idle_ms[] = {0, 8, 8, 8, 3};
-    s->rotational = pick(4);
-    s->low_latency = pick(2);
-    s->slice_idle = idle_ms[pick(5)] * T_MS;
-    s->strict = s->slice_idle >= 8 * T_MS && pick(6) == 0;
-    set("rotational", s->rotational);
-    tune("low_latency", s->low_latency);
-    tune("slice_idle", s->slice_idle / T_MS);
-    tune("strict_guarantees", s->strict);
-    tune("stable_merge", 0);
-    bfq_told_begin(&m.t, s);
 }
 
 static void begin(const struct told_ops *ops, unsigned seed) {
@@ -321,13 +256,10 @@ static void begin(const struct told_ops *ops, unsigned seed) {
     m.watch = (struct block_watch){NULL, dispatched, completed};
     block_watch(m.block, &m.watch);
     settle_tunables();
-    struct bfq_told_settings bfq = {.initial_rotational = false};
     for (int p = 0; p < T_PROCS; p++) {
         m.t.life[p] = p;
-        describe(p, bfq.level[p] = level_of(p));
+        describe(p);
     }
-    if (ops == &told_bfq)
-        settle_bfq(&bfq);
     if (ops->begin)
         ops->begin(&m.t);
 }
@@ -352,8 +284,6 @@ static void arrive(int i, uint64_t *at) {
         plug(proc);
     if (pick(4) == 0) /* elsewhere: near, far, where others are */
         at[proc] = 8 * (uint64_t)(pick(3) ? 100000 + pick(200) : pick(2) ? pick(4000) : pick(2000000));
-    if (m.ops == &told_bfq) /* apart, so that no queues are merged; nor with sector 0, where a service begins */
-        at[proc] = 2000000 * ((uint64_t)proc + 1) + at[proc] % 1800000;
     *r = (struct told_request){.proc = proc,
                                .life = m.t.life[proc],
                                .into = T_NONE,
@@ -418,7 +348,7 @@ static void play_all(const char *name, unsigned seeds, bool has_timers) {
     while (told[i].name && strcmp(told[i].name, name))
         i++;
     for (unsigned seed = 0; seed < seeds; seed++)
-        play(told[i].name ? &told[i] : &told_bfq, seed, &waits, &timers, &merged);
+        play(&told[i], seed, &waits, &timers, &merged);
     assert_true(!has_timers || timers > 100);
     assert_true(strcmp(name, "as") || waits > 100);
     assert_true(strcmp(name, "none") || merged > 100);
@@ -431,20 +361,14 @@ static void play_all(const char *name, unsigned seeds, bool has_timers) {
 ORACLE(none, "none", 12, false)
 ORACLE(noop, "noop", 6, false)
 ORACLE(deadline, "deadline", 40, false)
-ORACLE(mq_deadline, "mq-deadline", 14, false)
-ORACLE(kyber, "kyber", 14, true)
 ORACLE(as, "as", 60, true)
-ORACLE(bfq, "bfq", 24, true)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none_does_what_its_oracle_says),
         cmocka_unit_test(test_noop_does_what_its_oracle_says),
         cmocka_unit_test(test_deadline_does_what_its_oracle_says),
-        cmocka_unit_test(test_mq_deadline_does_what_its_oracle_says),
-        cmocka_unit_test(test_kyber_does_what_its_oracle_says),
         cmocka_unit_test(test_as_does_what_its_oracle_says),
-        cmocka_unit_test(test_bfq_does_what_its_oracle_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,8 +31,8 @@ struct request *bfq_better(const struct bfq *b, struct request *x, struct reques
     uint32_t differ = x->flags ^ y->flags;
     if (differ & RQ_SYNC)
         return x->flags & RQ_SYNC ? x : y;
-    if (differ & (RQ_META | RQ_PRIO))
-        return x->flags & (RQ_META | RQ_PRIO) ? x : y;
+    if (differ & RQ_META) /* not RQ_PRIO, as with CFQ */
+        return x->flags & RQ_META ? x : y;
     struct way to_x = way_to(b, x, last), to_y = way_to(b, y, last);
     if (to_x.wrapped && to_y.wrapped)
         return x->sector <= y->sector ? x : y;

@@ -51,7 +51,7 @@ struct kyber {
 
     /* latencies since they were last looked at */
     uint32_t sample[TRACKED][LATENCIES][BUCKETS];
-    int64_t window_end[TRACKED][LATENCIES]; /* jiffies; 0: not begun */
+    int64_t window_end[TRACKED]; /* jiffies; 0: not begun. As in Linux one for both kinds of latency */
     int remembered[TRACKED];                /* bucket of the 99th percentile, or -1 */
     struct sim_event timer;
 
@@ -149,11 +149,11 @@ static int percentile(struct kyber *k, enum domain d, enum latency which, unsign
         samples += bucket[i];
     if (!samples)
         return -1;
-    if (!k->window_end[d][which])
-        k->window_end[d][which] = now + k->elevator.hz;
-    if (samples < SAMPLES && now < k->window_end[d][which])
+    if (!k->window_end[d])
+        k->window_end[d] = now + k->elevator.hz;
+    if (samples < SAMPLES && now < k->window_end[d])
         return -1;
-    k->window_end[d][which] = 0;
+    k->window_end[d] = 0;
     uint64_t rank = ((uint64_t)samples * percent + 99) / 100;
     int at = 0;
     while (at < BUCKETS - 1 && bucket[at] < rank)

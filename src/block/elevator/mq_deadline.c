@@ -323,6 +323,7 @@ static void dd_merge_requests(struct elevator *e, struct request *rq, struct req
         TAILQ_REMOVE(&l->fifo[rq->write], rq, link);
         TAILQ_INSERT_AFTER(&l->fifo[rq->write], next, rq, link);
         rq->expiry = next->expiry;
+        rq->priv.word[1] = next->priv.word[1];
     }
     unqueue(l, next);
 }
