@@ -115,6 +115,8 @@ struct zns_media_config {
     int64_t reset_chunk_time, reset_chunk_wait; /* of the flash core; in parallel */
 };
 
+enum hdd_read_ahead_to { HDD_AHEAD_AMOUNT, HDD_AHEAD_TRACK, HDD_AHEAD_TRACKS };
+
 /* Section "hdd": a hard disk's mechanics and its electronics. */
 struct hdd_config {
     struct disk_config disk;
@@ -122,10 +124,12 @@ struct hdd_config {
     int64_t read_answer;                                         /* from a read's last byte to its completion */
     uint64_t bus_bandwidth;                                      /* bytes a second; 0 = unlimited */
     bool bus_overlap;                                            /* data crosses while the head still reads */
+    double bus_mark;                                             /* % of a read, from when that much is there */
     uint32_t queue_depth;
     bool ide, write_cache; /* ide: by Linux's driver for such */
     uint32_t read_segments, write_segments;
     uint64_t segment_bytes, read_ahead;
+    int read_ahead_to; /* enum hdd_read_ahead_to */
     bool read_ahead_on_hit, hits_stop_read_ahead, read_before;
     uint64_t read_ahead_least;   /* behind a read that goes on where one of the last ... */
     uint32_t read_ahead_streams; /* ... so many ended */

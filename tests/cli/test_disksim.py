@@ -85,12 +85,13 @@ def check(name, ok, why=""):
         print("".join(f"# {line}\n" for line in str(why).splitlines()), end="")
 
 
-def convert(folder, specs=SPECS, model=MODEL, seek=SEEK, seek_name="tiny.seek", **others):
+def convert(folder, specs=SPECS, model=MODEL, seek=SEEK, seek_name="tiny.seek", arguments=(), read="tiny.diskspecs",
+            **others):
     for old in pathlib.Path(folder).glob("[tT]*"):
         old.unlink()
     for name, text in (("tiny.diskspecs", specs), ("tiny.model", model), (seek_name, seek), *others.items()):
         pathlib.Path(folder, name).write_text(text)
-    return subprocess.run([sys.executable, SCRIPT, str(pathlib.Path(folder, "tiny.diskspecs"))], capture_output=True,
+    return subprocess.run([sys.executable, SCRIPT, str(pathlib.Path(folder, read)), *arguments], capture_output=True,
                           text=True)
 
 
@@ -102,7 +103,8 @@ with tempfile.TemporaryDirectory() as folder:
                    "zones = 0-49:100:10:20:555, 50-99:80:8:16:445", "read_hit = 66000,273000",
                    "seek_points = 1:1ms, 2:1.5ms, 3:1.5ms, 99:9.5ms", "bus_bandwidth = 5120000", "bus_overlap = yes",
                    "read_answer = 250000", "write_cache = yes", "read_segments = 4", "write_segments = 2",
-                   "segment_bytes = 53248", "read_ahead = 32768", "read_ahead_on_hit = yes", "read_before = no",
+                   "segment_bytes = 53248", "read_ahead = 32768", "read_ahead_to = tracks", "read_ahead_on_hit = yes", "bus_mark = 0",
+                   "write_miss = 900000,900000", "read_before = no",
                    "policy = fcfs"):
         check(f"the profile says {wanted.split(' =')[0]}", wanted in lines, done.stdout)
     for said in ("3 slipped", "seek curve falls", "settle of -0.1", "head switch of 0.5 ms becomes 0.9"):
@@ -160,7 +162,25 @@ with tempfile.TemporaryDirectory() as folder:
              {"specs": SPECS.replace("Fast write", "Read any free blocks = 1,\n   Fast write")},
              "read_before = yes"),
             ("reading ahead to the end of a track", {"specs": SPECS.replace("continuous read = 4", "continuous read = 1")},
-             "read_ahead = 25600"),
+             "read_ahead = 32768\nread_ahead_to = track\n"),
+            ("reading ahead so far", {"specs": SPECS.replace("continuous read = 4", "continuous read = 3")},
+             "read_ahead = 32768\nread_ahead_to = amount\n"),
+            ("data that crosses the bus late", {"specs": SPECS.replace("mark = 0.0", "mark = 0.75")},
+             "bus_overlap = yes\nbus_mark = 75\n"),
+            ("what selecting the bus takes",
+             {"specs": SPECS.replace("Read completion", "First reselect overhead = 0.25,\n   Read completion")},
+             "read_miss = 750000,750000"),
+            ("writes that leave the bus first",
+             {"specs": SPECS.replace("Read completion", "Extra write disconnect = 1,\n Extradisc command overhead = 0.5,"
+                                     "\n Other reselect overhead = 0.2,\n   Read completion")},
+             "write_miss = 600000,600000"),
+            ("a bus found beside", {"specs": SPECS.replace("time = 0.100000", "time = 0"),
+                                    "t.parv": "Read block transfer time = 0.2,\nsource ./tiny.diskspecs\n"},
+             "bus_bandwidth = 2560000"),
+            ("one of two drives", {"specs": "disksim_disk OTHER { Model = source no.model }\n" + SPECS,
+                                   "arguments": ["--name", "TINY"]}, "surfaces = 2"),
+            ("the drive of a .parv file", {"t.parv": "x = 1\nsource ./tiny.diskspecs\n", "read": "t.parv"},
+             "surfaces = 2"),
             ("a switch that leaves time to settle",
              {"model": MODEL.replace("= -0.1", "= 0.3")}, "head_switch = 600000"),
             ("unknown names", {"specs": SPECS.replace("Max queue", "Frobnication [ x = 1,\n Max queue"),
@@ -194,6 +214,7 @@ with tempfile.TemporaryDirectory() as folder:
             ("no zones", {"model": MODEL.replace("dm_layout_g1_zone", "other")}, "no zones"),
             ("a number that is none",
              {"model": MODEL.replace("= 6000", "= fast")}, "Rotation speed (in rpms) = fast"),
+            ("two drives", {"specs": "disksim_disk OTHER { Model = source no.model }\n" + SPECS}, "OTHER, TINY"),
             ("an empty seek curve", {"seek": "nothing\n"}, "no points")):
         done = convert(folder, **change)
         check(f"{name} is refused by name", done.returncode == 2 and word in done.stderr, done.stderr)

@@ -290,6 +290,43 @@ static void test_hdd_reads_ahead(void **state) {
 }
 
 /* Waiting four of ten ms for sector 40 the head saw the forty before it on the track, and not what is on another. */
+/* Sectors 80 to 87 are read, then so many more as `how` says: those from `from` on are there, or not. */
+static bool read_on_to(const char *how, const char *segment, uint64_t first, uint64_t from) {
+    struct bed b = bed_open("none", NULL, ARGS("hdd.read_ahead=16KiB", how, segment));
+    one(&b, IO_READ, first * 512, UNIT, 0);
+    sim_run(b.sim, sim_now(b.sim) + 100 * MS);
+    bool there = one(&b, IO_READ, from * 512, UNIT, 0) == 0;
+    bed_close(&b);
+    return there;
+}
+
+static void test_hdd_reads_ahead_to_the_end_of_a_track(void **state) {
+    const char *amount = "hdd.read_ahead_to=amount", *track = "hdd.read_ahead_to=track";
+    const char *tracks = "hdd.read_ahead_to=tracks", *large = "hdd.segment_bytes=64KiB",
+               *small = "hdd.segment_bytes=8KiB";
+    assert_true(read_on_to(amount, large, 80, 100) && !read_on_to(amount, large, 80, 114));
+    assert_true(read_on_to(track, large, 80, 92) && !read_on_to(track, large, 80, 96));
+    assert_true(!read_on_to(track, large, 20, 60)); /* 32 sectors at most */
+    assert_true(read_on_to(tracks, large, 20, 60) && read_on_to(tracks, large, 20, 92));
+    assert_true(!read_on_to(tracks, large, 20, 100));
+    assert_true(read_on_to(tracks, large, 96, 192) && read_on_to(tracks, large, 96, 292)); /* it began before */
+    assert_true(!read_on_to(tracks, small, 20, 28) && read_on_to(tracks, small, 20, 84));  /* over its own beginning */
+}
+
+/* The bus is as fast as the platter: 0.1 ms a sector. */
+static void test_hdd_data_crosses_the_bus_from_the_mark_on(void **state) {
+    const char *const marks[] = {"hdd.bus_mark=0", "hdd.bus_mark=50", "hdd.bus_mark=100", "hdd.bus_overlap=no"};
+    int64_t ns[4];
+    for (unsigned i = 0; i < 4; i++) {
+        struct bed b = bed_open("none", NULL, ARGS("hdd.bus_bandwidth=5120000", marks[i]));
+        ns[i] = one(&b, IO_READ, 40 * 512, UNIT, 0);
+        bed_close(&b);
+    }
+    assert_int_equal(ns[1] - ns[0], 350000);
+    assert_int_equal(ns[2] - ns[0], 700000);
+    assert_int_equal(ns[3], ns[2]);
+}
+
 static void test_hdd_keeps_what_passes_before(void **state) {
     for (unsigned keep = 0; keep < 2; keep++) {
         struct bed b = bed_open("none", NULL, ARGS(keep ? "hdd.read_before=yes" : "hdd.read_before=no"));
@@ -510,6 +547,8 @@ int main(void) {
         cmocka_unit_test(test_hdd_reads_a_zone_at_its_rate),
         cmocka_unit_test(test_hdd_parts_of_physical_sectors_cost_a_turn),
         cmocka_unit_test(test_hdd_reads_ahead),
+        cmocka_unit_test(test_hdd_reads_ahead_to_the_end_of_a_track),
+        cmocka_unit_test(test_hdd_data_crosses_the_bus_from_the_mark_on),
         cmocka_unit_test(test_hdd_keeps_what_passes_before),
         cmocka_unit_test(test_hdd_hits_may_stop_reading_ahead),
         cmocka_unit_test(test_hdd_reads_on_behind_the_streams_it_knows),

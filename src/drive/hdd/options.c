@@ -8,6 +8,7 @@
 
 static const char *const layouts[] = {"cylinders", "bands", NULL};
 static const char *const policies[] = {"fcfs", "look", "sptf", NULL};
+static const char *const aheads[] = {"amount", "track", "tracks", NULL};
 
 const struct opt_row hdd_opts[] = {
     MECH(surfaces, .type = OPT_U32, .min = 1, .max = 64, .def = "2", .help = "data surfaces, each with its head"),
@@ -61,6 +62,8 @@ const struct opt_row hdd_opts[] = {
         .help = "bus to the host, one direction at a time; 0 = unlimited"),
     ROW(bus_overlap, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "data crosses the bus while the head still reads or writes; no: before or after"),
+    ROW(bus_mark, .type = OPT_DOUBLE, .max = 100, .def = "0", .unit = "%", .runtime = true,
+        .help = "bus_overlap: of a read, what the head has read before data crosses the bus"),
     ROW(write_cache, .type = OPT_BOOL, .def = "yes",
         .help = "answer writes from the cache, which is lost with power and reported to hosts"),
     ROW(read_segments, .type = OPT_U32, .max = 4096, .def = "32", .help = "segments of the cache for reads"),
@@ -70,6 +73,9 @@ const struct opt_row hdd_opts[] = {
         .help = "size of a segment, a multiple of 4 KiB"),
     ROW(read_ahead, .type = OPT_SIZE, .max = 1 << 28, .def = "256KiB", .unit = "bytes", .runtime = true,
         .help = "read on behind a read while nothing else is to be done; 0: don't"),
+    ROW(read_ahead_to, .type = OPT_ENUM, .choices = aheads, .def = "amount", .runtime = true,
+        .help = "how far: read_ahead, at most segment_bytes; track: not beyond the track's end either; tracks: to the "
+                "track's end, or the next one's if the segment began before, and over its own beginning if it is full"),
     ROW(read_ahead_on_hit, .type = OPT_BOOL, .def = "yes", .runtime = true,
         .help = "reads served from the cache make it read on, too"),
     ROW(hits_stop_read_ahead, .type = OPT_BOOL, .def = "no", .runtime = true,

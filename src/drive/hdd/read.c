@@ -74,7 +74,8 @@ static void send(struct hdd_slot *slot, int64_t first_ns, int64_t last_ns) {
     struct hdd *h = slot->hdd;
     const struct hdd_config *c = hdd_config(h);
     uint64_t bytes = slot->io->bytes, unit = h->geometry.sector_bytes;
-    int64_t end = io_link_cross(&h->bus, c->bus_overlap ? first_ns : last_ns, bytes);
+    int64_t from = first_ns + (int64_t)((double)(last_ns - first_ns) * c->bus_mark / 100);
+    int64_t end = io_link_cross(&h->bus, c->bus_overlap ? from : last_ns, bytes);
     struct io_link tail = {.byte_ns_q32 = h->bus.byte_ns_q32};
     int64_t least = io_link_cross(&tail, last_ns, bytes < unit ? bytes : unit);
     end = end > least ? end : least;
@@ -85,15 +86,32 @@ static void send(struct hdd_slot *slot, int64_t first_ns, int64_t last_ns) {
     hdd_answer(slot, end + c->read_answer);
 }
 
-static uint64_t ahead_of(const struct hdd *h, uint64_t end) {
+/* Where the track of a sector begins, and the next one; the last sector's for what lies beyond. */
+static struct range track_of(const struct hdd *h, uint64_t sector) {
+    const struct disk_geometry *g = &h->geometry;
+    uint64_t at = sector < g->sectors ? sector : g->sectors - 1;
+    struct disk_place p = disk_locate(g, at);
+    uint64_t start = at - (p.sector < at ? p.sector : at);
+    return (struct range){start, start + p.zone->sectors};
+}
+
+/* How far to read on in `s` behind a read that ends at `end`. */
+static uint64_t ahead_of(const struct hdd *h, const struct hdd_segment *s, uint64_t end) {
     const struct hdd_config *c = hdd_config(h);
-    return end + (c->read_ahead < c->segment_bytes ? c->read_ahead : c->segment_bytes) / h->geometry.sector_bytes;
+    uint64_t most =
+        end + (c->read_ahead < c->segment_bytes ? c->read_ahead : c->segment_bytes) / h->geometry.sector_bytes;
+    if (c->read_ahead_to == HDD_AHEAD_AMOUNT || !c->read_ahead)
+        return most;
+    struct range track = track_of(h, c->read_ahead_to == HDD_AHEAD_TRACK ? end - 1 : end);
+    if (c->read_ahead_to == HDD_AHEAD_TRACK)
+        return most < track.end ? most : track.end;
+    return s->start < track.start ? track.end + (track.end - track.start) : track.end;
 }
 
 /* Read on from s->end, as far as `end` allows, once the arm has nothing else to do. */
 static void want_ahead(struct hdd *h, struct hdd_segment *s, uint64_t end) {
     h->ahead = hdd_config(h)->read_ahead ? s : NULL;
-    h->ahead_limit = ahead_of(h, end);
+    h->ahead_limit = ahead_of(h, s, end);
 }
 
 void hdd_idle(struct disk_arm *arm) {
@@ -111,9 +129,11 @@ void hdd_idle(struct disk_arm *arm) {
 
 /* The drive knows the stream under way: it reads on for a while behind `end`, whatever comes. */
 static void insist(struct hdd *h, uint64_t end) {
-    uint64_t least = hdd_config(h)->read_ahead_least / h->geometry.sector_bytes, limit = ahead_of(h, end);
-    if (h->streaming)
-        disk_stream_commit(&h->arm, end + least < limit ? end + least : limit, 0);
+    if (!h->streaming)
+        return;
+    uint64_t least = end + hdd_config(h)->read_ahead_least / h->geometry.sector_bytes;
+    uint64_t limit = ahead_of(h, h->streaming, end);
+    disk_stream_commit(&h->arm, least < limit ? least : limit, 0);
 }
 
 /* --- hits and misses --- */
@@ -124,7 +144,7 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
     int64_t now = sim_now(h->sim), due = now;
     s->used = ++h->age;
     if (s == h->streaming) {
-        due = disk_stream_commit(&h->arm, r.end, c->read_ahead_on_hit ? ahead_of(h, r.end) : r.end);
+        due = disk_stream_commit(&h->arm, r.end, c->read_ahead_on_hit ? ahead_of(h, s, r.end) : r.end);
         if (slot->goes_on)
             insist(h, r.end);
         h->count.stream_hits += r.end > s->end;
@@ -133,7 +153,7 @@ static void hit(struct hdd_slot *slot, struct hdd_segment *s, struct range r) {
         disk_stream_stop(&h->arm);
         sync_stream(h);
     } else if (c->read_ahead_on_hit && !h->arm.running && !h->arm.first && !h->arm.stream.active &&
-               ahead_of(h, r.end) > s->end) {
+               ahead_of(h, s, r.end) > s->end) {
         want_ahead(h, s, r.end);
         h->arm.reader = slot->io->owner;
         hdd_idle(&h->arm);
