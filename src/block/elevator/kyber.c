@@ -52,7 +52,7 @@ struct kyber {
     /* latencies since they were last looked at */
     uint32_t sample[TRACKED][LATENCIES][BUCKETS];
     int64_t window_end[TRACKED]; /* jiffies; 0: not begun. As in Linux one for both kinds of latency */
-    int remembered[TRACKED];                /* bucket of the 99th percentile, or -1 */
+    int remembered[TRACKED];     /* bucket of the 99th percentile, or -1 */
     struct sim_event timer;
 
     int64_t target[TRACKED]; /* ns; tunables */
