@@ -34,7 +34,8 @@ static int number(const char *name, const char *value, struct span read, struct 
     int rc = block_parse_number(value, v);
     if (!rc && *v >= read.min && *v <= read.max)
         return 0;
-    return err_set(e, EINVAL, "%s: \"%s\"%s; allowed are %" PRId64 " to %" PRId64 "%s", name, value,
+    const char *quote = rc == -EINVAL ? "\"" : "";
+    return err_set(e, EINVAL, "%s: %s%s%s%s; allowed are %" PRId64 " to %" PRId64 "%s", name, quote, value, quote,
                    rc == -EINVAL ? " is not a whole number" : "", allowed.min, allowed.max,
                    allowed.meaning ? allowed.meaning : "");
 }
