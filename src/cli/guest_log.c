@@ -72,6 +72,9 @@ bool guest_log_tag(const char *line, unsigned *tag, unsigned *qid) {
         return false;
     if (number_after(line, "QID ", qid) && (number_after(line, "I/O tag ", tag) || number_after(line, "I/O ", tag)))
         return true;
+    if (number_after(line, "queue ", qid) && /* nvme-tcp of 5.0 to 6.7 */
+        (number_after(line, "timeout request ", tag) || number_after(line, "timeout cid ", tag)))
+        return true;
     if (number_after(line, "invalid id ", tag) && number_after(line, "on queue ", qid))
         return true;
     *qid = 0;

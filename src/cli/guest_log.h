@@ -20,7 +20,8 @@ struct guest_log *guest_log_open(const char *path, struct sim *sim, const struct
 /* What is left in the file is still read. */
 void guest_log_close(struct guest_log *log);
 
-/* A tag and a queue in a line of Linux's NVMe driver ("I/O tag 12 (300c) QID 1 timeout"). */
+/* A tag and a queue in a line of Linux's NVMe driver ("I/O tag 12 (300c) QID 1 timeout", "queue 1: timeout cid
+ * 0x300c"). */
 bool guest_log_tag(const char *line, unsigned *tag, unsigned *qid);
 
 #endif

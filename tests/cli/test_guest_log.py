@@ -11,7 +11,9 @@ import time
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 PATIENCE = 60  # seconds; sanitizers and busy machines slow everything down
 
-TIMEOUT = "[  480.000001] nvme nvme0: I/O tag 12 (300c) opcode 0x1 (I/O Cmd) QID 1 timeout, aborting\n"
+TIMEOUT = ("[  480.000001] nvme nvme0: I/O tag 12 (300c) opcode 0x1 (I/O Cmd) QID 1 timeout, aborting\n"
+           "[  480.000002] nvme nvme0: queue 2: timeout request 0x79 type 4\n"  # nvme-tcp up to 6.2
+           "[  480.000003] nvme nvme0: queue 3: timeout cid 0xb07a type 4 opcode 0x1 (Write)\n")
 REPORT = """\
 [  484.000001] BUG: kernel NULL pointer dereference, address: 0000000000000008
 [  484.000002] #PF: supervisor write access in kernel mode
@@ -75,7 +77,7 @@ def test_reports_are_decoded_as_they_come(drive):
     drive.write(TIMEOUT + REPORT[:200])
     drive.write(REPORT[200:])
     drive.wait_for(r"the guest's kernel: write to NULL\+8 in `queue_it`")
-    drive.wait_for(r"complained of tag 12 of queue 1")
+    drive.wait_for(r"complained of tag 12 of queue 1, tag 121 of queue 2, tag 122 of queue 3")
 
 
 def test_a_new_file_is_read_from_its_start(drive):

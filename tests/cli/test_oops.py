@@ -103,6 +103,15 @@ def complete_report(image):
     return "".join(f"[  484.{i:06}] {line}\n" for i, line in enumerate(lines))
 
 
+def complete_report_of_frames(frames):
+    return "".join(f"[  484.{i:06}] {line}\n" for i, line in enumerate([
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008", "Oops: 0002 [#1] SMP PTI",
+        "CPU: 0 PID: 0 Comm: swapper/0 Not tainted 5.4.0-148-generic", f"RIP: 0010:{frames[0]}",
+        "RAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000022",
+        "RDX: 0000000000000001 RSI: 0000000000000000 RDI: 0000000000000008", "Call Trace:",
+        *(f" {frame}" for frame in frames[1:]), "---[ end trace 0000000000000001 ]---"]))
+
+
 HELLO_REPORT = """\
 [ 459.516441] BUG: unable to handle kernel NULL pointer dereference at (null)
 [ 459.516448] PGD 0
@@ -209,6 +218,27 @@ def test_sources_below_a_folder(folder):
     check_says(decode(HELLO_REPORT, "--module", path, "--source", moved)[1], 'asm("movl $0x74736574, 0");')
 
 
+def test_rules_of_unwinding_in_eh_frame_alone(folder):
+    image = kernel(folder, 0, extra=("-fasynchronous-unwind-tables",))
+    sections = run("readelf", "-SW", image.path)
+    check(".debug_frame" not in sections and ".eh_frame" in sections, sections)
+    code, out, err = decode(complete_report(image), "--vmlinux", image.path)
+    check(code == 0, err)
+    check_says(out, "`x` is NULL in complete(); touched `x->wait.lock` (+8)",
+               "unwinding finds NULL in `x` of complete() too", "x = 0x0 (struct completion *) NULL")
+
+
+def test_how_sure_a_file_is_the_right_one(folder):
+    image = kernel(folder, 0)
+    log = complete_report(image)
+    check_says(decode(log, "--vmlinux", image.path)[1], f"its banner says 5.4.0-148-generic {BUILD}, as the report does; "
+               "5 of the 6 functions named are in it with their sizes")
+    anonymous = "".join(line for line in log.splitlines(keepends=True) if "CPU: 0" not in line)
+    check_says(decode(anonymous, "--vmlinux", image.path)[1],
+               "no build id and no release tells whether it is the right one",
+               "which another flavour of the same version may have too")
+
+
 # ---- Files that are not what they should be ----
 
 def patched(data, at, *new):
@@ -249,7 +279,7 @@ def damages(image):
         ("32 bits by its header", patched(data, 4, 1), ["section headers"], TEXT_ALONE),
         ("a table of sections far away", patched(data, 40, *[0x7f] * 8), ["section headers are at byte"], TEXT_ALONE),
         ("for another machine", patched(data, 18, 183, 0), ["it is for another machine than x86_64"], TEXT_ALONE),
-        ("stripped", stripped.read_bytes(), ["no debug information (.debug_info) in it"], TEXT_ALONE),
+        ("stripped", stripped.read_bytes(), ["it is stripped or damaged: it has neither symbols nor debug information"], TEXT_ALONE),
         ("overwritten debug information", over(data, info, 0xff), [], TEXT_ALONE + NO_LINES),
         ("empty abbreviations", over(data, abbrev, 0), [], TEXT_ALONE + NO_LINES),
         ("no names of sections", patched(data, 62, 0, 0), [], TEXT_ALONE),
@@ -280,7 +310,7 @@ def test_damaged_modules_fall_back_to_the_text(folder):
     for name, data, evidence in (("cut", whole[:900], "it is cut"), ("empty", b"", "it is empty"),
                                  ("a text", b"no module at all\n", 'it begins with "no module at all"'),
                                  ("noise behind its header", whole[:64] + bytes(255 for _ in whole[64:]),
-                                  "it has no such function")):
+                                  "it is stripped or damaged: it has neither symbols nor debug information")):
         bad = folder / "helloworld.ko"
         bad.write_bytes(data)
         code, out, err = decode(HELLO_REPORT, "--module", bad)
@@ -328,6 +358,76 @@ def test_files_that_are_not_there_are_errors(folder):
                     ["--module", "/etc/hostname"]):
         code, out, err = decode(log, *options)
         check(code == 2 and str(options[1]) in err, options, code, out, err)
+
+
+# ---- Files made to keep their reader busy ----
+
+LEVELS = 8
+
+
+def entry_values():
+    """Assembly of functions whose argument is, by its call site, what the caller's was when it was entered: many times."""
+    lines = [".text", ".globl start", "start:"]
+    for i in reversed(range(LEVELS)):
+        lines += [f".type f{i}, @function", f"f{i}:", "nop", f"call f{i - 1}" if i else "lock cmpxchg %edx,(%rdi)",
+                  f"r{i}:", "ret", ".balign 16", f".size f{i}, .-f{i}"]
+    lines += ["finish:", '.section .debug_abbrev,"",@progbits']
+    for code, tag, children, attributes in (
+            (1, 0x11, 1, ((0x03, 8), (0x11, 1), (0x12, 6))), (2, 0x2e, 1, ((0x03, 8), (0x11, 1), (0x12, 6))),
+            (3, 0x05, 0, ((0x03, 8), (0x49, 0x13), (0x02, 0x18))), (4, 0x24, 0, ((0x03, 8), (0x0b, 0x0b), (0x3e, 0x0b))),
+            (5, 0x48, 1, ((0x7d, 1),)), (6, 0x49, 0, ((0x02, 0x18), (0x7e, 0x18)))):
+        lines.append(f".uleb128 {code}, {tag}")
+        lines.append(f".byte {children}")
+        lines += [f".uleb128 {name}, {form}" for name, form in (*attributes, (0, 0))]
+    lines += [".byte 0", '.section .debug_info,"",@progbits', "info:", ".long end - begin", "begin:", ".short 5",
+              ".byte 1, 8", ".long 0", ".uleb128 1", '.string "busy.s"', ".quad start", ".long finish - start",
+              "type:", ".uleb128 4", '.string "long"', ".byte 8, 5"]
+    for i in range(LEVELS):
+        lines += [".uleb128 2", f'.string "f{i}"', f".quad f{i}", f".long f{i - 1 if i else i} - f{i}" if i else
+                  ".long finish - f0", ".uleb128 3", f'.string "a{i}"', ".long type - info", ".uleb128 4",
+                  ".byte 0xa3, 1, 0x55, 0x9f"]
+        if i:
+            value = [0xa3, 1, 0x55, 0x13] * 120 + [0xa3, 1, 0x55] if i < 6 else [0x31]
+            lines += [".uleb128 5", f".quad r{i}", ".uleb128 6", ".uleb128 1", ".byte 0x55", f".uleb128 {len(value)}",
+                      ".byte " + ",".join(map(str, value)), ".byte 0"]
+        lines.append(".byte 0")
+    return "\n".join([*lines, ".byte 0", "end:", ""])
+
+
+def test_entry_values_of_entry_values_come_to_an_end(folder):
+    path = folder / "vmlinux"
+    (folder / "busy.s").write_text(entry_values())
+    run("as", folder / "busy.s", "-o", folder / "busy.o")
+    run("ld", "-Ttext=0xffffffff81000000", "-e", "0", "-o", path, folder / "busy.o")
+    log = complete_report_of_frames(["f0+0x1/0x10", *(f"f{i}+0x6/0x10" for i in range(1, LEVELS))])
+    code, out, err = decode(log, "--vmlinux", path)
+    check(code == 0, err)
+    check_says(out, "symbols and debug information of the kernel", "f7+0x6/0x10")
+    check("took too long" not in out, out)
+
+
+def elf_of(body):
+    """An ELF file for x86-64 with one section of data."""
+    names = b"\0.rodata\0.shstrtab\0"
+    body += bytes(-len(body) % 8)
+    table = 64 + len(body) + len(names) + (-len(names) % 8)
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 0, table, 0, 64, 0, 0, 64, 3, 2)
+    sections = [(0,) * 10, (1, 1, 2, 0xffffffff82000000, 64, len(body), 0, 0, 8, 0),
+                (9, 3, 0, 0, 64 + len(body), len(names), 0, 0, 1, 0)]
+    return (header + body + names).ljust(table, b"\0") + b"".join(struct.pack("<IIQQQQIIQQ", *s) for s in sections)
+
+
+def test_bytes_that_look_like_names_everywhere_come_to_an_end(folder):
+    body = bytes([1, 1, 1, 0]) * (1 << 21)
+    tokens = b"".join((bytes([i]) if 48 <= i <= 57 else b"ab") + b"\0" for i in range(256))
+    starts = [0]
+    for token in tokens.split(b"\0")[:255]:
+        starts.append(starts[-1] + len(token) + 1)
+    path = folder / "vmlinux"
+    path.write_bytes(elf_of(body + tokens + bytes(-len(tokens) % 8) + struct.pack("<256H", *starts)))
+    code, out, err = decode(complete_report_of_frames(["f0+0x1/0x10"]), "--vmlinux", path)
+    check(code == 0, err)
+    check("took too long" not in out and "f0+0x1/0x10" in out, out)
 
 
 TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]

@@ -16,7 +16,8 @@
 #include "diag/oops/demangle.h"
 #include "diag/oops/source.h"
 
-#define DIES_MAX   2000000u /* looked at for one question */
+#define DIES_MAX   2000000u  /* looked at for one question */
+#define DIES_ALL   40000000u /* and for all of a report: a few seconds */
 #define UNITS_MAX  200000u
 #define PREFIX_MAX 512
 #define KNOWN_MAX  16u
@@ -33,6 +34,7 @@ struct oops_dwarf {
     } known[KNOWN_MAX]; /* the functions asked for last: a unit may have 100000 entries to pass over */
     unsigned known_count, known_next;
     char prefix[PREFIX_MAX]; /* what the build put before a source file's name */
+    unsigned dies_left;      /* of DIES_ALL */
     const char *source_dir;  /* where sources lie whose names are relative; NULL */
 };
 
@@ -114,8 +116,10 @@ struct oops_dwarf *oops_dwarf_open(struct oops_elf *elf, struct err *e) {
     int rc = d ? check_sections(elf, e) : err_set(e, ENOMEM, "no memory");
     if (!rc)
         rc = elf->type == ET_REL ? open_relocatable(d, elf, e) : open_linked(d, elf, e);
-    if (!rc)
+    if (!rc) {
+        oops_dwarf_refill(d);
         return d;
+    }
     err_prefix(e, "%s: ", elf->path);
     oops_dwarf_free(d);
     return NULL;
@@ -134,6 +138,17 @@ void oops_dwarf_free(struct oops_dwarf *d) {
     if (d->elf)
         elf_end(d->elf);
     free(d);
+}
+
+void oops_dwarf_refill(struct oops_dwarf *d) {
+    d->dies_left = DIES_ALL;
+}
+
+bool oops_dwarf_spend(struct oops_dwarf *d) {
+    if (!d->dies_left)
+        return false;
+    d->dies_left--;
+    return true;
 }
 
 Dwarf *oops_dwarf_handle(struct oops_dwarf *d) {
@@ -165,7 +180,7 @@ static bool unit_of(struct oops_dwarf *d, uint64_t addr, Dwarf_Die *cu) {
     Dwarf_CU *unit = NULL;
     uint8_t type;
     Dwarf_Die sub;
-    for (unsigned i = 0; i < UNITS_MAX; i++) {
+    for (unsigned i = 0; i < UNITS_MAX && oops_dwarf_spend(d); i++) {
         if (dwarf_get_units(d->dwarf, unit, &unit, NULL, &type, cu, &sub) != 0)
             break;
         if (type == DW_UT_compile && dwarf_haspc(cu, addr) > 0)
@@ -179,12 +194,12 @@ static bool is_scope(int tag) {
 }
 
 /* The child of `die` that covers the address. */
-static bool step_in(Dwarf_Die *die, uint64_t addr, unsigned *budget, Dwarf_Die *inner) {
+static bool step_in(struct oops_dwarf *d, Dwarf_Die *die, uint64_t addr, unsigned *budget, Dwarf_Die *inner) {
     Dwarf_Die child;
     if (dwarf_child(die, &child) != 0)
         return false;
     do {
-        if (!*budget)
+        if (!*budget || !oops_dwarf_spend(d))
             return false;
         --*budget;
         if (is_scope(dwarf_tag(&child)) && dwarf_haspc(&child, addr) > 0) {
@@ -203,7 +218,7 @@ static bool function_of(struct oops_dwarf *d, uint64_t addr, unsigned *budget, D
             *function = d->known[i].function;
             return true;
         }
-    if (!unit_of(d, addr, cu) || !step_in(cu, addr, budget, function))
+    if (!unit_of(d, addr, cu) || !step_in(d, cu, addr, budget, function))
         return false;
     unsigned slot = d->known_next++ % KNOWN_MAX;
     d->known[slot].cu = *cu;
@@ -219,7 +234,7 @@ bool oops_dwarf_scopes(struct oops_dwarf *d, uint64_t addr, struct oops_scopes *
     if (!function_of(d, addr, &budget, &scopes->cu, &chain[0]))
         return false;
     at = chain[0];
-    while (depth < OOPS_SCOPES_MAX && step_in(&at, addr, &budget, &chain[depth]))
+    while (depth < OOPS_SCOPES_MAX && step_in(d, &at, addr, &budget, &chain[depth]))
         at = chain[depth++];
     for (unsigned i = 0; i < depth; i++)
         scopes->die[i] = chain[depth - 1 - i];

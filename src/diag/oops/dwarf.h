@@ -25,6 +25,13 @@ struct oops_dwarf *oops_dwarf_open(struct oops_elf *elf, struct err *e);
 void oops_dwarf_free(struct oops_dwarf *dwarf);
 
 Dwarf *oops_dwarf_handle(struct oops_dwarf *dwarf);
+
+/*
+ * The entries that may be looked at until the next refill, which begins a report: small files can be made such that
+ * every question takes its own bound.
+ */
+void oops_dwarf_refill(struct oops_dwarf *dwarf);
+bool oops_dwarf_spend(struct oops_dwarf *dwarf); /* one of them; false: there are none left */
 /* Rules of unwinding at an address, by .debug_frame or .eh_frame; the caller frees it. False: there are none. */
 bool oops_dwarf_frame(struct oops_dwarf *dwarf, uint64_t addr, Dwarf_Frame **frame);
 

@@ -136,6 +136,11 @@ static unsigned stray_returns(struct oops_session *s, struct oops_object *object
 }
 
 bool oops_judge_symbols(struct oops_session *s, struct oops_object *object, const struct oops_judgement *j) {
+    if (j->named && !object->symtab.count) {
+        oops_note(s->pool, &s->v->symbols,
+                  "%s: it is stripped or damaged: it has neither symbols nor debug information", object->elf->path);
+        return false;
+    }
     unsigned unfit = j->named - j->fitting, stray = stray_returns(s, object), bad = unfit + stray;
     if (bad == 0 || bad * (bad >= SURE ? 4 : 2) <= j->named || (bad < SURE && j->fitting))
         return true;
@@ -154,6 +159,31 @@ bool oops_judge_symbols(struct oops_session *s, struct oops_object *object, cons
                                    "%s+0x%llx/0x%llx for one: %s",
                                    unfit, j->named, p->name, (unsigned long long)p->off, (unsigned long long)p->size,
                                    what));
+}
+
+/* What the file is held to be the right one by: two flavours of one version may have functions of one size. */
+static const char *told_by(struct oops_session *s, const struct oops_object *object) {
+    const struct oops_report *r = s->report;
+    if (*object->name) {
+        const char *magic = *r->release ? string_in(s, oops_elf_find(object->elf, ".modinfo"), "vermagic=") : NULL;
+        return magic ? oops_pool_printf(s->pool, "it was built for %s", r->release) : "";
+    }
+    if (*r->build_id && object->elf->build_id_len)
+        return "its build id is the one printed";
+    const char *banner = *r->release ? banner_of(s, object) : NULL;
+    bool telling = banner && (strchr(r->version, '#') || strpbrk(r->version, "0123456789"));
+    return telling  ? oops_pool_printf(s->pool, "its banner says %s %s, as the report does", r->release, r->version)
+           : banner ? oops_pool_printf(s->pool, "its banner says %s, as the report does", r->release)
+                    : "";
+}
+
+const char *oops_judge_words(struct oops_session *s, struct oops_object *object, const struct oops_judgement *j) {
+    const char *how = told_by(s, object);
+    if (!j->named)
+        return *how ? oops_pool_printf(s->pool, "; %s", how) : "";
+    return oops_pool_printf(s->pool, "; %s; %u of the %u functions named are in it with their sizes%s",
+                            *how ? how : "no build id and no release tells whether it is the right one", j->fitting,
+                            j->named, *how ? "" : ", which another flavour of the same version may have too");
 }
 
 bool oops_judge_bytes(struct oops_session *s, const struct oops_spot *pc) {

@@ -25,6 +25,7 @@
 #define COUNT_MAX   2000000u
 #define SEARCH_MAX  (32u << 20)
 #define STRINGS_MAX (128u << 20)
+#define STEPS_MAX   (64u << 20) /* over names, until they are found: bytes can be such that each place is nearly one */
 
 struct tables {
     const uint8_t *image; /* the section */
@@ -111,11 +112,14 @@ static bool step(const struct tables *t, size_t *at, size_t *tokens) {
 }
 
 /* Whether names begin there, by the mark of the 256th. */
-static bool check_names(struct tables *t) {
+static bool check_names(struct tables *t, uint32_t *steps) {
     size_t at = t->names, tokens, mark = 0;
     for (uint32_t i = 0; i < t->count; i++) {
         if (i == 256)
             mark = at - t->names;
+        if (!*steps)
+            return false;
+        --*steps;
         if (!step(t, &at, &tokens) || at > t->tokens)
             return false;
     }
@@ -125,13 +129,14 @@ static bool check_names(struct tables *t) {
 
 static bool find_names(struct tables *t) {
     size_t from = t->tokens & ~(size_t)(t->word - 1), low = from > SEARCH_MAX ? from - SEARCH_MAX : t->word;
-    for (size_t at = from; at > low; at -= t->word) {
+    uint32_t steps = STEPS_MAX;
+    for (size_t at = from; at > low && steps; at -= t->word) {
         t->count = u32_at(t, at - t->word);
         if (t->count < COUNT_MIN || t->count > COUNT_MAX)
             continue;
         t->count_at = at - t->word;
         t->names = at;
-        if (check_names(t))
+        if (check_names(t, &steps))
             return true;
     }
     return false;

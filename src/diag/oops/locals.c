@@ -104,6 +104,11 @@ static void keep_registers(struct oops_session *s, const struct oops_spot *spot,
     }
 }
 
+static bool has_registers(const struct oops_session *s) {
+    const struct oops_state *state = oops_report_fault(s->report);
+    return state && state->reg_count;
+}
+
 void oops_locals_explain(struct oops_session *s) {
     struct oops_spot *spot = s->count ? &s->spots[0] : NULL;
     for (unsigned frame = 0; spot && frame < FRAMES_MAX; frame++, spot = oops_session_caller(s, spot)) {
@@ -113,7 +118,11 @@ void oops_locals_explain(struct oops_session *s) {
             continue;
         if (u && spot->frame != OOPS_SPOT_PC)
             keep_registers(s, spot, u);
-        if (u && spot->object->dwarf)
+        /* without registers too: what callers pass as a constant is known */
+        if (spot->object->dwarf && (unsigned)(spot - s->spots) < s->unwound_count)
             oops_vars_at(spot->object->dwarf, oops_spot_at(spot), list_it, &l);
     }
+    if (s->v->local_count && !has_registers(s))
+        oops_note(s->pool, &s->v->facts,
+                  "registers are not printed: what is known of variables is what callers pass as constants");
 }

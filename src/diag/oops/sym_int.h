@@ -35,6 +35,7 @@ struct oops_session {
     unsigned count;
     struct oops_unwound *unwound; /* registers at the first spots; NULL: none */
     unsigned unwound_count;
+    unsigned *entries_left; /* of entry values to work out; unwind.c */
     struct oops_stack_words stack;
     const char *container; /* the member blamed is of this variable, computed from the bad one; NULL */
     bool took_instruction; /* from the file, as the report has no bytes */
@@ -58,6 +59,8 @@ struct oops_judgement {
 };
 bool oops_judge_file(struct oops_session *session, struct oops_object *object);
 bool oops_judge_symbols(struct oops_session *session, struct oops_object *object, const struct oops_judgement *j);
+/* How sure it is that a file is the right one: "; its banner says ..." */
+const char *oops_judge_words(struct oops_session *session, struct oops_object *object, const struct oops_judgement *j);
 bool oops_judge_bytes(struct oops_session *session, const struct oops_spot *pc);
 
 /* resolve.c: the spot of a printed symbol in a file. False: no symbol of that name and size. */

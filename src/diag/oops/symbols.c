@@ -131,14 +131,14 @@ static bool given_up(struct oops_symbols *s, const char *name) {
     return false;
 }
 
-static void say_file(struct oops_session *session, const struct oops_object *object) {
+static void say_file(struct oops_session *session, struct oops_object *object, const struct oops_judgement *j) {
+    const char *of = *object->name ? object->name : "the kernel", *why = oops_judge_words(session, object, j);
     if (object->dwarf)
-        oops_note(session->pool, &session->v->symbols, "%s: symbols and debug information of %s", object->debug->path,
-                  *object->name ? object->name : "the kernel");
+        oops_note(session->pool, &session->v->symbols, "%s: symbols and debug information of %s%s", object->debug->path,
+                  of, why);
     else
-        oops_note(session->pool, &session->v->symbols, "%s: %s of %s, no lines and variables (%s)", object->elf->path,
-                  object->from_kallsyms ? "the kernel's own symbols" : "symbols",
-                  *object->name ? object->name : "the kernel", object->why);
+        oops_note(session->pool, &session->v->symbols, "%s: %s of %s, no lines and variables (%s)%s", object->elf->path,
+                  object->from_kallsyms ? "the kernel's own symbols" : "symbols", of, object->why, why);
 }
 
 /* The kernel (name "") or a module, opened and judged once; NULL: not to be had. */
@@ -160,9 +160,10 @@ static struct oops_object *object_for(struct oops_symbols *s, struct oops_sessio
     if (!object)
         return NULL;
     object->wrong = false;
+    if (object->dwarf)
+        oops_dwarf_refill(object->dwarf);
     if (!oops_judge_file(session, object))
         return NULL;
-    say_file(session, object);
     return object;
 }
 
@@ -259,6 +260,9 @@ static void drop_wrong(struct lookup *l) {
             l->objects[i] = NULL;
     if (session->count && session->spots[0].frame < 0 && session->spots[0].object && !session->spots[0].object->wrong)
         oops_judge_bytes(session, &session->spots[0]);
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->objects[i] && !l->objects[i]->wrong)
+            say_file(session, l->objects[i], &l->judgements[i]);
     for (unsigned i = 0; i < session->count; i++)
         if (session->spots[i].object && session->spots[i].object->wrong)
             session->spots[i].object = NULL;

@@ -17,7 +17,8 @@
 
 #define STACK_MAX 32u
 #define OPS_MAX   256u
-#define DEPTH_MAX 6u /* entry values of entry values */
+#define DEPTH_MAX 6u    /* entry values of entry values */
+#define ENTRY_MAX 5000u /* of them in all for one report: each level may have many */
 #define RA_X86_64 16
 #define RA_I386   8
 
@@ -63,8 +64,10 @@ static bool entry_value(const struct scene *at, const Dwarf_Op *op, uint64_t *va
     const uint8_t *block = (const uint8_t *)(uintptr_t)op->number2; /* its length, then its operations */
     const struct oops_session *s = at->session;
     const struct oops_spot *spot = &s->spots[at->spot];
-    if (op->number != 1 || !block || block[0] != 1 || block[1] < DW_OP_reg0 || block[1] > DW_OP_reg31)
+    if (op->number != 1 || !block || block[0] != 1 || block[1] < DW_OP_reg0 || block[1] > DW_OP_reg31 ||
+        !s->entries_left || !*s->entries_left)
         return false;
+    --*s->entries_left;
     const struct oops_spot *caller = oops_session_caller((struct oops_session *)(uintptr_t)s, spot);
     unsigned index = caller ? (unsigned)(caller - s->spots) : 0;
     bool direct = !spot->strayed && spot->resolved->missing_count == 0;
@@ -413,6 +416,9 @@ void oops_unwind(struct oops_session *s) {
     if (!s->unwound)
         return;
     s->unwound_count = count;
+    s->entries_left = oops_pool_alloc(s->pool, sizeof(*s->entries_left));
+    if (s->entries_left)
+        *s->entries_left = ENTRY_MAX;
     oops_stack_read(s->report, oops_report_fault(s->report), &s->stack);
     if (state)
         take_state(s, flow, state, &s->unwound[0]);

@@ -152,7 +152,8 @@ static const char *name_of(Dwarf_Die *die) {
 }
 
 /* `form` has what all of them have in common. */
-static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const struct oops_var *form, oops_var_fn *fn, void *ctx) {
+static bool walk_scope(struct oops_dwarf *dwarf, Dwarf_Die *scope, uint64_t addr, const struct oops_var *form,
+                       oops_var_fn *fn, void *ctx) {
     Dwarf_Die child;
     unsigned budget = SCOPE_DIES;
     if (dwarf_child(scope, &child) != 0)
@@ -169,7 +170,7 @@ static bool walk_scope(Dwarf_Die *scope, uint64_t addr, const struct oops_var *f
         var.type = oops_type_dwarf(&child);
         if (!fn(ctx, &var))
             return false;
-    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    } while (--budget && oops_dwarf_spend(dwarf) && dwarf_siblingof(&child, &child) == 0);
     return true;
 }
 
@@ -193,7 +194,7 @@ void oops_vars_at(struct oops_dwarf *dwarf, uint64_t addr, oops_var_fn *fn, void
         Dwarf_Die *owner = &scopes.die[owner_of(&scopes, i)];
         form.function = name_of(owner);
         form.inlined = dwarf_tag(owner) == DW_TAG_inlined_subroutine;
-        if (!walk_scope(&scopes.die[i], addr, &form, fn, ctx))
+        if (!walk_scope(dwarf, &scopes.die[i], addr, &form, fn, ctx))
             return;
     }
 }
@@ -242,7 +243,7 @@ bool oops_vars_argument_ops(struct oops_dwarf *dwarf, uint64_t ret, int reg, Dwa
         do
             if (is_call_site(dwarf_tag(&child)) && returns_to(&child, ret))
                 return argument_of(&child, reg, ops, count);
-        while (--budget && dwarf_siblingof(&child, &child) == 0);
+        while (--budget && oops_dwarf_spend(dwarf) && dwarf_siblingof(&child, &child) == 0);
     }
     return false;
 }
@@ -265,6 +266,6 @@ bool oops_vars_global(struct oops_dwarf *dwarf, uint64_t addr, const char *name,
         *var = (struct oops_var){.name = name_of(&child), .function = "", .type = oops_type_dwarf(&child)};
         if (var->type.from != OOPS_TYPE_NONE)
             return true;
-    } while (--budget && dwarf_siblingof(&child, &child) == 0);
+    } while (--budget && oops_dwarf_spend(dwarf) && dwarf_siblingof(&child, &child) == 0);
     return false;
 }
