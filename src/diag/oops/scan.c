@@ -51,7 +51,7 @@ static const struct word words[] = {
     {"SError Interr", 0},   {"Insufficient stack", 4},
     {"Bad mode in", 0},     {"PANIC at ", 0},
     {"Kernel bug det", 7},  {"in kernel code", 8},
-    {"bus error, epc", 11},  {"do_cpu invoked", 9},
+    {"bus error, epc", 11}, {"do_cpu invoked", 9},
     {" ilc:", 1},           {"Bad Address (", 0},
     {"Kernel Fault: ", 7},  {"Illegal instruction (code", 20},
     {"Panic#", 3},          {"stack guard page", 6},
