@@ -47,13 +47,16 @@ void progress_end(struct progress *p) {
     p->width = 0;
 }
 
+/* A second signal ends the program: a drive that moves data for ever never lets a request come to its end. */
 static void note_signal(int number) {
     (void)number;
     interrupted = 1;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
 }
 
 const volatile sig_atomic_t *progress_catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESETHAND};
+    struct sigaction action = {.sa_handler = note_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     return &interrupted;
