@@ -83,7 +83,7 @@ static struct number unary(struct reader *r) {
     if (c == '-') {
         r->at++;
         v = unary(r);
-        v = v.is_whole ? whole(-v.whole) : real(-v.real);
+        v = v.is_whole && v.whole != INT64_MIN ? whole(-v.whole) : real(-v.real);
     } else if (c == '(') {
         r->at++;
         v = sum(r);
@@ -119,7 +119,9 @@ static struct number times(struct number a, struct number b) {
 static struct number over(struct reader *r, struct number a, struct number b) {
     if (b.is_whole ? !b.whole : !(fabs(b.real) > 1e-20))
         return fail(r);
-    return a.is_whole && b.is_whole ? whole(a.whole / b.whole) : real(a.real / b.real);
+    if (!a.is_whole || !b.is_whole || (a.whole == INT64_MIN && b.whole == -1))
+        return real(a.real / b.real);
+    return whole(a.whole / b.whole);
 }
 
 static struct number power(struct reader *r) {

@@ -96,6 +96,8 @@ static void test_job_refuses_by_line(void **state) {
         {"[a]\nbs=(4k-8k)\n", "test.fio:2", "multiples of 512"},
         {"[a]\nsize=(2^2000)\n", "test.fio:2", "size"},
         {"[a]\nsize=(1.5%2)\n", "test.fio:2", "size"},
+        {"[a]\nsize=((-2)^63/-1)\n", "test.fio:2", "size"},
+        {"[a]\nsize=(-((-2)^63))\n", "test.fio:2", "size"},
         {"[a]\nruntime=(1q)\n", "test.fio:2", "runtime"},
         {"[a]\nnumjobs=$ncpus*\n", "test.fio:2", "around a keyword"},
         {"[a]\nnumjobs=$cpus\n", "test.fio:2", "from 1"},
