@@ -340,6 +340,18 @@ static void test_oops_wrapped_hyphen(void **state) {
     oops_report_free(report);
 }
 
+/* Its name was lost, with the blank on one side of it. */
+static void test_oops_process_without_name(void **state) {
+    struct oops_report *report = NULL;
+    static const char log[] = "[   22.000001] BUG: unable to handle kernel NULL pointer dereference at 00000010\n"
+                              "[   22.000002] Process (pid: 200, stack limit = 0x1de80c24)\n"
+                              "[   22.000003] PC is at lamp_dim+0x1/0x20\n";
+    assert_int_equal(oops_read_text(log, sizeof(log) - 1, &report, 1), 1);
+    assert_int_equal(report->pid, 200);
+    assert_string_equal(report->comm, "");
+    oops_report_free(report);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_wrapped_headers),
@@ -350,6 +362,7 @@ int main(void) {
         cmocka_unit_test(test_oops_not_mixed),
         cmocka_unit_test(test_oops_mixed_and_many),
         cmocka_unit_test(test_oops_wrapped_hyphen),
+        cmocka_unit_test(test_oops_process_without_name),
         cmocka_unit_test(test_oops_decoded_traces),
         cmocka_unit_test(test_oops_names_like_helpers),
         cmocka_unit_test(test_oops_rarer_architectures),

@@ -118,12 +118,12 @@ static bool cpu_line(struct oops_report *r, const char *text) {
 
 /* "Process insmod (pid: 4531, ti=...)" */
 static bool process_line(struct oops_report *r, const char *text) {
-    const char *pid = oops_after(text, " (pid: ");
-    if (!oops_starts(text, "Process ") || !pid)
+    const char *name = oops_starts(text, "Process ") ? text + 8 : NULL, *pid = name ? oops_after(name, "(pid: ") : NULL;
+    if (!pid)
         return false;
     take_number(pid, &r->pid);
     if (!r->comm[0])
-        r->comm = keep(r, text + 8, (size_t)(pid - 7 - (text + 8)));
+        r->comm = keep(r, name, (size_t)(pid - 6 - name));
     return true;
 }
 

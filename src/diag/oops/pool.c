@@ -81,7 +81,7 @@ void *oops_pool_alloc(struct oops_pool *pool, size_t bytes) {
 }
 
 const char *oops_pool_strn(struct oops_pool *pool, const char *s, size_t len) {
-    char *copy = len ? take(pool, len + 1, 1) : NULL;
+    char *copy = len && len < OOPS_POOL_MAX_BYTES ? take(pool, len + 1, 1) : NULL;
     if (!copy)
         return "";
     memcpy(copy, s, len);
