@@ -207,6 +207,13 @@ def test_complete_null_of_a_module_in_init_text(folder):
                "in the section .init.text", "bytes of Code: are those of")
 
 
+def test_a_pipe_is_no_file_of_symbols(folder):
+    os.mkfifo(folder / "vmlinux")
+    code, out, err = decode(HELLO_REPORT, "--vmlinux", folder / "vmlinux")
+    check(code == 0, err)
+    check_says(out, "vmlinux: a pipe, and no file")
+
+
 def test_sources_below_a_folder(folder):
     moved = folder / "moved"
     moved.mkdir()

@@ -266,7 +266,7 @@ static int unwrap(int fd, const char *path, struct err *e) {
     void *map = MAP_FAILED;
     size_t len = 0;
     if (n < 0)
-        err_set(e, errno, "%s", strerror(errno));
+        err_set(e, errno, "%s", errno == ESPIPE ? "a pipe, and no file" : strerror(errno));
     else if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 16 && (uint64_t)st.st_size <= FILE_MAX) {
         len = (size_t)st.st_size;
         map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -286,7 +286,7 @@ static int unwrap(int fd, const char *path, struct err *e) {
 }
 
 struct oops_elf *oops_elf_open(const char *path, struct err *e) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe without a writer would wait for one */
     if (fd < 0) {
         err_set(e, errno, "%s: %s", path, strerror(errno));
         return NULL;
