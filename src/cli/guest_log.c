@@ -215,8 +215,8 @@ static void on_time(struct sim_watch *w, uint32_t events) {
     uint64_t times;
     if (read(w->fd, &times, sizeof(times)) != sizeof(times))
         return;
-    reopen(g);
-    look(g);
+    if (look(g) <= 0) /* only then: what stands in a file that was moved away is read first */
+        reopen(g);
 }
 
 struct guest_log *guest_log_open(const char *path, struct sim *sim, const struct nvme_subsystem *subsystem,
@@ -251,6 +251,8 @@ struct guest_log *guest_log_open(const char *path, struct sim *sim, const struct
 void guest_log_close(struct guest_log *g) {
     if (!g)
         return;
+    while (look(g) > 0)
+        ;
     reopen(g);
     while (look(g) > 0)
         ;

@@ -88,6 +88,15 @@ def test_a_new_file_is_read_from_its_start(drive):
     drive.wait_for("the guest's kernel:", 2)
 
 
+def test_what_stands_in_a_file_moved_away_is_read(drive):
+    drive.write(REPORT)
+    drive.wait_for("the guest's kernel:")
+    drive.write(REPORT)
+    drive.log.rename(drive.log.with_suffix(".1"))
+    drive.write(REPORT)
+    drive.wait_for("the guest's kernel:", 3)
+
+
 def test_what_is_left_is_read_at_the_end(drive):
     drive.write(REPORT.splitlines(keepends=True)[0] + "".join(REPORT.splitlines(keepends=True)[1:-1]))
     assert drive.stop() == 0
