@@ -331,8 +331,17 @@ static int check_source(struct arguments *a, const struct oops_sources *one, boo
     return 0;
 }
 
+static int check_folder(const char *option, const char *path, struct err *e) {
+    struct stat st;
+    if (path && stat(path, &st))
+        return err_set(e, errno, "%s %s: %s", option, path, strerror(errno));
+    return path && !S_ISDIR(st.st_mode) ? err_set(e, ENOTDIR, "%s %s: not a folder", option, path) : 0;
+}
+
 static int check_sources(struct arguments *a, struct err *e) {
     struct oops_sources *sources = &a->sources;
+    if (check_folder("--source", sources->source_dir, e) || check_folder("--debug-dir", sources->debug_dir, e))
+        return e->code;
     unsigned kept = 0;
     bool usable = true;
     int rc = sources->vmlinux ? check_source(a, &(struct oops_sources){.vmlinux = sources->vmlinux}, &usable, e) : 0;

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
+
 struct payload_cursor payload_seek(const struct io *io, uint64_t skip) {
     struct payload_cursor at = {0};
     while (at.vec < io->nvec && skip >= io->vec[at.vec].iov_len)
@@ -43,6 +45,15 @@ void payload_read(struct drive *drive, struct io *io, bool unwritten) {
         io->data = store_zeros();
     else
         io->data = store_map(drive->store, io->offset, io->bytes);
+}
+
+void payload_restore(struct drive *drive, uint64_t offset, const void *data, size_t bytes) {
+    int rc = store_reserve(drive->store, offset, bytes); /* it may have been deallocated since */
+    if (rc)
+        log_error(LOG_DRIVE, "no space behind the drive for %zu bytes at %" PRIu64 " as they were: %s", bytes, offset,
+                  strerror(-rc));
+    else
+        memcpy(store_map(drive->store, offset, bytes), data, bytes);
 }
 
 bool payload_reserve(struct drive *drive, struct io *io) {

@@ -27,6 +27,9 @@ void payload_write(struct drive *drive, const struct io *io, struct payload_curs
 /* Point io->data at what it reads. `unwritten`: no part was ever written. */
 void payload_read(struct drive *drive, struct io *io, bool unwritten);
 
+/* Put back what stood at `offset` before a write that is undone; without room for it the log says so. */
+void payload_restore(struct drive *drive, uint64_t offset, const void *data, size_t bytes);
+
 /* True if the store took a reservation for the range; else io has failed with the reason. */
 bool payload_reserve(struct drive *drive, struct io *io);
 

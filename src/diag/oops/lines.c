@@ -100,6 +100,8 @@ static size_t clean_bytes(const char *s, size_t len, char *to) {
         } else if (c == 0xc2 && s < end && (unsigned char)*s == 0xa0) { /* no-break space */
             s++;
             *to++ = ' ';
+        } else if (c == 0xc2 && s < end && (unsigned char)*s >= 0x80 && (unsigned char)*s < 0xa0) {
+            s++; /* control characters of UTF-8 */
         } else if (c == 0xc3 && s < end && (unsigned char)*s == 0x97 && to > start &&
                    to[-1] == '0') { /* "0×1f" of a page */
             s++;

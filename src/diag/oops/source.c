@@ -20,6 +20,12 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
+/* What would mean something to a terminal; of UTF-8, too. */
+static bool is_control(const char *at, const char *end) {
+    unsigned char c = (unsigned char)*at, next = at + 1 < end ? (unsigned char)at[1] : 0;
+    return (c < ' ' && c != '\t') || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
 static const char *line_of(struct oops_pool *pool, const char *text, size_t len, unsigned line) {
     const char *at = text, *end = text + len;
     for (unsigned i = 1; i < line && at < end; i++) {
@@ -35,7 +41,7 @@ static const char *line_of(struct oops_pool *pool, const char *text, size_t len,
     if (stop - at > (ptrdiff_t)LINE_MAX_BYTES)
         return "";
     for (const char *c = at; c < stop; c++)
-        if ((unsigned char)*c < ' ' && *c != '\t')
+        if (is_control(c, stop))
             return ""; /* no text */
     return oops_pool_strn(pool, at, (size_t)(stop - at));
 }

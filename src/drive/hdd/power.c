@@ -3,9 +3,8 @@
  * before; newest first, as they may overlap. Requests in flight are forgotten.
  * The drive starts again at once, its platters still turning.
  */
-#include <string.h>
-
 #include "drive/hdd/hdd.h"
+#include "drive/payload.h"
 
 static struct hdd_extent *newest(struct hdd *h) {
     struct hdd_extent *best = NULL;
@@ -21,7 +20,7 @@ void hdd_power_cut(struct drive *drive) {
     struct hdd *h = hdd_of(drive);
     for (struct hdd_extent *x; (x = newest(h)) != NULL; x->used = false)
         if (h->undo)
-            memcpy(store_map(drive->store, x->offset, x->bytes), hdd_undo(h, x), x->bytes);
+            payload_restore(drive, x->offset, hdd_undo(h, x), x->bytes);
     disk_arm_reset(&h->arm);
     hdd_slots_reset(h);
     hdd_extents_reset(h);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "drive/payload.h"
 #include "drive/ssd/ssd.h"
 
 /* Take a version back. */
@@ -17,7 +18,7 @@ static void undo(struct ssd *s, uint32_t slot) {
     if (v->was == FTL_BUFFERED && !v->undo)
         return; /* taken over at a start: this is its only version */
     if (s->payload && v->undo)
-        memcpy(store_map(s->store, offset, bytes), wbuf_undo(&s->buffer, slot), bytes);
+        payload_restore(&s->drive, offset, wbuf_undo(&s->buffer, slot), bytes);
     else if (s->payload && store_discard(s->store, offset, bytes))
         memset(store_map(s->store, offset, bytes), 0, bytes);
     if (!ftl_on_flash(v->was) && v->was != FTL_BUFFERED)
