@@ -253,6 +253,7 @@ static void pretend_zones(void) {
 
 static void begin(const struct told_ops *ops, unsigned seed) {
     static const int depths[] = {1, 1, 2, 4, 32};
+    static const unsigned slowest[] = {9000000, 9000000, 900000000, 4000000000}; /* writes */
     static struct drive_config config;
     struct opt_set options = {0};
     struct err e = {0};
@@ -266,7 +267,7 @@ static void begin(const struct told_ops *ops, unsigned seed) {
     assert_int_equal(drive_config_init(&config, &options, &e), 0);
     bool kyber = !strcmp(ops->name, "kyber"); /* which begins to look when there are 500 samples */
     m.latency = 300000 + pick(kyber ? 3000000 : 9000000);
-    m.write_latency = 300000 + pick(kyber ? 3000000 : 9000000);
+    m.write_latency = 300000 + pick(kyber ? 3000000 : ops == &told_bfq ? slowest[pick(4)] : 9000000);
     if (kyber)
         m.depth = pick(2) ? 256 : 4 + (int)pick(16);
     snprintf(read, sizeof read, "nossd.read_latency=%uns", m.latency);
