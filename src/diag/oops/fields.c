@@ -140,9 +140,10 @@ static void set_address(struct oops_report *r, const char *s) {
 
 static bool address_line(struct oops_report *r, const char *text) {
     static const char *const behind[] = {
-        "at virtual address ",      "dereference, address: ", "for address: ", "dereference at ",
-        "paging request at ",       "canonical address ",     "for address ",  "data access on read at ",
-        "data access on write at ", "data access at ",        "badaddr: ",     "maybe for address "};
+        "at virtual address ",      "dereference, address: ",  "for address: ", "dereference at ",
+        "paging request at ",       "canonical address ",      "for address ",  "data access on read at ",
+        "data access on write at ", "data access at ",         "badaddr: ",     "maybe for address ",
+        "dereference on read at ",  "dereference on write at "};
     for (unsigned i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
         const char *s = oops_after(text, behind[i]);
         if (s) {

@@ -30,6 +30,7 @@ const char *const oops_helpers[] = {
     "invalid_op",
     "report_bug",
     "fixup_bug",
+    "^handle_bug$",
     "print_report",
     "print_usage_bug",
     "do_error",
@@ -45,6 +46,8 @@ const char *const oops_helpers[] = {
     "warn_bogus",
     "__warn",
     "program_check_exception",
+    "pgm_check",
+    "^monitor_event_exception$",
     "program_check_common",
     "assertfail",
     "^assfail$",
@@ -103,6 +106,7 @@ const char *const oops_helpers[] = {
     "__might_fault",
     "might_fault",
     "might_sleep",
+    "^usleep_range_state$",
     "__might_resched",
     "print_unlock",
     "imbalance_bug",
@@ -144,6 +148,8 @@ const char *const oops_helpers[] = {
     "^rt_read_",
     "^rt_write_",
     "owner_on_cpu",
+    "^console_lock$",
+    "^console_trylock$",
     "osq_lock",
     "osq_unlock",
     "trace_hardirq",
@@ -419,10 +425,10 @@ const char *const oops_dispatchers[] = {
 };
 
 /* What a hung task does while it waits. */
-const char *const oops_waiting[] = {
-    "sched",       "_lock", "_slowlock",   "down",           "rwsem",       "completion",
-    "kthread",     "wait",  "synchronize", "context_switch", "__switch_to", "cancel_delayed_work",
-    "rcu_barrier", NULL};
+const char *const oops_waiting[] = {"sched",       "_lock",          "_slowlock",     "down",
+                                    "rwsem",       "completion",     "kthread",       "wait",
+                                    "synchronize", "context_switch", "__switch_to",   "cancel_delayed_work",
+                                    "rcu_barrier", "^msleep",        "^usleep_range", NULL};
 
 /* ---- Names against lists ---- */
 
