@@ -121,7 +121,7 @@ static void test_oops_lines_glued(void **state) {
 
 /* ---- The search ---- */
 
-/* Whatever kinds.c takes for a header, scan.c finds. */
+/* Whatever kinds_*.c take for a header, scan.c finds. */
 static void test_oops_scan_knows_all_headers(void **state) {
     struct oops_scanner scanner;
     oops_scanner_init(&scanner);

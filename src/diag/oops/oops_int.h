@@ -91,7 +91,7 @@ void oops_scanner_init(struct oops_scanner *scanner);
 const char *oops_scan(const struct oops_scanner *scanner, const char *data, size_t len);
 uint64_t oops_count_newlines(const char *data, size_t len);
 
-/* ---- Kinds of reports (kinds.c) ---- */
+/* ---- Kinds of reports (kinds.c; the tables: kinds_*.c) ---- */
 
 /* How to find the function to blame (blame.c). */
 struct oops_recipe {

@@ -8,7 +8,7 @@
  * three ANDed leave a place to look at closely. Unlike an algorithm that skips
  * bytes, no step waits for the one before.
  *
- * Every header that kinds.c knows must have one of these words; a test holds
+ * Every header that kinds_*.c knows must have one of these words; a test holds
  * the two together.
  */
 #include <string.h>

@@ -1,0 +1,31 @@
+/*
+ * The tables of report kinds, and words for what their rows have in common: one row a form that a report's header
+ * took in some years or on some architecture. Within one header's words the rows that ask for more stand first. Titles
+ * are normalised so that they equal those on syzkaller's dashboard.
+ */
+#ifndef DRIVELAB_DIAG_OOPS_KINDS_H
+#define DRIVELAB_DIAG_OOPS_KINDS_H
+
+#include "diag/oops/oops_int.h"
+
+/* How to find the function to blame: steps of blame.c, and what they pass over. */
+#define RECIPE(steps, skip)                                                                                            \
+    { steps, skip, OOPS_PICK_FIRST }
+#define STALLED(steps, skip)                                                                                           \
+    { steps, skip, OOPS_PICK_STALL }
+#define HUNG(steps, skip)                                                                                              \
+    { steps, skip, OOPS_PICK_HANG }
+#define PC_THEN_TRACE RECIPE("RCS|CS", NULL)
+#define PC_ONLY       RECIPE("R", NULL)
+#define TRACE(skip)   RECIPE("CS", skip)
+#define WARNED(skip)  RECIPE("RS|ChS", skip)
+#define NO_FUNCTION   RECIPE(NULL, NULL)
+#define BAD_ACCESS    " in %f", NULL, PC_THEN_TRACE, 0
+
+/* Each ends with a row without a match; in the order in which they are tried. */
+extern const struct oops_form oops_forms_memory[];  /* kinds_memory.c */
+extern const struct oops_form oops_forms_arch[];    /* kinds_arch.c */
+extern const struct oops_form oops_forms_locks[];   /* kinds_locks.c */
+extern const struct oops_form oops_forms_general[]; /* kinds_general.c; with words for everything else at its end */
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * Reports about locks, contexts and time: lockdep, spin locks' own checks, sleeping where it is not allowed, lockups,
+ * stalls and hung tasks.
+ *
+ * Source: kernel/locking/lockdep.c, spinlock_debug.c, kernel/sched/core.c, kernel/hung_task.c, kernel/watchdog.c,
+ * kernel/rcu/tree_stall.h, kernel/workqueue.c of 2.6.20 to 6.16.
+ */
+#include "diag/oops/kinds.h"
+
+/* Functions that are not to blame in a kind of report, beside those of helpers.c. */
+static const char *const skip_spin[] = {"spin_", "_lock", "_unlock", NULL};
+static const char *const skip_schedule[] = {"schedule", NULL};
+static const char *const skip_preempt[] = {"dump_stack", "preempt", "debug_", "processor_id", "this_cpu", NULL};
+static const char *const skip_sock_lock[] = {"lock_sock", "release_sock", NULL};
+static const char *const skip_work[] = {"process_one_work", "flush_workqueue", "drain_workqueue", "destroy_workqueue",
+                                        NULL};
+static const char *const skip_rcu[] = {"rcu", "kmem", "slab", NULL};
+static const char *const skip_stall[] = {"apic_timer_interrupt", "rcu", NULL};
+static const char *const skip_key[] = {"stack", "lock", "IRQ", NULL};
+
+const struct oops_form oops_forms_locks[] = {
+    /* ---- Locks ---- */
+    {"BUG: spinlock lockup suspected", OOPS_LOCKDEP, "BUG: spinlock lockup suspected in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock already unlocked", OOPS_LOCKDEP, "BUG: spinlock already unlocked in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock recursion", OOPS_LOCKDEP, "BUG: spinlock recursion in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock cpu recursion", OOPS_LOCKDEP, "BUG: spinlock cpu recursion in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock bad magic", OOPS_LOCKDEP, "BUG: spinlock bad magic in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock wrong owner", OOPS_LOCKDEP, "BUG: spinlock wrong owner in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock wrong CPU", OOPS_LOCKDEP, "BUG: spinlock wrong CPU in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock trylock failure", OOPS_LOCKDEP, "BUG: spinlock trylock failure on UP in %f", NULL, TRACE(skip_spin),
+     0},
+    {"BUG: rwlock lockup suspected", OOPS_LOCKDEP, "BUG: rwlock lockup suspected in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: rwlock already unlocked", OOPS_LOCKDEP, "BUG: rwlock already unlocked in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: rwlock recursion", OOPS_LOCKDEP, "BUG: rwlock recursion in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: rwlock cpu recursion", OOPS_LOCKDEP, "BUG: rwlock cpu recursion in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: rwlock bad magic", OOPS_LOCKDEP, "BUG: rwlock bad magic in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: rwlock wrong owner", OOPS_LOCKDEP, "BUG: rwlock wrong owner in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: *still has locks held!", OOPS_LOCKDEP, "BUG: still has locks held in %f", NULL, RECIPE("p", NULL), 0},
+    {"BUG: lock held when returning to user space", OOPS_LOCKDEP, "BUG: lock held when returning to user space in %f",
+     NULL, RECIPE("a", NULL), OOPS_FORM_NO_TRACE},
+    {"BUG: bad unlock balance detected", OOPS_LOCKDEP, "BUG: bad unlock balance in %f", "is trying to release lock",
+     RECIPE("XPCS|CS", NULL), 0},
+    {"BUG: bad unlock balance detected", OOPS_LOCKDEP, "BUG: bad unlock balance in %f", NULL, RECIPE("PCS", NULL), 0},
+    {"BUG: held lock freed!", OOPS_LOCKDEP, "BUG: held lock freed in %f", NULL, RECIPE("p", NULL), 0},
+    {"BUG: Invalid wait context", OOPS_LOCKDEP, "WARNING: locking bug in %f", NULL, TRACE(skip_sock_lock), 0},
+    {"BUG: MAX_", OOPS_LOCKDEP, "%0", NULL, NO_FUNCTION, 0},
+    {"BUG: workqueue leaked lock or atomic", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic in %m",
+     "last function: *", NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"BUG: workqueue leaked lock or atomic", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic", NULL, NO_FUNCTION,
+     OOPS_FORM_NO_TRACE},
+    /* ---- Contexts ---- */
+    {"BUG: scheduling while atomic", OOPS_ATOMIC_SLEEP, "BUG: scheduling while atomic in %f", NULL,
+     TRACE(skip_schedule), 0},
+    {"BUG: sleeping function called from invalid context", OOPS_ATOMIC_SLEEP,
+     "BUG: sleeping function called from invalid context in %f", NULL, TRACE(NULL), 0},
+    {"BUG: using *() in preemptible", OOPS_ATOMIC_SLEEP, "BUG: using %1() in preemptible code in %f", NULL,
+     RECIPE("CS|K", skip_preempt), 0},
+    /* ---- Lockups ---- */
+    {"BUG: soft lockup", OOPS_SOFT_LOCKUP, "BUG: soft lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
+    {"BUG: workqueue lockup", OOPS_WORKQUEUE_LOCKUP, "BUG: workqueue lockup", NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"Watchdog detected hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
+    {"CPU*: Watchdog detected hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL,
+     STALLED("RCS|RS|CS", NULL), 0},
+    {"detected hard LOCKUP on other CPUs", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|CS", NULL),
+     0},
+    {"watchdog: CPU * Hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|CS", NULL),
+     OOPS_FORM_CONTINUES},
+    {"self-detected hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
+    {"INFO: rcu_* stall", OOPS_RCU_STALL, "INFO: rcu detected stall in %f", NULL, STALLED("IRS|JS", skip_stall), 0},
+    {"INFO: task * blocked *for more than *seconds", OOPS_HUNG_TASK, "INFO: task hung in %f", NULL, HUNG("CS", NULL),
+     0},
+    {"INFO: task ", OOPS_HUNG_TASK, "INFO: task hung in %f", "blocked *for more than *seconds", HUNG("CS", NULL),
+     OOPS_FORM_NEEDS_TRACE},
+    {"INFO: task * can't die for more than", OOPS_HUNG_TASK, "INFO: task can't die in %f", NULL, TRACE(skip_schedule),
+     0},
+    /* ---- Lockdep ---- */
+    {"WARNING: possible circular locking dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "is trying to acquire lock", RECIPE("AAS", skip_work), 0},
+    {"WARNING: possible irq lock inversion dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "just changed the state of lock", RECIPE("Xa", NULL), 0},
+    {"WARNING: *-safe -> *-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f", NULL,
+     RECIPE("WS", NULL), 0},
+    {"WARNING: possible recursive locking detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "is trying to acquire lock", RECIPE("Xa", NULL), 0},
+    {"WARNING: inconsistent lock state", OOPS_LOCKDEP, "inconsistent lock state in %f", " takes", TRACE(NULL), 0},
+    {"WARNING: suspicious RCU usage", OOPS_LOCKDEP, "WARNING: suspicious RCU usage in %f", ".c:|.h:", TRACE(skip_rcu),
+     0},
+    {"WARNING: bad unlock balance detected", OOPS_LOCKDEP, "WARNING: bad unlock balance in %f", NULL,
+     RECIPE("PCS|CS", NULL), 0},
+    {"WARNING: held lock freed!", OOPS_LOCKDEP, "WARNING: held lock freed in %f", NULL, RECIPE("a", NULL), 0},
+    {"WARNING: kernel stack regs at * in * has bad '*' value", OOPS_WARNING,
+     "WARNING: kernel stack regs has bad '%3' value", NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"WARNING: kernel stack frame pointer at * in * has bad value", OOPS_WARNING,
+     "WARNING: kernel stack frame pointer has bad value", NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"WARNING: kernel stack regs *has bad", OOPS_WARNING, "WARNING: kernel stack regs has bad value", NULL, NO_FUNCTION,
+     OOPS_FORM_NO_TRACE},
+    {"WARNING: kernel stack frame pointer *has bad value", OOPS_WARNING, "WARNING: kernel stack regs has bad value",
+     NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"INFO: possible circular locking dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "is trying to acquire lock", RECIPE("Xa", NULL), 0},
+    {"INFO: possible irq lock inversion dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "just changed the state of lock", RECIPE("Xa", NULL), 0},
+    {"INFO: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "is trying to acquire", RECIPE("Xa", NULL), 0},
+    {"INFO: possible recursive locking detected", OOPS_LOCKDEP, "possible deadlock in %f", "is trying to acquire lock",
+     RECIPE("Xa", NULL), 0},
+    {"INFO: inconsistent lock state", OOPS_LOCKDEP, "inconsistent lock state in %f", " takes", RECIPE("Xa", NULL), 0},
+    {"INFO: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f",
+     "is trying to acquire", RECIPE("Xa", NULL), 0},
+    {"INFO: possible recursive locking detected", OOPS_LOCKDEP, "possible deadlock in %f", "is trying to acquire lock",
+     RECIPE("Xa", NULL), 0},
+    {"INFO: inconsistent lock state", OOPS_LOCKDEP, "inconsistent lock state in %f", " takes", RECIPE("Xa", NULL), 0},
+    {"INFO: suspicious RCU usage", OOPS_LOCKDEP, "INFO: suspicious RCU usage in %f", ".c:|.h:", TRACE(skip_rcu), 0},
+    {"INFO: suspicious rcu_dereference_check", OOPS_LOCKDEP, "INFO: suspicious RCU usage in %f", NULL, TRACE(skip_rcu),
+     0},
+    {"INFO: trying to register non-static key", OOPS_LOCKDEP, "INFO: trying to register non-static key in %f", NULL,
+     TRACE(skip_key), 0},
+    {"INFO: Freed in *", OOPS_SLAB, "INFO: Freed in %1", NULL, NO_FUNCTION, OOPS_FORM_LOST | OOPS_FORM_CONTINUES},
+    {"INFO: Allocated in *", OOPS_SLAB, "INFO: Allocated in %1", NULL, NO_FUNCTION,
+     OOPS_FORM_LOST | OOPS_FORM_CONTINUES},
+    {.match = NULL},
+};
