@@ -1,8 +1,8 @@
-/* BFQ told again, the slow way; see mq_oracle.h. */
+/* BFQ told again, the slow way; see told.h. */
 #ifndef DRIVELAB_TESTS_BFQ_ORACLE_H
 #define DRIVELAB_TESTS_BFQ_ORACLE_H
 
-#include "mq_oracle.h"
+#include "told.h"
 
 struct bfq_told_settings {
     int level[T_PROCS];

@@ -1,23 +1,8 @@
-#include "mq_oracle.h"
+/* mq-deadline and kyber; see told.h. */
+#include "told.h"
 
 #include <stddef.h>
 #include <string.h>
-
-static int64_t jiffies(const struct told *t) {
-    return t->now_ns / T_MS;
-}
-
-static uint64_t end_of(const struct told *t, int i) {
-    return t->rq[i].sector + t->rq[i].sectors;
-}
-
-static int sent(struct told *t, int i) {
-    if (i == T_NONE)
-        return i;
-    t->rq[i].state = T_SENT;
-    t->rq[i].sent_ns = t->now_ns;
-    return i;
-}
 
 /* --- mq-deadline (Linux 6.8) --- */
 
@@ -54,7 +39,7 @@ static void mq_added(struct told *t, int i) {
         at--;
     }
     t->mq.fifo[at] = i;
-    t->rq[i].deadline = jiffies(t) + (r->write ? t->write_expire : t->read_expire);
+    t->rq[i].deadline = told_jiffies(t) + (r->write ? t->write_expire : t->read_expire);
 }
 
 static int mq_sent(struct told *t, int i) {
@@ -64,7 +49,7 @@ static int mq_sent(struct told *t, int i) {
     t->mq.queued--;
     for (; at < t->mq.queued; at++)
         t->mq.fifo[at] = t->mq.fifo[at + 1];
-    return sent(t, i);
+    return told_sent(t, i);
 }
 
 /* A write in the drive locks its zone. */
@@ -121,7 +106,7 @@ static int mq_oldest(const struct told *t, int level, bool write) {
             return i;
         i = mq_from(t, level, true, zone_of(t, i) * t->mq.zone, T_NONE);
         int before = mq_before(t, level, i);
-        bool goes_on = before != T_NONE && end_of(t, before) == t->rq[i].sector;
+        bool goes_on = before != T_NONE && told_end(t, before) == t->rq[i].sector;
         if (!locked(t, i) && !(t->mq.rotational && goes_on))
             return i;
     }
@@ -135,10 +120,10 @@ static int mq_sweep(const struct told *t, int level, int dir) {
         from -= from % t->mq.zone;
     int i = mq_from(t, level, dir, from, T_NONE);
     while (i != T_NONE && locked(t, i)) {
-        uint64_t end = end_of(t, i);
+        uint64_t end = told_end(t, i);
         i = mq_after(t, level, i);
         while (t->mq.rotational && i != T_NONE && t->rq[i].sector == end) {
-            end = end_of(t, i);
+            end = told_end(t, i);
             i = mq_after(t, level, i);
         }
     }
@@ -156,7 +141,7 @@ static int mq_level(struct told *t, int level, int64_t born_by) {
         if (dir)
             t->mq.starved = 0;
         rq = mq_sweep(t, level, dir);
-        if (rq == T_NONE || jiffies(t) >= t->rq[mq_first(t, level, dir)].deadline)
+        if (rq == T_NONE || told_jiffies(t) >= t->rq[mq_first(t, level, dir)].deadline)
             rq = mq_oldest(t, level, dir);
         if (rq == T_NONE)
             return T_NONE;
@@ -183,10 +168,10 @@ static int mq_pick(struct told *t) {
     for (int level = T_RT; level < T_LEVELS; level++)
         busy += mq_busy(t, level);
     for (int level = T_BE; busy > 1 && rq == T_NONE && level < T_LEVELS; level++)
-        rq = mq_level(t, level, jiffies(t) - t->ageing);
+        rq = mq_level(t, level, told_jiffies(t) - t->ageing);
     for (int level = T_RT; rq == T_NONE && level < T_LEVELS; level++) {
         bool had = mq_busy(t, level);
-        rq = mq_level(t, level, jiffies(t));
+        rq = mq_level(t, level, told_jiffies(t));
         if (had)
             break;
     }
@@ -212,7 +197,7 @@ static int kyber_take(struct told *t, int domain) {
         if (t->rq[i].state == T_QUEUED && t->rq[i].domain == domain) {
             t->kyber.used[domain]++;
             t->kyber.batching++;
-            return sent(t, i);
+            return told_sent(t, i);
         }
     return T_NONE;
 }
@@ -243,7 +228,7 @@ static void kyber_done(struct told *t, int i) {
         t->kyber.samples[d][which][bucket > 7 ? 7 : bucket]++;
     }
     if (t->kyber.timer == T_NONE)
-        t->kyber.timer = jiffies(t) + 100;
+        t->kyber.timer = told_jiffies(t) + 100;
 }
 
 static int kyber_percentile(struct told *t, int d, int which, int percent) {
@@ -253,8 +238,8 @@ static int kyber_percentile(struct told *t, int d, int which, int percent) {
     if (!all)
         return T_NONE;
     if (!t->kyber.end[d])
-        t->kyber.end[d] = jiffies(t) + 1000;
-    if (all < 500 && jiffies(t) < t->kyber.end[d])
+        t->kyber.end[d] = told_jiffies(t) + 1000;
+    if (all < 500 && told_jiffies(t) < t->kyber.end[d])
         return T_NONE;
     t->kyber.end[d] = 0;
     for (int i = 0; i < 8; i++) {
@@ -291,13 +276,10 @@ static void kyber_fire(struct told *t) {
     }
 }
 
-const struct told_ops told[] = {
-    {.name = "mq-deadline", .begin = mq_begin, .added = mq_added, .pick = mq_pick},
-    {.name = "kyber",
-     .begin = kyber_begin,
-     .pick = kyber_pick,
-     .done = kyber_done,
-     .timer = kyber_timer,
-     .fire = kyber_fire},
-    {NULL},
-};
+const struct told_ops told_mq_deadline = {.name = "mq-deadline", .begin = mq_begin, .added = mq_added, .pick = mq_pick};
+const struct told_ops told_kyber = {.name = "kyber",
+                                    .begin = kyber_begin,
+                                    .pick = kyber_pick,
+                                    .done = kyber_done,
+                                    .timer = kyber_timer,
+                                    .fire = kyber_fire};

@@ -1,30 +1,15 @@
-#include "sched_oracle.h"
+/* none, noop, deadline and as; see told.h. */
+#include "told.h"
 
 #include <stddef.h>
 #include <string.h>
-
-static int64_t jiffies(const struct told *t) {
-    return t->now_ns / T_MS;
-}
-
-static uint64_t end_of(const struct told *t, int i) {
-    return t->rq[i].sector + t->rq[i].sectors;
-}
-
-static int sent(struct told *t, int i) {
-    if (i == T_NONE)
-        return i;
-    t->rq[i].state = T_SENT;
-    t->rq[i].sent_ns = t->now_ns;
-    return i;
-}
 
 /* --- noop: first come, first served --- */
 
 static int fifo_pick(struct told *t) {
     for (int i = 0; i < t->count; i++)
         if (t->rq[i].state == T_QUEUED)
-            return sent(t, i);
+            return told_sent(t, i);
     return T_NONE;
 }
 
@@ -56,7 +41,7 @@ static void deadline_begin(struct told *t) {
 }
 
 static void deadline_added(struct told *t, int i) {
-    t->rq[i].deadline = jiffies(t) + (t->rq[i].write ? t->write_expire : t->read_expire);
+    t->rq[i].deadline = told_jiffies(t) + (t->rq[i].write ? t->write_expire : t->read_expire);
 }
 
 static int deadline_send(struct told *t, int i) {
@@ -64,7 +49,7 @@ static int deadline_send(struct told *t, int i) {
     t->deadline.batching++;
     t->deadline.next[0] = t->deadline.next[1] = T_NONE;
     t->deadline.next[write] = successor(t, i, false);
-    return sent(t, i);
+    return told_sent(t, i);
 }
 
 static int deadline_pick(struct told *t) {
@@ -81,7 +66,7 @@ static int deadline_pick(struct told *t) {
     if (dir)
         t->deadline.starved = 0;
     int first = dir ? write : read;
-    bool late = jiffies(t) >= t->rq[first].deadline;
+    bool late = told_jiffies(t) >= t->rq[first].deadline;
     if (!late && t->deadline.next[dir] != T_NONE)
         first = t->deadline.next[dir];
     t->deadline.batching = 0;
@@ -95,7 +80,7 @@ enum { OFF, WAIT_REQUEST, WAIT_NEXT, FINISHED };
 static void as_begin(struct told *t) {
     t->as.next[0] = t->as.next[1] = t->as.awaited = T_NONE;
     t->as.batch = 1;
-    t->as.batch_end = jiffies(t) + t->read_batch;
+    t->as.batch_end = told_jiffies(t) + t->read_batch;
     t->as.count = 12;
 }
 
@@ -159,7 +144,7 @@ static void as_learn(struct told *t, int life, int i) {
     if (t->as.p[life].started) {
         int64_t think = 0;
         if (t->as.p[life].completed && !as_has(t, life))
-            think = jiffies(t) - t->as.p[life].last_end;
+            think = told_jiffies(t) - t->as.p[life].last_end;
         think = think > 19 ? 19 : think;
         if (!t->as.p[life].think_samples) {
             t->as.exit_prob = 7 * t->as.exit_prob / 8;
@@ -180,7 +165,7 @@ static void as_learn(struct told *t, int life, int i) {
         t->as.p[life].seek_total = (7 * t->as.p[life].seek_total + 256 * far) / 8;
         t->as.p[life].seek = (t->as.p[life].seek_total + t->as.p[life].seek_samples / 2) / t->as.p[life].seek_samples;
     }
-    t->as.p[life].last = end_of(t, i);
+    t->as.p[life].last = told_end(t, i);
     t->as.p[life].started = true;
 }
 
@@ -189,7 +174,7 @@ static bool as_waits(const struct told *t) {
 }
 
 static bool as_close(const struct told *t, int i) {
-    int64_t delay = t->as.state == OFF || !t->as.awaited_done ? 0 : jiffies(t) - t->as.since;
+    int64_t delay = t->as.state == OFF || !t->as.awaited_done ? 0 : told_jiffies(t) - t->as.since;
     uint64_t last = t->as.last[t->as.batch], s = t->rq[i].sector, window = 8192, low, far;
     if (delay > 20 || delay > t->antic)
         return true;
@@ -206,7 +191,7 @@ static bool as_ends_wait(struct told *t, int i) {
     int p = t->as.awaited;
     if (i != T_NONE && t->rq[i].life == p)
         return true;
-    if (t->as.awaited_done && jiffies(t) >= t->as.since + t->antic)
+    if (t->as.awaited_done && told_jiffies(t) >= t->as.since + t->antic)
         return true;
     if (as_has(t, p))
         return true;
@@ -232,7 +217,7 @@ static bool as_ends_wait(struct told *t, int i) {
 
 static void as_added(struct told *t, int i) {
     int kind = t->rq[i].sync;
-    t->rq[i].deadline = jiffies(t) + (kind ? t->read_expire : t->write_expire);
+    t->rq[i].deadline = told_jiffies(t) + (kind ? t->read_expire : t->write_expire);
     t->rq[i].state = T_NEW; /* it doesn't count among its process' own yet */
     as_learn(t, t->rq[i].life, i);
     t->rq[i].state = T_QUEUED;
@@ -243,22 +228,22 @@ static void as_added(struct told *t, int i) {
 
 static bool as_late(struct told *t, int kind) {
     int first = as_oldest(t, kind);
-    if (first == T_NONE || jiffies(t) - t->as.checked[kind] < (kind ? t->read_expire : t->write_expire))
+    if (first == T_NONE || told_jiffies(t) - t->as.checked[kind] < (kind ? t->read_expire : t->write_expire))
         return false;
-    t->as.checked[kind] = jiffies(t);
-    return jiffies(t) > t->rq[first].deadline;
+    t->as.checked[kind] = told_jiffies(t);
+    return told_jiffies(t) > t->rq[first].deadline;
 }
 
 static int as_send(struct told *t, int i) {
     int kind = t->rq[i].sync;
     t->as.state = OFF;
-    t->as.last[kind] = end_of(t, i);
+    t->as.last[kind] = told_end(t, i);
     t->as.awaited = kind ? t->rq[i].life : T_NONE;
     t->as.awaited_done = false;
     if (!kind && t->as.left)
         t->as.left--;
     t->as.next[kind] = as_follower(t, i);
-    return sent(t, i);
+    return told_sent(t, i);
 }
 
 static int as_new_batch(struct told *t, bool reads, bool writes) {
@@ -272,7 +257,7 @@ static int as_new_batch(struct told *t, bool reads, bool writes) {
         t->as.idled = false;
     }
     t->as.batch = kind;
-    t->as.checked[kind] = jiffies(t);
+    t->as.checked[kind] = told_jiffies(t);
     return as_oldest(t, kind);
 }
 
@@ -282,7 +267,7 @@ static int as_pick(struct told *t) {
         t->as.idled = true;
     if ((!reads && !writes) || as_waits(t) || t->as.changing)
         return T_NONE;
-    bool over = !t->as.changing && !t->as.fresh && (jiffies(t) > t->as.batch_end || (!t->as.batch && !t->as.left));
+    bool over = !t->as.changing && !t->as.fresh && (told_jiffies(t) > t->as.batch_end || (!t->as.batch && !t->as.left));
     int rq = T_NONE;
     if (!(reads && writes && over)) {
         rq = t->as.next[t->as.batch];
@@ -296,7 +281,7 @@ static int as_pick(struct told *t) {
             }
         }
         if (!late && rq != T_NONE && t->as.batch && !writes)
-            t->as.batch_end = jiffies(t) + t->read_batch;
+            t->as.batch_end = told_jiffies(t) + t->read_batch;
         if (late || (rq != T_NONE && as_late(t, t->as.batch)))
             rq = as_oldest(t, t->as.batch);
     }
@@ -309,13 +294,13 @@ static int as_pick(struct told *t) {
         if (t->as.batch)
             t->as.fresh = true;
         else
-            t->as.batch_end = jiffies(t) + t->write_batch;
+            t->as.batch_end = told_jiffies(t) + t->write_batch;
     }
     return as_send(t, rq);
 }
 
 static void as_tune(struct told *t) {
-    int64_t took = jiffies(t) - t->as.batch_end + t->write_batch;
+    int64_t took = told_jiffies(t) - t->as.batch_end + t->write_batch;
     took = took < 0 ? 0 : took;
     if (took > t->write_batch && !t->as.idled) {
         if (took > 3 * t->write_batch)
@@ -335,7 +320,7 @@ static void as_tune(struct told *t) {
 static void as_done(struct told *t, int i) {
     int p = t->rq[i].life;
     if (t->as.changing && !as_in_drive(t)) {
-        t->as.batch_end = jiffies(t) + (t->as.batch ? t->read_batch : t->write_batch);
+        t->as.batch_end = told_jiffies(t) + (t->as.batch ? t->read_batch : t->write_batch);
         t->as.changing = false;
         t->as.fresh |= t->as.batch;
     }
@@ -343,13 +328,13 @@ static void as_done(struct told *t, int i) {
         return;
     if (t->as.fresh && t->as.batch) {
         as_tune(t);
-        t->as.batch_end = jiffies(t) + t->read_batch;
+        t->as.batch_end = told_jiffies(t) + t->read_batch;
         t->as.fresh = false;
     }
     t->as.p[p].completed = true;
-    t->as.p[p].last_end = jiffies(t);
+    t->as.p[p].last_end = told_jiffies(t);
     if (t->as.awaited == p) {
-        t->as.since = jiffies(t);
+        t->as.since = told_jiffies(t);
         t->as.awaited_done = true;
         if (t->as.state == WAIT_REQUEST) {
             t->as.state = WAIT_NEXT;
@@ -383,7 +368,7 @@ static void none_begin(struct told *t) {
         t->none.plugged[p] = T_NONE;
 }
 
-int told_root(const struct told *t, int i) {
+static int none_root(const struct told *t, int i) {
     while (t->rq[i].into != T_NONE)
         i = t->rq[i].into;
     return i;
@@ -412,7 +397,7 @@ static bool none_joins(struct told *t, int i, int state) {
     for (int n = 0; k != T_NONE && (state == T_PLUGGED || n < NEWEST);
          n++, k = none_newer(t, i, state, t->rq[k].order)) {
         struct told_request *r = &t->rq[k];
-        bool behind = end_of(t, k) == x->sector, before = end_of(t, i) == r->sector;
+        bool behind = told_end(t, k) == x->sector, before = told_end(t, i) == r->sector;
         if (!behind && !before)
             continue;
         bool may = r->write == x->write && r->sectors + x->sectors <= MOST_SECTORS && r->ios < MOST_SEGMENTS;
@@ -483,22 +468,21 @@ static int none_pick(struct told *t) {
         if (first == T_NONE)
             continue;
         t->none.turn = (cpu + 1) % t->none.cpus;
-        return sent(t, first);
+        return told_sent(t, first);
     }
     return T_NONE;
 }
 
-const struct told_ops told[] = {
-    {.name = "noop", .pick = fifo_pick},
-    {.name = "deadline", .begin = deadline_begin, .added = deadline_added, .pick = deadline_pick},
-    {.name = "as",
-     .begin = as_begin,
-     .added = as_added,
-     .pick = as_pick,
-     .done = as_done,
-     .timer = as_timer,
-     .fire = as_fire,
-     .exits = as_exits},
-    {.name = "none", .begin = none_begin, .added = none_added, .pick = none_pick},
-    {NULL},
-};
+const struct told_ops told_noop = {.name = "noop", .pick = fifo_pick};
+const struct told_ops told_deadline = {
+    .name = "deadline", .begin = deadline_begin, .added = deadline_added, .pick = deadline_pick};
+const struct told_ops told_as = {.name = "as",
+                                 .begin = as_begin,
+                                 .added = as_added,
+                                 .pick = as_pick,
+                                 .done = as_done,
+                                 .timer = as_timer,
+                                 .fire = as_fire,
+                                 .exits = as_exits};
+const struct told_ops told_none = {
+    .name = "none", .begin = none_begin, .added = none_added, .pick = none_pick, .root = none_root};
