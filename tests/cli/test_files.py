@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, LIMIT, PROGRAM, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
+from cli_bed import FAST, LIMIT, PROGRAM, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
 
 JOB = "[a]\nrw=randwrite\nsize=4m\n"
 MSR = ["128166372003061629,hm,1,Read,8192,32768,413", "128166372003071629,hm,1,Write,2822144,4096,1000",

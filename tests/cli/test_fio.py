@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from test_cli import LIMIT, Skip, check, main, run, write_job  # noqa: E402
+from cli_bed import LIMIT, Skip, check, main, run, write_job  # noqa: E402
 
 CAPACITY = 64 << 20
 DRIVE = ["nossd", "-o", "drive.capacity=64MiB", "-o", "nossd.read_latency=10us", "-o", "nossd.write_latency=10us"]

@@ -1,15 +1,11 @@
 #!/usr/bin/env python3
-"""drivelab serve --guest-log: a guest's reports beside the drive's commands. test_guest_log.py DRIVELAB prints TAP."""
+"""drivelab serve --guest-log: a guest's reports beside the drive's commands. test_guest_log.py DRIVELAB [NAME...]; TAP."""
 import pathlib
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 
-PROGRAM = pathlib.Path(sys.argv[1]).resolve()
-PATIENCE = 60  # seconds; sanitizers and busy machines slow everything down
+sys.dont_write_bytecode = True
+from cli_bed import Server, check, main  # noqa: E402
 
 TIMEOUT = ("[  480.000001] nvme nvme0: I/O tag 12 (300c) opcode 0x1 (I/O Cmd) QID 1 timeout, aborting\n"
            "[  480.000002] nvme nvme0: queue 2: timeout request 0x79 type 4\n"  # nvme-tcp up to 6.2
@@ -33,91 +29,54 @@ REPORT = """\
 """
 
 
-class Served:
-    """A drive that follows a log; what it says is gathered in a file."""
+class Follower(Server):
+    """A drive that follows a log."""
 
     def __init__(self, folder):
-        self.log = pathlib.Path(folder, "console")
-        self._said = pathlib.Path(folder, "stderr")
-        with open(self._said, "w") as out:
-            self._process = subprocess.Popen(
-                [PROGRAM, "serve", "nossd", "--sleep", "--listen", "tcp://127.0.0.1:0", "--guest-log", self.log],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out)
+        self.console = pathlib.Path(folder, "console")
+        super().__init__("nossd", "--guest-log", self.console)
 
-    def write(self, text, mode="a"):
-        with open(self.log, mode) as out:
+    def write(self, text):
+        with open(self.console, "a") as out:
             out.write(text)
 
-    def wait_for(self, pattern, times=1):
-        end = time.monotonic() + PATIENCE
-        while len(re.findall(pattern, self.said())) < times:
-            if time.monotonic() > end or self._process.poll() is not None:
-                raise AssertionError(f"/{pattern}/ was not said {times} times in:\n{self.said()}")
-            time.sleep(0.05)
-
-    def said(self):
-        return self._said.read_text(errors="replace")
-
-    def stop(self):
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(PATIENCE)
+    def says(self, pattern, times=1):
+        self.wait_for(lambda: len(re.findall(pattern, self.text())) >= times, f"/{pattern}/ {times} times")
 
 
-def with_drive(test):
-    with tempfile.TemporaryDirectory(prefix="drivelab-guest-log-") as folder:
-        drive = Served(folder)
-        try:
-            drive.wait_for("listening on")
-            test(drive)
-        finally:
-            drive.stop()
+def test_reports_are_decoded_as_they_come(folder):
+    with Follower(folder) as drive:
+        drive.write(TIMEOUT + REPORT[:200])
+        drive.write(REPORT[200:])
+        drive.says(r"the guest's kernel: write to NULL\+8 in `queue_it`")
+        drive.says(r"complained of tag 12 of queue 1, tag 121 of queue 2, tag 122 of queue 3")
 
 
-def test_reports_are_decoded_as_they_come(drive):
-    drive.write(TIMEOUT + REPORT[:200])
-    drive.write(REPORT[200:])
-    drive.wait_for(r"the guest's kernel: write to NULL\+8 in `queue_it`")
-    drive.wait_for(r"complained of tag 12 of queue 1, tag 121 of queue 2, tag 122 of queue 3")
+def test_a_new_file_is_read_from_its_start(folder):
+    with Follower(folder) as drive:
+        drive.write(REPORT)
+        drive.says("the guest's kernel:")
+        drive.console.unlink()
+        drive.write(REPORT)
+        drive.says("the guest's kernel:", 2)
 
 
-def test_a_new_file_is_read_from_its_start(drive):
-    drive.write(REPORT)
-    drive.wait_for("the guest's kernel:")
-    drive.log.unlink()
-    drive.write(REPORT)
-    drive.wait_for("the guest's kernel:", 2)
+def test_what_stands_in_a_file_moved_away_is_read(folder):
+    with Follower(folder) as drive:
+        drive.write(REPORT)
+        drive.says("the guest's kernel:")
+        drive.write(REPORT)
+        drive.console.rename(drive.console.with_suffix(".1"))
+        drive.write(REPORT)
+        drive.says("the guest's kernel:", 3)
 
 
-def test_what_stands_in_a_file_moved_away_is_read(drive):
-    drive.write(REPORT)
-    drive.wait_for("the guest's kernel:")
-    drive.write(REPORT)
-    drive.log.rename(drive.log.with_suffix(".1"))
-    drive.write(REPORT)
-    drive.wait_for("the guest's kernel:", 3)
-
-
-def test_what_is_left_is_read_at_the_end(drive):
-    drive.write(REPORT.splitlines(keepends=True)[0] + "".join(REPORT.splitlines(keepends=True)[1:-1]))
-    assert drive.stop() == 0
-    assert "the guest's kernel: write to NULL+8" in drive.said(), drive.said()
-
-
-def main():
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_")]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            with_drive(test)
-            print(f"ok {number} - {name}")
-        except Exception as why:
-            failed = 1
-            print(f"not ok {number} - {name}")
-            for line in str(why).splitlines():
-                print(f"# {line}")
-    sys.exit(failed)
+def test_what_is_left_is_read_at_the_end(folder):
+    with Follower(folder) as drive:
+        drive.write(REPORT.splitlines(keepends=True)[0] + "".join(REPORT.splitlines(keepends=True)[1:-1]))
+        check(drive.end() == 0)
+        check("the guest's kernel: write to NULL+8" in drive.text(), drive.text())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(globals()))

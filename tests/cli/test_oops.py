@@ -15,9 +15,10 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 
-PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+sys.dont_write_bytecode = True
+from cli_bed import PROGRAM, check, main  # noqa: E402
+
 SOURCES = pathlib.Path(__file__).resolve().parent / "oops"
 CC = ["cc", "-g", "-O2", "-mcmodel=kernel", "-fno-pic", "-fno-pie", "-fcf-protection=none", "-fno-stack-protector",
       "-fno-delete-null-pointer-checks", "-fno-asynchronous-unwind-tables", "-ffreestanding", "-mno-sse",
@@ -145,11 +146,6 @@ def decode(log, *options):
     """Exit code, output with its lines joined, errors."""
     done = subprocess.run([str(c) for c in (PROGRAM, "oops", *options)], input=log, capture_output=True, text=True)
     return done.returncode, re.sub(r"\s+", " ", done.stdout), done.stderr
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError("\n".join(str(w) for w in what))
 
 
 def check_says(output, *sentences):
@@ -437,9 +433,6 @@ def test_bytes_that_look_like_names_everywhere_come_to_an_end(folder):
     check("took too long" not in out and "f0+0x1/0x10" in out, out)
 
 
-TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
-
-
 def missing():
     if platform.machine() != "x86_64":
         return "no compiler for x86-64"
@@ -449,25 +442,5 @@ def missing():
     return None
 
 
-def main():
-    if missing():
-        print(f"1..0 # SKIP {missing()}")
-        return
-    print(f"1..{len(TESTS)}")
-    failed = 0
-    for number, test in enumerate(TESTS, 1):
-        name = test.__name__.removeprefix("test_").replace("_", " ")
-        try:
-            with tempfile.TemporaryDirectory(prefix="drivelab-oops-") as folder:
-                test(pathlib.Path(folder))
-            print(f"ok {number} - {name}", flush=True)
-        except Exception as why:
-            failed = 1
-            print(f"not ok {number} - {name}")
-            for line in str(why).splitlines():
-                print(f"# {line}")
-    sys.exit(failed)
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main(globals(), skip=missing()))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from test_cli import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
+from cli_bed import FAST, FEW, LIMIT, MIXED, PROGRAM, SMALL, Skip, check, main, refused, run, work_for, write_job  # noqa: E402
 
 # ---- where the time went ----
 

@@ -10,19 +10,6 @@ wait_for 10 test -b "${DISK}p2" || fail "no second partition"
 mkfs.ext4 -q -F "${DISK}p1"
 mount -t ext4 "${DISK}p1" /mnt
 
-# Each line in /tmp/sums is written after the fsync of that file returned.
-write_files() {
-    set +x
-    number=0
-    while [ ! -e /tmp/stop ]; do
-        name=$number.$((number % 300))
-        head -c $((1000 + number * 37 % 60000)) /dev/urandom >/tmp/next
-        dd if=/tmp/next of="/mnt/$name" bs=64k conv=fsync 2>/tmp/dd || return 1
-        echo "$(sha256sum </tmp/next | cut -d' ' -f1)  $name" >>/tmp/sums
-        number=$((number + 1))
-    done
-}
-
 # blocks SEED OPTION...: fio on the second partition, direct and without any flush.
 # A block of another seed is an old one.
 blocks() {
@@ -33,23 +20,19 @@ blocks() {
         --randseed="$seed" --verify=crc32c --verify_fatal=1 --eta=never "$@"
 }
 
-written() {
-    [ "$(wc -l </tmp/sums)" -ge "$1" ]
-}
-
 : >/tmp/sums
-write_files &
+write_synced &
 files=$!
-wait_for 60 written 5 || fail "no file was written"
+wait_for 60 are_written 5 || fail "no file was written"
 for round in 1 2; do
     before=$(wc -l </tmp/sums)
     blocks $round --do_verify=0 --rate_iops=800 >/tmp/fio 2>&1 &
     blocks=$!
-    wait_for 60 written $((before + 10)) || fail "no more files are written"
+    wait_for 60 are_written $((before + 10)) || fail "no more files are written"
     host restart-target 2
     wait_for 60 is_live || fail "controller is $(state) 60 s after the restart"
     before=$(wc -l </tmp/sums)
-    wait_for 60 written $((before + 5)) || {
+    wait_for 60 are_written $((before + 5)) || {
         kill -0 "$files" || fail "the writer of files ended: $(cat /tmp/dd)"
         show_blocked
         fail "writes do not go on"
@@ -70,6 +53,6 @@ attach
 wait_for 10 test -b "${DISK}p1"
 mount -t ext4 "${DISK}p1" /mnt
 (cd /mnt && sha256sum -c -s /tmp/sums) || fail "a file differs after the remount"
-equal "files" "$(find /mnt -name '*.*' | wc -l)" "$(wc -l </tmp/sums)"
+equal "files" "$(find /mnt -name '*.new' | wc -l)" "$(wc -l </tmp/sums)"
 umount /mnt
 detach

@@ -169,6 +169,24 @@ checksums() {
     (cd "$1" && find . -type f | sort | xargs sha256sum)
 }
 
+# write_synced: files of many sizes in /mnt until /tmp/stop is there or a write
+# fails. Each line in /tmp/sums is written after the fsync of that file returned.
+write_synced() {
+    set +x
+    synced=0
+    while [ ! -e /tmp/stop ]; do
+        head -c $((1000 + synced * 37 % 60000)) /dev/urandom >/tmp/next
+        dd if=/tmp/next of="/mnt/$synced.new" bs=64k conv=fsync 2>/tmp/dd || return 1
+        echo "$(sha256sum </tmp/next | cut -d' ' -f1)  $synced.new" >>/tmp/sums
+        synced=$((synced + 1))
+    done
+}
+
+# are_written N: whether so many lines are in /tmp/sums.
+are_written() {
+    [ "$(wc -l </tmp/sums)" -ge "$1" ]
+}
+
 drop_caches() {
     sync
     echo 3 >/proc/sys/vm/drop_caches

@@ -76,27 +76,11 @@ fill /mnt/files 8
 checksums /mnt/files >/tmp/files
 sync
 
-# Each line in /tmp/sums is written after the fsync of that file returned.
-write_files() {
-    set +x
-    number=0
-    while [ ! -e /tmp/stop ]; do
-        head -c $((1000 + number * 37 % 60000)) /dev/urandom >/tmp/next
-        dd if=/tmp/next of="/mnt/$number.new" bs=64k conv=fsync 2>/tmp/dd || return 0
-        echo "$(sha256sum </tmp/next | cut -d' ' -f1)  $number.new" >>/tmp/sums
-        number=$((number + 1))
-    done
-}
-
-written() {
-    [ "$(wc -l </tmp/sums)" -ge "$1" ]
-}
-
 # Nothing reconnects: the kernel gives up, and the file system with it.
 : >/tmp/sums
-write_files &
+write_synced &
 files=$!
-wait_for 60 written 40 || fail "no files are written: $(cat /tmp/dd)"
+wait_for 60 are_written 40 || fail "no files are written: $(cat /tmp/dd)"
 host kill flash
 wait_for 60 sh -c "! kill -0 $files" || fail "the writer does not notice that the server is gone"
 umount /mnt

@@ -56,17 +56,13 @@ begun() {
     [ $(($(zone_field "$1" WP))) -gt $(($1 * ZONE_BLOCKS)) ]
 }
 
-written() {
-    [ "$(wc -l </tmp/sums)" -ge "$1" ]
-}
-
 : >/tmp/sums
 zbd before 8 1 --rw=write --io_size=1M --verify_fatal=1 || fail "fio before the kill: $(fio_said before)"
 write_pieces &
 pieces=$!
 trap 'kill "$pieces" 2>/dev/null' EXIT # it must not write into the next scenario
 for round in 1 2; do
-    wait_for 60 written $(($(wc -l </tmp/sums) + 10)) || fail "no more is written: $(cat /tmp/dd)"
+    wait_for 60 are_written $(($(wc -l </tmp/sums) + 10)) || fail "no more is written: $(cat /tmp/dd)"
     zbd reader 8 1 --rw=read --io_size=1M --verify_fatal=1 --rate_iops=6 &
     reader=$!
     zbd writer$round $((8 + round)) 1 --rw=write --io_size=1M --rate_iops=6 --continue_on_error=write &
@@ -77,7 +73,7 @@ for round in 1 2; do
     sleep 1
     host start killed
     wait_for 60 is_live || fail "controller is $(state) 60 s after the restart"
-    wait_for 60 written $(($(wc -l </tmp/sums) + 5)) || {
+    wait_for 60 are_written $(($(wc -l </tmp/sums) + 5)) || {
         kill -0 "$pieces" || fail "the writer ended: $(cat /tmp/dd)"
         show_blocked
         fail "writes do not go on"
