@@ -73,9 +73,10 @@ static void decode_trap(const struct oops_report *r, struct oops_verdict *v) {
     if (!state || state->code_trap < 0)
         return;
     unsigned at = (unsigned)state->code_trap;
+    uint64_t thumb = oops_state_is_thumb(r, state);
     if (state->code_known[at])
         oops_insn_decode(r, state, state->code + at, state->code_len - at,
-                         state->pc.has_address ? state->pc.address : 0, &v->insn);
+                         (state->pc.has_address ? state->pc.address : 0) | thumb, &v->insn);
     oops_listing(r, state, v);
 }
 

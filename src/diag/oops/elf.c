@@ -367,6 +367,8 @@ bool oops_elf_symbol(const struct oops_elf *elf, const struct oops_elf_section *
     sym->type = ELF64_ST_TYPE(info);
     sym->bind = ELF64_ST_BIND(info);
     sym->name = string_at(&elf->sections[symtab->link], name);
+    sym->thumb = elf->machine == EM_ARM && sym->type == STT_FUNC && (sym->value & 1);
+    sym->value -= sym->thumb;
     bool placed = sym->section > 0 && sym->section < elf->section_count;
     if (placed && sym->type == STT_SECTION && !*sym->name)
         sym->name = elf->sections[sym->section].name;
@@ -399,10 +401,25 @@ static size_t reloc_size(const struct oops_elf *elf, const struct oops_elf_secti
     return table->type == SHT_REL ? sizeof(Elf32_Rel) : sizeof(Elf32_Rela);
 }
 
+/* Thumb's fields, of two halfwords, the first one high. */
+static bool thumb_addend(uint32_t w, uint32_t type, int64_t *addend) {
+    uint32_t s = w >> 26 & 1, j1 = w >> 13 & 1, j2 = w >> 11 & 1, far = (w >> 4 & 0x3ff000) | (w << 1 & 0xffe);
+    if (type == R_ARM_THM_PC22 || type == R_ARM_THM_JUMP24)
+        *addend = (int32_t)((s << 24 | (j1 == s) << 23 | (j2 == s) << 22 | far) << 7) >> 7;
+    else if (type == R_ARM_THM_JUMP19)
+        *addend = (int32_t)((s << 20 | j2 << 19 | j1 << 18 | (far & 0x3ffff)) << 11) >> 11;
+    else if (type == R_ARM_THM_MOVW_ABS_NC || type == R_ARM_THM_MOVT_ABS)
+        *addend = (int16_t)((w >> 4 & 0xf000) | (w >> 15 & 0x800) | (w >> 4 & 0x700) | (w & 0xff));
+    else
+        return false;
+    return true;
+}
+
 /* REL: the field that is relocated holds the addend. In linked files it holds the result. */
 static int64_t addend_in_place(const struct oops_elf *elf, const struct oops_elf_section *target, uint64_t off,
                                uint32_t type) {
     uint32_t word;
+    int64_t addend;
     if (!target->data || off > target->size || target->size - off < 4)
         return 0;
     memcpy(&word, target->data + off, 4);
@@ -412,6 +429,8 @@ static int64_t addend_in_place(const struct oops_elf *elf, const struct oops_elf
         return (int32_t)(word << 8) >> 6;
     if (type == R_ARM_MOVW_ABS_NC || type == R_ARM_MOVT_ABS)
         return (int16_t)((word >> 4 & 0xf000) | (word & 0xfff));
+    if (thumb_addend(word >> 16 | word << 16, type, &addend))
+        return addend;
     return (int32_t)word;
 }
 

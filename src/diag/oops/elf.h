@@ -48,6 +48,7 @@ struct oops_elf_symbol {
     uint64_t value, size; /* value: an address, in relocatable files too */
     uint16_t section;     /* SHN_UNDEF and so on are possible */
     uint8_t type, bind;
+    bool thumb; /* 32-bit Arm: a function in Thumb code, whose value's lowest bit was set */
 };
 
 struct oops_elf_reloc {

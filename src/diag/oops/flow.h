@@ -33,6 +33,7 @@ struct oops_step {
     bool from_memory;      /* an indirect call or jump through *(src + imm), else through src */
     bool indexed;          /* an index register takes part: the place is not known */
     unsigned field, width; /* where a displacement or immediate stands in the instruction, for relocations */
+    uint8_t it;            /* Thumb: the IT state that the instruction begins; 0: none */
 };
 
 struct oops_flow {
@@ -50,6 +51,7 @@ struct oops_flow {
 };
 
 extern const struct oops_flow oops_flow_x86_64, oops_flow_i386, oops_flow_arm64, oops_flow_arm, oops_flow_riscv;
+extern const struct oops_flow oops_flow_thumb; /* code of an EM_ARM file that is marked so; oops_flow_of() has A32 */
 const struct oops_flow *oops_flow_of(uint16_t machine);                 /* NULL: not this architecture */
 int oops_flow_register(const struct oops_flow *flow, const char *name); /* -1: none of that name */
 

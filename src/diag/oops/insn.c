@@ -7,6 +7,7 @@
 
 #include "diag/oops/insn.h"
 #include "diag/oops/oops_int.h"
+#include "diag/oops/thumb.h"
 
 bool oops_insn_reg(const struct oops_insn_request *q, const char *name, uint64_t *value) {
     const struct oops_reg *reg = q->state ? oops_state_reg(q->state, name) : NULL;
@@ -45,7 +46,7 @@ static bool decode(const struct oops_insn_request *q, struct oops_insn *insn) {
     case OOPS_ARCH_ARM64:
         return oops_insn_arm64(q, insn);
     case OOPS_ARCH_ARM:
-        return oops_insn_arm(q, insn);
+        return q->thumb ? oops_insn_thumb(q, insn) : oops_insn_arm(q, insn);
     case OOPS_ARCH_RISCV:
         return oops_insn_riscv(q, insn);
     default:
@@ -57,25 +58,45 @@ static void clear_operand(struct oops_operand *op) {
     *op = (struct oops_operand){.base = "", .index = "", .segment = ""};
 }
 
-bool oops_insn_decode(const struct oops_report *report, const struct oops_state *state, const uint8_t *code,
-                      unsigned len, uint64_t address, struct oops_insn *insn) {
+bool oops_state_is_thumb(const struct oops_report *report, const struct oops_state *state) {
+    return report->arch == OOPS_ARCH_ARM && state && state->code_unit == 2;
+}
+
+struct oops_insn_request oops_insn_request_of(const struct oops_report *report, const struct oops_state *state,
+                                              const uint8_t *code, unsigned len, uint64_t address) {
     struct oops_insn_request q = {.pool = report->pool,
                                   .state = state,
                                   .arch = report->arch,
                                   .code = code,
                                   .len = len,
-                                  .has_address = address != 0,
                                   .has_fault = report->has_fault_address,
+                                  .thumb = report->arch == OOPS_ARCH_ARM && (address & 1),
                                   .address = address,
                                   .fault = report->fault_address};
+    uint64_t psr;
+    if (q.thumb) {
+        q.address &= ~1ull;
+        q.it = oops_insn_reg(&q, "psr", &psr) ? oops_thumb_it_of(psr) : 0;
+    }
+    q.has_address = q.address != 0;
+    return q;
+}
+
+bool oops_insn_decode_request(const struct oops_insn_request *q, struct oops_insn *insn) {
     *insn = (struct oops_insn){.text = "", .mnemonic = ""};
     clear_operand(&insn->mem);
     clear_operand(&insn->mem2);
-    insn->decoded = len > 0 && decode(&q, insn);
+    insn->decoded = q->len > 0 && decode(q, insn);
     if (insn->mem2.there && insn->mem2.ea_matches && !insn->mem.ea_matches) { /* the one that faulted first */
         struct oops_operand swap = insn->mem;
         insn->mem = insn->mem2;
         insn->mem2 = swap;
     }
     return insn->decoded;
+}
+
+bool oops_insn_decode(const struct oops_report *report, const struct oops_state *state, const uint8_t *code,
+                      unsigned len, uint64_t address, struct oops_insn *insn) {
+    struct oops_insn_request q = oops_insn_request_of(report, state, code, len, address);
+    return oops_insn_decode_request(&q, insn);
 }

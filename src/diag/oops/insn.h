@@ -15,11 +15,22 @@ struct oops_insn_request {
     unsigned len;
     bool has_address, has_fault;
     uint64_t address, fault;
+    bool thumb;
+    uint8_t it; /* Thumb: the IT state that it runs with; 0: outside of such a block */
 };
+
+/* oops_insn_decode() of a request. */
+bool oops_insn_decode_request(const struct oops_insn_request *q, struct oops_insn *insn);
+/* The request of an instruction of the report: oops_insn_decode()'s arguments. */
+struct oops_insn_request oops_insn_request_of(const struct oops_report *report, const struct oops_state *state,
+                                              const uint8_t *code, unsigned len, uint64_t address);
+/* The bytes of "Code:" are Thumb. */
+bool oops_state_is_thumb(const struct oops_report *report, const struct oops_state *state);
 
 bool oops_insn_x86(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_arm64(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_arm(const struct oops_insn_request *q, struct oops_insn *insn);
+bool oops_insn_thumb(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_riscv(const struct oops_insn_request *q, struct oops_insn *insn);
 
 /* x86: whether the instruction may write the register (of a name as in struct oops_reg); also when it is unknown. */

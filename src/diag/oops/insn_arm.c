@@ -3,7 +3,7 @@
  * that BUG() uses.
  *
  * Source: Arm Architecture Reference Manual, Armv7-A (DDI 0406C), sections A5.3 and A5.2.8.
- * Not modelled: Thumb, coprocessors, NEON; multiple loads only by their base.
+ * Thumb is insn_thumb.c's. Not modelled: coprocessors, NEON; multiple loads only by their base.
  */
 #include <stdio.h>
 

@@ -12,6 +12,7 @@
 
 #include "diag/oops/listing.h"
 #include "diag/oops/oops_int.h"
+#include "diag/oops/thumb.h"
 
 #define BEFORE_MAX 7 /* instructions shown before the trap */
 #define AFTER_MAX  4
@@ -22,6 +23,7 @@ struct walk {
     const struct oops_report *report;
     const struct oops_state *state;
     unsigned trap;
+    uint8_t it; /* Thumb: of the IT block that the instructions run in */
 };
 
 static bool is_x86(const struct oops_report *report) {
@@ -30,8 +32,31 @@ static bool is_x86(const struct oops_report *report) {
 
 static bool decode_at(const struct walk *w, unsigned at, struct oops_insn *insn) {
     const struct oops_state *s = w->state;
-    return at < s->code_len && s->code_known[at] &&
-           oops_insn_decode(w->report, NULL, s->code + at, s->code_len - at, 0, insn);
+    struct oops_insn_request q =
+        oops_insn_request_of(w->report, NULL, s->code + at, s->code_len - at, oops_state_is_thumb(w->report, s));
+    q.it = w->it;
+    return at < s->code_len && s->code_known[at] && oops_insn_decode_request(&q, insn);
+}
+
+/* Of an instruction that says so itself; 0: the architecture's are all as long as each other. */
+static unsigned own_length(const struct walk *w, unsigned at) {
+    const uint8_t *code = w->state->code + at;
+    if (w->state->code_unit != 2 || w->state->code_len - at < 2)
+        return 0;
+    if (w->report->arch == OOPS_ARCH_RISCV)
+        return (code[0] & 3) == 3 ? 4 : 2;
+    return w->report->arch == OOPS_ARCH_ARM ? oops_thumb_length(code) : 0;
+}
+
+/* Halfwords to instructions: from `at`, or from the next one if the trap is not met so. */
+static void walk_halfwords(const struct walk *w, unsigned at, uint8_t starts[OOPS_CODE_MAX], unsigned *count) {
+    for (unsigned first = at; first <= w->trap; first += 2) {
+        *count = 0;
+        for (at = first; at < w->trap; at += own_length(w, at))
+            starts[(*count)++] = (uint8_t)at;
+        if (at == w->trap)
+            return;
+    }
 }
 
 /* Instruction starts from `at` to the trap. False: they don't meet it, or something is no instruction. */
@@ -88,14 +113,17 @@ bool oops_listing_starts(const struct oops_report *report, const struct oops_sta
                          uint8_t starts[OOPS_CODE_MAX], unsigned *count, bool *from_function) {
     if (state->code_trap < 0)
         return false;
-    struct walk w = {report, state, (unsigned)state->code_trap};
+    struct walk w = {report, state, (unsigned)state->code_trap, 0};
     *from_function = state->pc.has_off && state->pc.off <= w.trap;
     if (!is_x86(report)) { /* fixed or self-announcing lengths */
         unsigned step = state->code_unit ? state->code_unit : 4,
                  at = *from_function ? w.trap - (unsigned)state->pc.off : 0;
         *count = 0;
-        for (; at < w.trap; at += step)
-            starts[(*count)++] = (uint8_t)at;
+        if (own_length(&w, at))
+            walk_halfwords(&w, at, starts, count);
+        else
+            for (; at < w.trap; at += step)
+                starts[(*count)++] = (uint8_t)at;
         return true;
     }
     if (*from_function && meets_trap(&w, w.trap - (unsigned)state->pc.off, starts, count))
@@ -107,11 +135,13 @@ bool oops_listing_starts(const struct oops_report *report, const struct oops_sta
 
 static const char *raw_text(const struct walk *w, unsigned at, unsigned *len) {
     const struct oops_state *s = w->state;
-    unsigned unit = s->code_unit ? s->code_unit : 1;
+    unsigned unit = own_length(w, at) ? own_length(w, at) : s->code_unit ? s->code_unit : 1;
     uint32_t value = 0;
     *len = unit < s->code_len - at ? unit : s->code_len - at;
     for (unsigned i = 0; i < *len && i < 4; i++)
         value |= (uint32_t)s->code[at + i] << 8 * i;
+    if (*len == 4 && oops_state_is_thumb(w->report, s))
+        value = value << 16 | value >> 16;
     const char *what = unit == 4 ? ".inst" : unit == 2 ? ".half" : ".byte";
     return oops_pool_printf(w->report->pool, "%s 0x%0*x", what, 2 * (int)*len, value);
 }
@@ -119,9 +149,10 @@ static const char *raw_text(const struct walk *w, unsigned at, unsigned *len) {
 /* Where a branch leads, counted as the lines are: from the function's start. */
 static const char *from_start(const struct walk *w, const struct oops_asm_line *line) {
     const struct oops_symbol *pc = &w->state->pc;
-    const char *to = strchr(line->text, ' ');
+    bool thumb = oops_state_is_thumb(w->report, w->state); /* "cbz r0, +0x8" */
+    const char *to = thumb ? strrchr(line->text, ' ') : strchr(line->text, ' ');
     char *end;
-    if (!is_x86(w->report) || !pc->has_off || !to || !strchr("+-", to[1]) || strchr(to, '('))
+    if ((!is_x86(w->report) && !thumb) || !pc->has_off || !to || !strchr("+-", to[1]) || strchr(to, '('))
         return line->text;
     long long target = (long long)pc->off + line->off + strtoll(to + 1, &end, 16);
     if (*end)
@@ -132,7 +163,7 @@ static const char *from_start(const struct walk *w, const struct oops_asm_line *
 }
 
 /* One line; returns how many bytes it took, 0: the end. */
-static unsigned add_line(const struct walk *w, struct oops_verdict *v, unsigned at) {
+static unsigned add_line(struct walk *w, struct oops_verdict *v, unsigned at) {
     struct oops_insn insn;
     struct oops_asm_line *line =
         oops_pool_push(w->report->pool, &v->listing, &v->listing_count, sizeof(*line), LINES_MAX);
@@ -142,6 +173,7 @@ static unsigned add_line(const struct walk *w, struct oops_verdict *v, unsigned 
     line->trapping = at == w->trap;
     line->note = "";
     bool decoded = decode_at(w, at, &insn);
+    w->it = decoded ? insn.it : 0;
     line->stop = !decoded && is_x86(w->report);
     line->text = decoded ? insn.text : raw_text(w, at, &line->len);
     if (decoded) {
@@ -157,10 +189,13 @@ void oops_listing(const struct oops_report *report, const struct oops_state *sta
     bool from_function = false;
     if (!oops_listing_starts(report, state, starts, &count, &from_function))
         return;
-    struct walk w = {report, state, (unsigned)state->code_trap};
+    struct walk w = {report, state, (unsigned)state->code_trap, 0};
     for (unsigned i = count > BEFORE_MAX ? count - BEFORE_MAX : 0; i < count; i++)
         add_line(&w, v, starts[i]);
+    const struct oops_reg *psr = oops_state_is_thumb(report, state) ? oops_state_reg(state, "psr") : NULL;
     unsigned at = w.trap;
+    if (psr)
+        w.it = oops_thumb_it_of(psr->value);
     for (unsigned i = 0; i <= AFTER_MAX && at < state->code_len; i++) {
         unsigned len = add_line(&w, v, at);
         if (!len)

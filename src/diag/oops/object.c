@@ -182,13 +182,16 @@ const uint8_t *oops_object_body(const struct oops_object *o, const struct oops_s
     return oops_object_code(o, sym->addr, size > (1u << 20) ? 1u << 20 : (size_t)size, len);
 }
 
-/* Addends count from where the processor does: behind the instruction, on arm from the one after next. */
+/* Addends count from where the processor does: behind the instruction, on arm from the one after next (Thumb: from 4
+ * on). */
 static int64_t from_next(const struct oops_elf *elf, const struct oops_elf_reloc *r, uint64_t insn,
                          const struct oops_step *step) {
     bool x86 = (elf->machine == EM_X86_64 && (r->type == R_X86_64_PC32 || r->type == R_X86_64_PLT32)) ||
                (elf->machine == EM_386 && (r->type == R_386_PC32 || r->type == R_386_PLT32));
     bool arm = elf->machine == EM_ARM && (r->type == R_ARM_CALL || r->type == R_ARM_JUMP24 || r->type == R_ARM_PC24);
-    return x86 ? (int64_t)(insn + step->len - r->addr) : arm ? 8 : 0;
+    bool thumb = elf->machine == EM_ARM &&
+                 (r->type == R_ARM_THM_PC22 || r->type == R_ARM_THM_JUMP24 || r->type == R_ARM_THM_JUMP19);
+    return x86 ? (int64_t)(insn + step->len - r->addr) : arm ? 8 : thumb ? 4 : 0;
 }
 
 bool oops_object_refers(const struct oops_object *o, uint64_t insn, const struct oops_step *step,

@@ -6,6 +6,8 @@
  */
 #include "diag/oops/origin.h"
 
+#include "diag/oops/thumb.h"
+
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +45,9 @@ static void mark_joins(struct oops_code *code) {
 int oops_code_init(struct oops_code *code, struct oops_object *object, struct oops_object *kernel,
                    const struct oops_sym *sym) {
     *code = (struct oops_code){.object = object, .kernel = kernel, .sym = sym};
-    if (!object->flow || (object->elf->machine == EM_ARM && (sym->addr & 1))) /* the latter is Thumb */
+    const struct oops_flow *flow = object->flow && sym->thumb ? &oops_flow_thumb : object->flow;
+    uint8_t it = 0;
+    if (!flow)
         return -ENOTSUP;
     code->bytes = oops_object_body(object, sym, &code->len);
     if (!code->bytes)
@@ -56,8 +60,10 @@ int oops_code_init(struct oops_code *code, struct oops_object *object, struct oo
         return -ENOMEM;
     for (uint32_t off = 0; off < code->len && code->count < room;) {
         struct oops_code_step *s = &code->steps[code->count];
-        if (!object->flow->decode(code->bytes + off, code->len - off, sym->addr + off, &s->step) || !s->step.len)
+        if (!flow->decode(code->bytes + off, code->len - off, sym->addr + off, &s->step) || !s->step.len)
             break;
+        if (sym->thumb)
+            it = oops_thumb_in_block(it, &s->step);
         s->off = off;
         off += s->step.len;
         code->count++;

@@ -58,7 +58,7 @@ static unsigned score_of(struct oops_session *session, struct oops_object *objec
                          const struct oops_symbol *printed, const struct oops_state *state,
                          const struct oops_spot *inner) {
     struct oops_bytes b;
-    uint64_t addr = sym->addr + printed->off;
+    uint64_t addr = sym->addr + printed->off - (sym->thumb && (printed->off & 1));
     if (state)
         return oops_bytes_compare(object, state, addr, &b) ? 1 + OOPS_CODE_MAX - b.wrong : 0;
     return call_score(session, object, sym, addr, inner);
@@ -93,6 +93,8 @@ bool oops_resolve(struct oops_session *session, struct oops_object *object, cons
     spot->object = object;
     spot->sym = found[best];
     spot->addr = found[best]->addr + printed->off;
+    if (found[best]->thumb) /* return addresses say so in their lowest bit */
+        spot->addr &= ~1ull;
     spot->resolved->candidates = ties > 1 ? ties : 1;
     if (ties > 1)
         spot->resolved->note = oops_pool_printf(session->pool, "%u functions of this name fit", ties);

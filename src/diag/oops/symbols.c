@@ -278,7 +278,7 @@ static void take_instruction(struct oops_session *session) {
         return;
     const uint8_t *code = oops_object_code(pc->object, pc->addr, 16, &len);
     session->took_instruction = code && oops_insn_decode(session->report, oops_report_fault(session->report), code,
-                                                         (unsigned)len, pc->addr, &session->v->insn);
+                                                         (unsigned)len, pc->addr | pc->sym->thumb, &session->v->insn);
     if (session->took_instruction && session->v->insn.mem.ea_matches)
         session->v->confidence = OOPS_CONFIDENCE_HIGH;
     if (session->took_instruction)

@@ -111,8 +111,13 @@ int oops_symtab_read(struct oops_symtab *table, const struct oops_elf *elf) {
         struct oops_elf_symbol s;
         if (!oops_elf_symbol(elf, symtab, i, &s))
             break;
-        struct oops_sym sym = {
-            .name = s.name, .addr = s.value, .size = s.size, .section = s.section, .type = s.type, .bind = s.bind};
+        struct oops_sym sym = {.name = s.name,
+                               .addr = s.value,
+                               .size = s.size,
+                               .section = s.section,
+                               .type = s.type,
+                               .bind = s.bind,
+                               .thumb = s.thumb};
         if (counts(elf, &s) && oops_symtab_add(table, &sym) != 0)
             return -ENOMEM;
     }

@@ -15,7 +15,8 @@ struct oops_sym {
     uint64_t span;    /* to the next symbol or the end of the section */
     uint16_t section; /* 0: not known (kallsyms) */
     uint8_t type, bind;
-    bool last; /* of its section: the kernel counts up to the end of the module's pages */
+    bool thumb; /* its code is; `addr` is even all the same */
+    bool last;  /* of its section: the kernel counts up to the end of the module's pages */
 };
 
 struct oops_symtab {

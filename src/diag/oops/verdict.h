@@ -96,6 +96,7 @@ struct oops_insn {
     unsigned len;
     bool is_bug; /* ud2, brk, ebreak: a check in the source, no accident of memory */
     bool is_call, is_jump, is_return;
+    uint8_t it;               /* Thumb: the IT state behind it */
     struct oops_operand mem;  /* the operand that faulted, or the first */
     struct oops_operand mem2; /* movs and the like have two */
 };
@@ -200,7 +201,8 @@ void oops_verdict_text(const struct oops_report *report, struct oops_verdict *v)
 
 /*
  * Decode the instruction at `code` (`len` bytes of memory, at least one) as of
- * `state` (registers; may be NULL) and report->arch. False: not decodable.
+ * `state` (registers; may be NULL) and report->arch; Thumb, if the address is odd.
+ * False: not decodable.
  */
 bool oops_insn_decode(const struct oops_report *report, const struct oops_state *state, const uint8_t *code,
                       unsigned len, uint64_t address, struct oops_insn *insn);
