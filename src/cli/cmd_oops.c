@@ -266,6 +266,7 @@ static void print_others(const struct session *s) {
 
 static int read_stream(struct session *s, struct oops_reader *reader, int fd, const char *name, struct err *e) {
     char *buffer = malloc(READ_BYTES);
+    oops_reader_next_file(reader);
     int rc = buffer ? 0 : -ENOMEM;
     while (!rc && !(s->a->first && s->found)) {
         struct pollfd more = {.fd = fd, .events = POLLIN};

@@ -1,12 +1,11 @@
 /*
  * A line of a log, as people have it, into the kernel's own words.
  *
- * First bytes are cleaned: carriage returns, control characters, ANSI sequences
- * and the HTML of web pages go, entities become characters. Then prefixes are
- * taken off until none is left, as they nest: a mail's quote mark around a line
- * number around what journald put before the kernel's time stamp. Two CPUs may
- * have written into one line: a second time stamp in its middle starts a new
- * one.
+ * First its bytes are cleaned (clean.c). Then prefixes are taken off until none
+ * is left, as they nest: a mail's quote mark around a line number around what
+ * journald put before the kernel's time stamp. Two CPUs may have written into
+ * one line: a second time stamp in its middle starts a new one. What no rule
+ * knows, but stands before a report's header, is learned from there.
  *
  * Source: kernel/printk/printk.c (print_prefix), util-linux dmesg(1), systemd's
  * journalctl(1) output formats, syslog (RFC 3164, RFC 5424).
@@ -15,131 +14,32 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "diag/oops/oops_int.h"
 
-#define PREFIXES_MAX 12
-
-/* ---- Bytes ---- */
-
-/* ESC [ ... letter, ESC ] ... BEL, ESC letter; `s` is behind the ESC. Returns what is behind it all. */
-static const char *skip_escape(const char *s, const char *end) {
-    if (s == end)
-        return s;
-    if (*s == ']') {
-        while (s < end && *s != '\a')
-            s++;
-        return s < end ? s + 1 : s;
-    }
-    if (*s != '[')
-        return s + 1;
-    for (s++; s < end && ((unsigned char)*s < 0x40 || (unsigned char)*s > 0x7e); s++)
-        ;
-    return s < end ? s + 1 : s;
-}
-
-struct entity {
-    const char *text;
-    char means;
-};
-
-static const struct entity entities[] = {
-    {"lt;", '<'},   {"gt;", '>'},    {"amp;", '&'},  {"quot;", '"'}, {"apos;", '\''}, {"nbsp;", ' '},
-    {"#39;", '\''}, {"#34;", '"'},   {"#60;", '<'},  {"#62;", '>'},  {"#38;", '&'},   {"#160;", ' '},
-    {"#43;", '+'},  {"#x27;", '\''}, {"#x2F;", '/'}, {"#47;", '/'},
-};
-
-/* `s` is behind an ampersand. Returns the length of the entity, 0: none. */
-static size_t entity_at(const char *s, const char *end, char *means) {
-    for (unsigned i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
-        size_t n = strlen(entities[i].text);
-        if (n <= (size_t)(end - s) && !memcmp(s, entities[i].text, n)) {
-            *means = entities[i].means;
-            return n;
-        }
-    }
-    return 0;
-}
-
-/* Tags that pages put around logs; what a kernel prints in angle brackets is none of them. */
-static const char *const tags[] = {"pre", "code", "br", "p", "div", "span", "td", "tr", "tt", "font", "b", "li", "a"};
-
-/* `s` is behind "<". Returns the length up to behind ">", 0: no tag. */
-static size_t tag_at(const char *s, const char *end) {
-    const char *name = s + (s < end && *s == '/');
-    for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-        size_t n = strlen(tags[i]);
-        if (n >= (size_t)(end - name) || memcmp(name, tags[i], n) || !strchr(" />", name[n]))
-            continue;
-        const char *close = memchr(name, '>', (size_t)(end - name));
-        if (close && close - s < 400)
-            return (size_t)(close - s) + 1;
-    }
-    return 0;
-}
-
-/* The bytes of a line that mean something, NUL-terminated. Returns their number. */
-static size_t clean_bytes(const char *s, size_t len, char *to) {
-    const char *end = s + len;
-    char *start = to;
-    while (s < end) {
-        unsigned char c = (unsigned char)*s++;
-        size_t n;
-        char means;
-        if (c == 0x1b) {
-            s = skip_escape(s, end);
-        } else if (c == '#' && end - s >= 4 && !memcmp(s, "033[", 4)) { /* rsyslog's spelling of ESC [ */
-            s = skip_escape(s + 3, end);
-        } else if (c == '&' && (n = entity_at(s, end, &means)) != 0) {
-            s += n;
-            while (means == '&' && (n = entity_at(s, end, &means)) != 0) /* escaped twice: &amp;lt; */
-                s += n;
-            *to++ = means;
-        } else if (c == '<' && (n = tag_at(s, end)) != 0) {
-            s += n;
-        } else if (c == 0xc2 && s < end && (unsigned char)*s == 0xa0) { /* no-break space */
-            s++;
-            *to++ = ' ';
-        } else if (c == 0xc2 && s < end && (unsigned char)*s >= 0x80 && (unsigned char)*s < 0xa0) {
-            s++; /* control characters of UTF-8 */
-        } else if (c == 0xc3 && s < end && (unsigned char)*s == 0x97 && to > start &&
-                   to[-1] == '0') { /* "0×1f" of a page */
-            s++;
-            *to++ = 'x';
-        } else if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
-            *to++ = (char)c;
-        }
-    }
-    while (to > start && (to[-1] == ' ' || to[-1] == '\t'))
-        to--;
-    *to = '\0';
-    return (size_t)(to - start);
-}
+#define PREFIXES_MAX 64
 
 /* ---- Prefixes: each of these moves `*s` behind one, or returns false ---- */
 
-static const char *digits_end(const char *s) {
-    while (isdigit((unsigned char)*s))
-        s++;
-    return s;
-}
-
-/* "[  484.444834]", "<4>" before it is another prefix. Also without brackets' padding. */
+/* "[  484.444834]", "[  484,444834]"; "<4>" before it is another prefix. Also without brackets' padding. */
 static bool printk_time(const char *s, const char **end, int64_t *us) {
     uint64_t seconds, fraction;
     if (*s != '[')
         return false;
     const char *p = oops_blanks(s + 1);
-    if (!oops_decimal(&p, &seconds) || *p++ != '.' || seconds > INT64_MAX / 2000000)
+    if (!oops_decimal(&p, &seconds) || (*p != '.' && *p != ',') || seconds > INT64_MAX / 2000000)
         return false;
+    bool comma = *p++ == ',';
     const char *f = p;
-    if (!oops_decimal(&p, &fraction) || p - f < 2 || p - f > 9)
+    if (!oops_decimal(&p, &fraction) || p - f < (comma ? 6 : 2) || p - f > 9)
         return false;
     for (long n = p - f; n < 6; n++)
         fraction *= 10;
     for (long n = p - f; n > 6; n--)
         fraction /= 10;
-    if (*p == ',' || (*p == ' ' && p[1] == 'C') || *p == '@') /* "[1.23,0]", "[1.23 C0]": some vendors' CPU number */
+    /* "[1.23,0]", "[1.23 C0]": some vendors' CPU number; "[1.23 / 01-17 10:26:36.1]", "[1.23 <    0.000010>]" */
+    if (*p == ',' || *p == '@' || (*p == ' ' && strchr("C/<", p[1])))
         p += strcspn(p, "]");
     p = oops_blanks(p);
     if (*p != ']')
@@ -194,16 +94,16 @@ static bool take_relative(const char **s, struct oops_log_line *line) {
         return false;
     p = oops_blanks(p + 1);
     if (*p == '+') {
-        const char *point = digits_end(p + 1);
+        const char *point = oops_digits_end(p + 1);
         if (point == p + 1 || (*point != '.' && *point != ','))
             return false;
-        p = digits_end(point + 1);
+        p = oops_digits_end(point + 1);
     } else {
         size_t month = 0; /* in the user's language */
         while ((unsigned char)p[month] >= 0x80 || isalpha((unsigned char)p[month]))
             month++;
         p = oops_blanks(p + month);
-        const char *day = digits_end(p);
+        const char *day = oops_digits_end(p);
         if (month < 3 || month > 8 || day == p || day - p > 2 || *day != ' ' || !isdigit((unsigned char)day[1]))
             return false;
         p = day + 1 + strspn(day + 1, "0123456789:");
@@ -235,20 +135,57 @@ static bool take_caller(const char **s, struct oops_log_line *line) {
     return true;
 }
 
+/* "c0    321 ", "c0, ", "c3 <6>": a CPU and perhaps a task. */
+static const char *vendor_cpu(const char *p) {
+    if (*p != 'c')
+        return NULL;
+    const char *end = oops_digits_end(p + 1);
+    if (end == p + 1 || end - p > 3 || (*end != ' ' && *end != ','))
+        return NULL;
+    bool named = *end == ',';
+    p = oops_blanks(end + named);
+    const char *pid = oops_digits_end(p);
+    if (pid > p && *pid == ' ')
+        return pid;
+    return named || (p - end >= 3) || *p == '<' ? p : NULL;
+}
+
+/* "(01-28 07:22:33.304698634) ", "[pid:2124,cpu0,kworker/0:1]", "[2021:01:01 00:00:17]" */
+static const char *vendor_brackets(const char *p) {
+    if (*p == '(') {
+        const char *end = oops_date_end(p + 1);
+        return end && *end == ')' ? end + 1 : NULL;
+    }
+    if (oops_starts(p, "[pid:")) {
+        size_t n = strcspn(p, "]");
+        return n < 60 && p[n] ? p + n + 1 : NULL;
+    }
+    bool date = *p == '[' && oops_two_digits(p + 1) && oops_two_digits(p + 3) && p[5] == ':' &&
+                oops_two_digits(p + 6) && p[8] == ':' && oops_two_digits(p + 9) && p[11] == ' ';
+    const char *end = date ? oops_clock_end(p + 12) : NULL;
+    return end && *end == ']' ? end + 1 : NULL;
+}
+
 /* "[3:    kworker/3:0:14402] ", " I[7: swapper/0: 1] " of Samsung's kernels, " -(0)[1:init]" of MediaTek's. */
 static bool take_vendor(const char **s, struct oops_log_line *line) {
     const char *p = *s, *first, *last;
     if (!line->has_time)
         return false;
+    const char *other = vendor_cpu(p);
+    other = other ? other : vendor_brackets(p);
+    if (other) {
+        *s = other;
+        return true;
+    }
     bool mediatek = *p == '(' || (*p == '-' && p[1] == '(');
     if (mediatek) {
-        p = digits_end(strchr(p, '(') + 1);
+        p = oops_digits_end(strchr(p, '(') + 1);
         if (*p++ != ')')
             return false;
     }
     p += *p >= 'A' && *p <= 'Z' && p[1] == '[';
     first = oops_blanks(p + (*p == '['));
-    const char *colon = digits_end(first), *close = *p == '[' ? strchr(p, ']') : NULL;
+    const char *colon = oops_digits_end(first), *close = *p == '[' ? strchr(p, ']') : NULL;
     if (!close || close - p > 40 || colon == first || *colon != ':')
         return false;
     last = close;
@@ -264,7 +201,7 @@ static bool take_vendor(const char **s, struct oops_log_line *line) {
 /* "<4>", "<30>" */
 static bool take_level(const char **s, struct oops_log_line *line) {
     const char *p = *s, *end;
-    if (*p != '<' || (end = digits_end(p + 1)) == p + 1 || end - p > 4 || *end != '>')
+    if (*p != '<' || (end = oops_digits_end(p + 1)) == p + 1 || end - p > 4 || *end != '>')
         return false;
     const char *next = end + 2;
     if (end[1] == ' ' && isxdigit((unsigned char)next[0]) && isxdigit((unsigned char)next[1]) &&
@@ -332,112 +269,17 @@ static bool take_dropped(const char **s, struct oops_log_line *line) {
     return true;
 }
 
-static bool two_digits(const char *s) {
-    return isdigit((unsigned char)s[0]) && isdigit((unsigned char)s[1]);
-}
-
-/* The end of "17:53:41", "17:53:41.123456", "17:53:41+02:00" ...; NULL: none. */
-static const char *clock_end(const char *s) {
-    if (!two_digits(s) || s[2] != ':' || !two_digits(s + 3) || s[5] != ':' || !two_digits(s + 6))
-        return NULL;
-    s += 8;
-    if (*s == '.' || *s == ',')
-        s = digits_end(s + 1);
-    if (*s == 'Z')
-        return s + 1;
-    if ((*s == '+' || *s == '-') && two_digits(s + 1)) {
-        s += 3;
-        s += *s == ':';
-        s = digits_end(s);
-    }
-    return s;
-}
-
-static bool month_name(const char *s) {
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char name[4] = {s[0], s[0] ? s[1] : '\0', s[0] && s[1] ? s[2] : '\0', '\0'};
-    const char *at = strlen(name) == 3 ? strstr(names, name) : NULL;
-    return at && (at - names) % 3 == 0;
-}
-
-static bool day_name(const char *s) {
-    static const char names[] = "MonTueWedThuFriSatSun";
-    char name[4] = {s[0], s[0] ? s[1] : '\0', s[0] && s[1] ? s[2] : '\0', '\0'};
-    const char *at = strlen(name) == 3 ? strstr(names, name) : NULL;
-    return at && (at - names) % 3 == 0;
-}
-
-/* "Apr 09 17:53:41", "Apr  9 17:53:41.000001" */
-static const char *syslog_date(const char *s) {
-    if (!month_name(s) || s[3] != ' ')
-        return NULL;
-    const char *p = oops_blanks(s + 3), *end = digits_end(p);
-    if (end == p || end - p > 2 || *end != ' ')
-        return NULL;
-    return clock_end(oops_blanks(end));
-}
-
-/* "St okt 15 20:57:24 2025]": that of dmesg -T in the user's language, up to the bracket */
-static const char *foreign_date(const char *s) {
-    unsigned words = 0;
-    while (words < 2 && ((unsigned char)*s >= 0x80 || isalpha((unsigned char)*s))) {
-        while ((unsigned char)*s >= 0x80 || isalpha((unsigned char)*s) || *s == '.')
-            s++;
-        s = oops_blanks(s);
-        words++;
-    }
-    const char *day = digits_end(s), *clock = words == 2 && day > s && *day == ' ' ? clock_end(oops_blanks(day)) : NULL;
-    if (!clock || *clock != ' ')
-        return NULL;
-    const char *year = digits_end(clock + 1);
-    return year - clock == 5 && *year == ']' ? year : NULL;
-}
-
-/* "Mon Apr 17 10:00:00 2023" */
-static const char *long_date(const char *s) {
-    if (!day_name(s) || s[3] != ' ')
-        return foreign_date(s);
-    const char *p = syslog_date(oops_blanks(s + 3));
-    if (!p || *p != ' ')
-        return NULL;
-    const char *year = digits_end(p + 1);
-    return year - p == 5 ? year : NULL;
-}
-
-/* "13.01.2025 19:40:36:297" */
-static const char *dotted_date(const char *s) {
-    if (!two_digits(s) || s[2] != '.' || !two_digits(s + 3) || s[5] != '.' || !two_digits(s + 6) ||
-        !two_digits(s + 8) || s[10] != ' ')
-        return NULL;
-    const char *end = clock_end(s + 11);
-    return end && *end == ':' ? digits_end(end + 1) : end;
-}
-
-/* "2023-05-01T10:00:00+0200", "2023-05-01 10:00:00", "2023/05/01 10:00:00" */
-static const char *iso_date(const char *s) {
-    if (!two_digits(s) || !two_digits(s + 2) || (s[4] != '-' && s[4] != '/') || !two_digits(s + 5) || s[7] != s[4] ||
-        !two_digits(s + 8) || (s[10] != 'T' && s[10] != ' '))
-        return NULL;
-    return clock_end(s + 11);
-}
-
-static const char *any_date(const char *s) {
-    const char *end = long_date(s);
-    end = end ? end : syslog_date(s);
-    end = end ? end : iso_date(s);
-    end = end ? end : dotted_date(s);
-    return end ? end : clock_end(s);
-}
-
 /* A date, with or without brackets around it. */
 static bool take_date(const char **s, struct oops_log_line *line) {
     const char *start = *s + (**s == '[');
-    const char *end = any_date(start);
+    const char *end = oops_date_end(start);
+    if (end && **s != '[' && *end == ':' && end[1] == ' ') /* "2023-05-01 10:00:00: " */
+        end++;
     if (!end || (**s == '[' && *end != ']') || (**s != '[' && *end != ' ' && *end != '\t'))
         return false;
     if (!line->wall[0])
         snprintf(line->wall, sizeof(line->wall), "%.*s", (int)(end - start), start);
-    line->kernel |= **s == '[' && long_date(start); /* dmesg -T */
+    line->kernel |= **s == '[' && oops_long_date(start); /* dmesg -T */
     *s = end + 1;
     return true;
 }
@@ -449,7 +291,7 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
         *s = p + 8;
         return true;
     }
-    if (oops_starts(p, "kernel:[")) { /* syslogd's messages to terminals */
+    if (oops_starts(p, "kernel:") && p[7] != ' ') { /* syslogd's messages to terminals */
         *s = p + 7;
         return line->kernel = true;
     }
@@ -466,15 +308,68 @@ static bool take_kernel_tag(const char **s, struct oops_log_line *line) {
         }
         if (!n || n > 80 || !p[n] || *p == '[' || (*p == '<' && !line->wall[0]))
             return false;
-        clock |= n >= 8 && clock_end(p) != NULL;
+        clock |= n >= 8 && oops_clock_end(p) != NULL;
         p = oops_blanks(p + n);
     }
     return false;
 }
 
-/* "> " of a mail, "| " of a table */
+/* "host kernel - - - ", "host kernel - - [meta sequenceId=1] ": what RFC 5424 has behind its date. */
+static bool take_structured(const char **s, struct oops_log_line *line) {
+    const char *p = *s;
+    if (!line->wall[0] || line->has_time)
+        return false;
+    for (int words = 0; words < 4; words++) { /* host, program, process, message's kind */
+        size_t n = strcspn(p, " ");
+        if (!n || n > 80 || p[n] != ' ' || (words == 1 && (n != 6 || memcmp(p, "kernel", 6) != 0)))
+            return false;
+        p += n + 1;
+    }
+    const char *end = *p == '-' ? p + 1 : *p == '[' ? strstr(p, "] ") : NULL;
+    if (!end)
+        return false;
+    *s = end + (*end == ']');
+    return line->kernel = true;
+}
+
+/* "  123   123 E kernel  : ", "E/kernel  (  180): " of logcat */
+static bool take_logcat(const char **s, struct oops_log_line *line) {
+    const char *p = *s, *tag;
+    if (line->wall[0] && isdigit((unsigned char)*p)) {
+        p = oops_blanks(oops_digits_end(p));
+        p = oops_blanks(oops_digits_end(p));
+    }
+    if (!*p || !strchr("VDIWEF", *p) || (p[1] != '/' && p[1] != ' '))
+        return false;
+    tag = oops_blanks(p + 2);
+    if (strncasecmp(tag, "kernel", 6) != 0)
+        return false;
+    p = oops_blanks(tag + 6);
+    if (*p == '(')
+        p += strcspn(p, ")") + (strchr(p, ')') != NULL);
+    p = oops_blanks(p);
+    if (*p != ':')
+        return false;
+    *s = p + 1;
+    return line->kernel = true;
+}
+
+/* "stdout F " of a container's log */
+static bool take_stream(const char **s, struct oops_log_line *line) {
+    if (!line->wall[0] || (!oops_starts(*s, "stdout ") && !oops_starts(*s, "stderr ")))
+        return false;
+    *s += 7;
+    *s += (oops_starts(*s, "F ") || oops_starts(*s, "P ")) ? 2 : 0;
+    return true;
+}
+
+/* "> " of a mail, "| " of a table, quotes, bullets of a list */
 static bool take_quote(const char **s, struct oops_log_line *line) {
-    if ((**s != '>' && **s != '|') || ((*s)[1] && !strchr(" >[", (*s)[1])))
+    const char *p = *s;
+    bool mark = (*p == '>' || *p == '|') && (!p[1] || strchr(" >[`|", p[1]));
+    bool around = (*p == '"' || *p == '\'' || *p == ',') && p[1] && strchr("[<\"", p[1]);
+    bool quote = *p == '`' || around || (*p == '"' && !strchr(p + 1, '"')); /* its closing one is gone already */
+    if (!mark && !quote)
         return false;
     (*s)++;
     return true;
@@ -482,7 +377,7 @@ static bool take_quote(const char **s, struct oops_log_line *line) {
 
 /* A column of line numbers: digits before something that is a prefix itself, or before "|", ":" or a tab. */
 static bool take_line_number(const char **s, struct oops_log_line *line) {
-    const char *end = digits_end(*s), *ignored;
+    const char *end = oops_digits_end(*s), *ignored;
     int64_t us;
     if (end == *s || end - *s > 8)
         return false;
@@ -492,7 +387,7 @@ static bool take_line_number(const char **s, struct oops_log_line *line) {
     if (rest == end)
         return false;
     bool prefix = (end - *s >= 2 && *end == ' ' && (oops_body_begins(rest) || strstr(rest, "+0x"))) ||
-                  printk_time(rest, &ignored, &us) || any_date(rest) ||
+                  printk_time(rest, &ignored, &us) || oops_date_end(rest) ||
                   (rest[0] == '<' && isdigit((unsigned char)rest[1]));
     if (!prefix && (!column || (isdigit((unsigned char)*rest) && *p != '|')))
         return false;
@@ -515,8 +410,9 @@ static bool take_glued(const char **s, struct oops_log_line *line) {
 
 static const char *strip_prefixes(const char *s, struct oops_log_line *line) {
     static bool (*const prefixes[])(const char **, struct oops_log_line *) = {
-        take_time,       take_relative, take_caller,   take_vendor, take_level,       take_dropped, take_date,
-        take_kernel_tag, take_kmsg,     take_facility, take_quote,  take_line_number, take_glued,
+        take_time,   take_relative,   take_caller,      take_vendor,   take_level,      take_dropped,
+        take_date,   take_kernel_tag, take_kmsg,        take_facility, take_structured, take_logcat,
+        take_stream, take_quote,      take_line_number, take_glued,
     };
     for (int turn = 0; turn < PREFIXES_MAX; turn++) {
         s = oops_blanks(s);
@@ -540,7 +436,7 @@ static char *inner_record(char *text) {
 }
 
 unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_log_line lines[OOPS_GLUED_MAX]) {
-    clean_bytes(raw, len, buffer);
+    oops_clean_bytes(raw, len, buffer);
     unsigned count = 0;
     for (char *rest = buffer; rest && count < OOPS_GLUED_MAX;) {
         struct oops_log_line *line = &lines[count++];
@@ -548,6 +444,8 @@ unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_
         if (count > 1)
             memcpy(line->wall, lines[0].wall, sizeof(line->wall));
         line->text = buffer + (strip_prefixes(rest, line) - buffer);
+        if (oops_starts(line->text, "Message from syslogd@")) /* who says so, on a line of its own */
+            *line->text = '\0';
         rest = count < OOPS_GLUED_MAX ? inner_record(line->text) : NULL;
         if (rest > line->text && rest[-1] == ' ')
             rest[-1] = '\0'; /* end the record before it */
@@ -558,4 +456,55 @@ unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_
         }
     }
     return count;
+}
+
+/* ---- Prefixes that no rule knows ---- */
+
+/* Words of the kernel's own that stand before what a header is known by. */
+static bool kernels_own(const char *text, size_t n) {
+    static const char *const own[] = {"rcu", "watchdog", "NMI",     "Oops",   "CPU",      "Internal",
+                                      "BUG", "WARNING",  "INFO",    "kernel", "Kernel",   "traps",
+                                      "x86", "Uhhuh",    "PANIC",   "KASAN",  "mm:",      "---",
+                                      "===", "***",      "invalid", "SError", "Unhandled"};
+    for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (strlen(own[i]) <= n && !strncmp(text, own[i], strlen(own[i])))
+            return true;
+    return false;
+}
+
+void oops_foreign_learn(struct oops_foreign *foreign, const char *text, size_t header) {
+    size_t n = header;
+    foreign->text[0] = '\0';
+    while (n && text[n - 1] == ' ')
+        n--;
+    bool ends = n && strchr(":])>|})-#*%,;\"'", text[n - 1]) != NULL;
+    ends |= n && isdigit((unsigned char)text[n - 1]) && memchr(text, '.', n) && strspn(text, "0123456789. ") >= n;
+    if (!ends || header >= sizeof(foreign->text) || kernels_own(text, header))
+        return;
+    memcpy(foreign->text, text, header);
+    foreign->text[header] = '\0';
+}
+
+const char *oops_foreign_skip(const struct oops_foreign *foreign, const char *text) {
+    const char *p = foreign->text, *s = text;
+    while (*p) {
+        if (*p == ' ' || isdigit((unsigned char)*p)) { /* numbers may be padded */
+            p = oops_blanks(p);
+            s = oops_blanks(s);
+            const char *digits = oops_digits_end(s);
+            if (isdigit((unsigned char)*p) && digits == s)
+                return text;
+            if (isdigit((unsigned char)*p))
+                s = digits;
+            p = oops_digits_end(p);
+        } else if (*p++ != *s++) {
+            return text;
+        }
+    }
+    return s;
+}
+
+void oops_line_skip_foreign(const struct oops_foreign *foreign, struct oops_log_line *lines, unsigned count) {
+    for (unsigned i = 0; i < count && foreign->text[0]; i++)
+        lines[i].text += oops_foreign_skip(foreign, lines[i].text) - lines[i].text;
 }

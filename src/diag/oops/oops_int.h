@@ -69,11 +69,36 @@ struct oops_log_line {
     char wall[40]; /* wall-clock time, as printed */
 };
 
+/* The bytes of a line into what the kernel printed, NUL-terminated; at most `len`. Returns their number. clean.c */
+size_t oops_clean_bytes(const char *s, size_t len, char *to);
+/*
+ * Where the first line of `len` bytes without a newline ends: pages and programs
+ * have other marks for that. `*next` is where the next one begins. clean.c
+ */
+size_t oops_line_end(const char *s, size_t len, size_t *next);
+
+/* Behind a date or a clock in any of the known forms, NULL: none. dates.c */
+const char *oops_date_end(const char *s);
+const char *oops_long_date(const char *s); /* "Mon Apr 17 10:00:00 2023" */
+const char *oops_clock_end(const char *s); /* "17:53:41.123456+02:00" */
+const char *oops_digits_end(const char *s);
+bool oops_two_digits(const char *s);
+
+/* What stands before every line of a log and is no known prefix; learned from a header. Numbers in it vary. */
+struct oops_foreign {
+    char text[64]; /* "": nothing */
+};
+/* `text` is a line whose header begins at `header`: learn what is before it, if that is a prefix. */
+void oops_foreign_learn(struct oops_foreign *foreign, const char *text, size_t header);
+/* Behind the prefix, or `text` itself. */
+const char *oops_foreign_skip(const struct oops_foreign *foreign, const char *text);
+
 /*
  * A raw line (without its newline) into the records in it. `buffer` has room for
  * `len` + OOPS_GLUED_MAX bytes. Returns how many, at least 1.
  */
 unsigned oops_line_clean(const char *raw, size_t len, char *buffer, struct oops_log_line lines[OOPS_GLUED_MAX]);
+void oops_line_skip_foreign(const struct oops_foreign *foreign, struct oops_log_line *lines, unsigned count);
 
 /* ---- Finding a report quickly (scan.c) ---- */
 
@@ -87,7 +112,7 @@ struct oops_scanner {
 };
 void oops_scanner_init(struct oops_scanner *scanner);
 
-/* The first place from `data` where a word of a report's header stands, or NULL. */
+/* A place from `data` on inside of the first word of a report's header, or NULL. */
 const char *oops_scan(const struct oops_scanner *scanner, const char *data, size_t len);
 uint64_t oops_count_newlines(const char *data, size_t len);
 
@@ -132,6 +157,12 @@ const struct oops_form *oops_form_choose(const struct oops_report *report, struc
  */
 bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_line *line, size_t columns,
                      const struct oops_log_line *next);
+
+/* Whether the word that two lines give together was cut in the first, of `n` bytes: an address, a byte, a symbol. */
+bool oops_line_cut_in_word(const char *text, size_t n, const char *next);
+
+/* Whether a line ends with words behind which a header goes on. */
+bool oops_line_ends_early(const char *text);
 
 /* Whether a line may be a header of which only the next line tells. */
 bool oops_line_may_go_on(const char *text);

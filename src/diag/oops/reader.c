@@ -51,6 +51,27 @@ void oops_reader_free(struct oops_reader *reader) {
     free(reader);
 }
 
+/* ---- Lines ---- */
+
+/* Where the words are by which a header is known. */
+static size_t header_at(const struct oops_form *form, const char *text) {
+    const char *words = form->match + strspn(form->match, "*");
+    const char *at = memmem(text, strlen(text), words, strcspn(words, "*"));
+    return at ? (size_t)(at - text) : 0;
+}
+
+unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t len,
+                           struct oops_log_line lines[OOPS_GLUED_MAX]) {
+    unsigned count = oops_line_clean(raw, len, reader->clean, lines);
+    for (unsigned i = 0; i < count; i++) {
+        const struct oops_form *form = oops_form_of(&reader->scanner, lines[i].text);
+        if (form)
+            oops_foreign_learn(&reader->foreign, lines[i].text, header_at(form, lines[i].text));
+        oops_line_skip_foreign(&reader->foreign, &lines[i], 1);
+    }
+    return count;
+}
+
 /* ---- Lines that were broken in two ---- */
 
 static void take_whole(struct oops_reader *reader, const struct oops_log_line *line) {
@@ -66,12 +87,14 @@ static void take_held(struct oops_reader *reader) {
 }
 
 /* Keep a line until the next one shows whether it goes on there. */
-static void hold(struct oops_reader *reader, const struct oops_log_line *line, size_t columns) {
+static void hold(struct oops_reader *reader, const struct oops_log_line *line, const char *raw, size_t columns) {
     size_t n = strlen(line->text);
     memcpy(reader->held_text, line->text, n + 1);
     reader->held = *line;
     reader->held.text = reader->held_text;
     reader->held_columns = columns;
+    reader->held_blank = columns && raw[columns - 1] == ' ';
+    reader->held_quoted = columns && raw[0] == '>';
     reader->holds = true;
 }
 
@@ -83,30 +106,60 @@ static bool broken_in_word(const char *text, size_t n, const char *next) {
     return n > 1 && text[n - 1] == '_' && oops_is_word(text[n - 2]) && oops_is_word(next[0]) && strstr(next, "+0x");
 }
 
-/* Whether `next` was a part of the line held. */
-static bool joined(struct oops_reader *reader, const struct oops_log_line *next, size_t columns) {
-    size_t n = strlen(reader->held_text), more = strlen(next->text);
-    if (!reader->holds || n + 1 + more >= HELD_BYTES ||
-        !oops_line_wraps(&reader->scanner, &reader->held, reader->held_columns, next))
+/* Whether the line held was broken at a fixed column, as terminals do, and `next` is its rest. */
+static bool broken_at_column(const struct oops_reader *reader, const struct oops_log_line *next) {
+    static const unsigned char widths[] = {80, 100, 120, 132, 160};
+    size_t word = strspn(next->text, "abcdefghijklmnopqrstuvwxyz0123456789-_");
+    bool program = word && next->text[word] == ':' && next->text[word + 1] == ' ';
+    if (next->kernel || next->wall[0] || !reader->held.kernel || program)
         return false;
-    if (!broken_in_word(reader->held_text, n, next->text))
+    for (unsigned i = 0; i < sizeof(widths); i++)
+        if (reader->held_columns == widths[i])
+            return reader->widest <= widths[i];
+    return false;
+}
+
+/* A line of quoted-printable that ends in "=". */
+static bool broken_softly(const struct oops_reader *reader, size_t n, const struct oops_log_line *next) {
+    return n && reader->held_text[n - 1] == '=' && reader->held_columns >= 75 && reader->held_columns <= 76 &&
+           !next->kernel;
+}
+
+/* Whether `next` was a part of the line held. */
+static bool joined(struct oops_reader *reader, const struct oops_log_line *next, const char *raw, size_t columns) {
+    size_t n = strlen(reader->held_text), more = strlen(next->text);
+    if (!reader->holds || !more || n + 1 + more >= HELD_BYTES)
+        return false;
+    bool softly = broken_softly(reader, n, next), exactly = softly || broken_at_column(reader, next);
+    if (!exactly && !oops_line_wraps(&reader->scanner, &reader->held, reader->held_columns, next))
+        return false;
+    n -= softly;
+    if (exactly && !softly && oops_line_cut_in_word(reader->held_text, n, next->text))
+        reader->cuts_words = true;
+    bool at_blank = reader->held_blank || oops_line_ends_early(reader->held_text);
+    bool whole = !softly && (at_blank || (reader->held_quoted && !reader->cuts_words));
+    bool blank = exactly ? whole || raw[0] == ' ' : !broken_in_word(reader->held_text, n, next->text);
+    if (blank)
         reader->held_text[n++] = ' ';
     memcpy(reader->held_text + n, next->text, more + 1);
     reader->held_columns = columns;
+    reader->held_blank = columns && raw[columns - 1] == ' ';
     return true;
 }
 
 static void take_line(struct oops_reader *reader, const char *raw, size_t len, uint64_t number) {
     struct oops_log_line lines[OOPS_GLUED_MAX];
-    unsigned count = oops_line_clean(raw, len, reader->clean, lines);
+    unsigned count = oops_reader_clean(reader, raw, len, lines);
     bool held = reader->holds;
-    if (count == 1 && joined(reader, &lines[0], len))
+    size_t columns = len && raw[len - 1] == '\r' ? len - 1 : len;
+    reader->widest = columns > reader->widest ? columns : reader->widest;
+    if (count == 1 && joined(reader, &lines[0], raw, columns))
         return;
     take_held(reader);
     for (unsigned i = 0; i < count; i++) {
         lines[i].number = number;
         if (i == count - 1 && len < HELD_BYTES / 4 && (oops_slots_any(reader) || !held))
-            hold(reader, &lines[i], len);
+            hold(reader, &lines[i], raw, columns);
         else
             take_whole(reader, &lines[i]);
     }
@@ -163,10 +216,8 @@ static bool skip_ahead(struct oops_reader *reader, bool final) {
         to = hit - OOPS_LINE_MAX_BYTES / 2;
     else if (!hit && limit - to > OOPS_LINE_MAX_BYTES) /* the same without a word in it: its end may begin one */
         to = limit - 64;
-    if (to > start) {
+    if (to > start)
         reader->number += oops_count_newlines(start, (size_t)(to - start));
-        reader->inside = to[-1] != '\n';
-    }
     reader->at = (size_t)(to - reader->window);
     return hit != NULL || (final && reader->at < reader->len);
 }
@@ -176,7 +227,7 @@ static bool is_of_interest(struct oops_reader *reader, const char *raw, size_t l
     struct oops_log_line lines[OOPS_GLUED_MAX];
     if (oops_pstore_is_header(raw, len))
         return true;
-    unsigned count = oops_line_clean(raw, len, reader->clean, lines);
+    unsigned count = oops_reader_clean(reader, raw, len, lines);
     for (unsigned i = 0; i < count; i++)
         if (oops_form_of(&reader->scanner, lines[i].text) || strncmp(lines[i].text, "Linux version ", 14) == 0)
             return true;
@@ -191,21 +242,24 @@ static bool take_next(struct oops_reader *reader, bool final) {
     size_t len = newline ? (size_t)(newline - start) : left < OOPS_LINE_MAX_BYTES ? left : OOPS_LINE_MAX_BYTES;
     if (!newline && !final && left < OOPS_LINE_MAX_BYTES)
         return false;
+    size_t next, piece = oops_line_end(start, len, &next);
+    bool whole = next == len && newline;
     bool idle = is_idle(reader);
-    if (!idle || is_of_interest(reader, start, len)) {
+    if (!idle || is_of_interest(reader, start, piece)) {
         if (idle)
             oops_slots_remember_window(reader, reader->at);
-        if (!take_pstore(reader, start, len))
-            take_line(reader, start, len, reader->number);
+        if (!take_pstore(reader, start, piece))
+            take_line(reader, start, piece, reader->number);
     }
-    reader->at += len + (newline != NULL);
-    reader->number += newline != NULL;
-    reader->inside = !newline;
+    reader->at += next + whole;
+    reader->number += whole;
     return true;
 }
 
 static void work(struct oops_reader *reader, bool final) {
     while (reader->at < reader->len && !reader->error) {
+        if (is_idle(reader))
+            reader->widest = 0;
         if (is_idle(reader) && !skip_ahead(reader, final))
             return;
         if (!take_next(reader, final))
@@ -221,7 +275,7 @@ static void compact(struct oops_reader *reader) {
     reader->at -= keep_from;
 }
 
-int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len) {
+static void feed_piece(struct oops_reader *reader, const char *data, size_t len) {
     while (len && !reader->error) {
         if (reader->len > WINDOW_BYTES / 2)
             compact(reader);
@@ -233,7 +287,20 @@ int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len) {
         len -= n;
         work(reader, false);
     }
+}
+
+int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len) {
+    char buffer[WIDE_BYTES];
+    while (len && !reader->error) {
+        const char *piece;
+        size_t n = oops_wide_piece(&reader->wide, &data, &len, buffer, &piece);
+        feed_piece(reader, piece, n);
+    }
     return reader->error;
+}
+
+void oops_reader_next_file(struct oops_reader *reader) {
+    reader->wide = (struct oops_wide){WIDE_UNKNOWN, false, 0};
 }
 
 int oops_reader_end(struct oops_reader *reader) {

@@ -26,6 +26,8 @@ void oops_reader_free(struct oops_reader *reader);
 
 /* 0, or -ENOMEM. `fn` may be called from within. */
 int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len);
+/* What is fed next is another file, which may be in another encoding. */
+void oops_reader_next_file(struct oops_reader *reader);
 /* The log ends: reports still open are given out. 0, or -ENOMEM. */
 int oops_reader_end(struct oops_reader *reader);
 

@@ -15,6 +15,13 @@
 #define BANNER_BYTES  400
 #define HELD_BYTES    1024 /* longer lines are no wrapped ones */
 
+/* A log in UTF-16, as Windows writes them. */
+struct oops_wide {
+    enum { WIDE_UNKNOWN, WIDE_NOT, WIDE_LITTLE, WIDE_BIG } order;
+    bool half; /* of a unit is `first` */
+    unsigned char first;
+};
+
 struct recent {
     struct oops_log_line line;
     char text[RECENT_BYTES];
@@ -30,6 +37,8 @@ struct slot {
     char caller;
     uint32_t caller_id;
     unsigned headers; /* lines at its start that are one header, told once for each inlined function */
+    bool doubled;     /* every line came twice so far */
+    bool repeated;    /* the last one has */
     unsigned quiet, foreign;
     unsigned traces;     /* begun so far */
     unsigned body_lines; /* up to and with the last line that surely belongs to it */
@@ -42,11 +51,16 @@ struct oops_reader {
     char *window;
     size_t len, at;  /* bytes in the window; the next to be looked at */
     uint64_t number; /* of the line at `at` */
-    bool inside;     /* `at` is in the middle of a long line */
     char *clean;     /* a line after cleaning */
-    bool holds;      /* `held` may go on in the next line */
+    struct oops_foreign foreign;
+    struct oops_wide wide;
+    bool holds; /* `held` may go on in the next line */
     struct oops_log_line held;
     size_t held_columns; /* of its last line in the log */
+    bool held_blank;     /* that line ended in a blank */
+    bool held_quoted;    /* by a mail: it wraps at blanks */
+    bool cuts_words;     /* lines are broken at a column, whatever stands there */
+    size_t widest;       /* line since a report began */
     char held_text[HELD_BYTES];
     struct slot slots[OPEN_MAX];
     struct oops_report *mention; /* the first, if there is nothing but such */
@@ -59,6 +73,23 @@ struct oops_reader {
     char banner[BANNER_BYTES];
     int error;
 };
+
+/* ---- wide.c ---- */
+
+/*
+ * The next piece of a log of which `*len` bytes at `*data` are left: as it is, or
+ * what of it fits `buffer` in UTF-8. Moves both behind it; returns its length, and
+ * its place in `*piece`.
+ */
+#define WIDE_BYTES 4096
+size_t oops_wide_piece(struct oops_wide *wide, const char **data, size_t *len, char buffer[WIDE_BYTES],
+                       const char **piece);
+
+/* ---- reader.c ---- */
+
+/* A raw line into the records in it (lines.c), without the prefix of this log. */
+unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t len,
+                           struct oops_log_line lines[OOPS_GLUED_MAX]);
 
 /* ---- slots.c ---- */
 

@@ -6,7 +6,9 @@
  * ("BUG", "Oop", "l p" of "Kernel panic"). Three tables say for a byte value
  * which words' first, second and third it can be, one bit a group of words; the
  * three ANDed leave a place to look at closely. Unlike an algorithm that skips
- * bytes, no step waits for the one before.
+ * bytes, no step waits for the one before. Where a word has a blank or a colon,
+ * the log may have a no-break space, an entity of HTML or a full-width colon: what
+ * begins like one is taken for it, as is what differs behind that.
  *
  * Every header that kinds_*.c knows must have one of these words; a test holds
  * the two together.
@@ -80,25 +82,50 @@ void oops_scanner_init(struct oops_scanner *scanner) {
     memset(scanner, 0, sizeof(*scanner));
     for (unsigned w = 0; w < WORDS; w++) {
         unsigned group = group_of(w);
-        for (unsigned i = 0; i < KEY; i++)
-            scanner->table[i][(unsigned char)words[w].text[words[w].key + i]] |= (uint16_t)(1u << group);
+        bool loose = false; /* behind a blank that may be another character: any of theirs */
+        for (unsigned i = 0; i < KEY; i++) {
+            char c = words[w].text[words[w].key + i];
+            loose |= c == ' ' || c == ':';
+            scanner->table[i][(unsigned char)c] |= (uint16_t)(1u << group);
+            for (const char *s = loose ? "\xc2\xa0\xe2\x80\xe3\xef\xbc&n#=C\\" : ""; *s; s++)
+                scanner->table[i][(unsigned char)*s] |= (uint16_t)(1u << group);
+        }
         scanner->next[w] = scanner->first[group];
         scanner->first[group] = (uint8_t)(w + 1);
     }
 }
 
-/* The word whose key stands at `at`; where it begins, or NULL. */
+/* Whether a byte may begin or end what stands for a blank or a colon (clean.c). */
+static bool may_stand_for(char c) {
+    return (unsigned char)c >= 0x80 || c == '&' || c == ';' || c == '\\' || c == '=';
+}
+
+/* Whether a word stands at `at`, as far as its characters are plain; `key` is where in it the key is. */
+static bool is_word_at(const char *word, const char *at, const char *data, const char *end, unsigned key) {
+    for (unsigned i = key; i-- > 0;) {
+        if (at - data < (long)(key - i))
+            return false;
+        char c = at[-(long)(key - i)];
+        if (c != word[i])
+            return (word[i] == ' ' || word[i] == ':') && may_stand_for(c);
+    }
+    for (const char *s = word + key; *s; s++, at++) {
+        if (at == end)
+            return false;
+        if (*at != *s)
+            return (*s == ' ' || *s == ':') && may_stand_for(*at);
+    }
+    return true;
+}
+
+/* The word whose key stands at `at`; where it may begin, or NULL. */
 static const char *word_around(const struct oops_scanner *scanner, unsigned groups, const char *data, const char *at,
                                const char *end) {
     for (; groups; groups &= groups - 1) {
         unsigned group = (unsigned)__builtin_ctz(groups);
-        for (unsigned w = scanner->first[group]; w; w = scanner->next[w - 1]) {
-            const struct word *word = &words[w - 1];
-            size_t n = strlen(word->text);
-            if (word->key <= (size_t)(at - data) && n - word->key <= (size_t)(end - at) &&
-                !memcmp(at - word->key, word->text, n))
-                return at - word->key;
-        }
+        for (unsigned w = scanner->first[group]; w; w = scanner->next[w - 1])
+            if (is_word_at(words[w - 1].text, at, data, end, words[w - 1].key))
+                return at;
     }
     return NULL;
 }

@@ -20,6 +20,9 @@
 /* ---- What led to a report ---- */
 
 void oops_slots_remember(struct oops_reader *reader, const struct oops_log_line *line) {
+    const struct recent *last = &reader->recent[(reader->recent_count - 1) % RECENT_MAX];
+    if (reader->recent_count && !strncmp(last->text, line->text, RECENT_BYTES - 1)) /* two consoles */
+        return;
     struct recent *recent = &reader->recent[reader->recent_count++ % RECENT_MAX];
     recent->line = *line;
     size_t n = strnlen(line->text, RECENT_BYTES - 1);
@@ -48,8 +51,9 @@ static bool goes_on(struct oops_reader *reader, size_t columns, const struct oop
     size_t n = reader->recent_count ? strlen(last->text) : 0, more = strlen(line->text);
     if (!n || n + 1 + more >= RECENT_BYTES || !oops_line_wraps(&reader->scanner, &last->line, columns, line))
         return false;
-    last->text[n] = ' ';
-    memcpy(last->text + n + 1, line->text, more + 1);
+    if (!oops_line_cut_in_word(last->text, n, line->text))
+        last->text[n++] = ' ';
+    memcpy(last->text + n, line->text, more + 1);
     return true;
 }
 
@@ -64,21 +68,25 @@ void oops_slots_remember_window(struct oops_reader *reader, size_t start) {
     }
     reader->recent_count = 0;
     size_t columns = 0; /* of the line before */
-    for (size_t at = from; at < start; lines--) {
-        const char *end = memchr(reader->window + at, '\n', start - at);
-        if (!end) /* `start` is inside of a long line */
-            break;
-        size_t n = (size_t)(end - (reader->window + at));
-        if (n <= OOPS_LINE_MAX_BYTES) {
-            unsigned count = oops_line_clean(reader->window + at, n, reader->clean, cleaned);
+    for (size_t at = from, n, next; at < start; at += next) {
+        const char *newline = memchr(reader->window + at, '\n', start - at);
+        size_t len = newline ? (size_t)(newline - (reader->window + at)) : start - at;
+        if (len <= OOPS_LINE_MAX_BYTES) {
+            n = oops_line_end(reader->window + at, len, &next);
+            unsigned count = oops_reader_clean(reader, reader->window + at, n, cleaned);
             bool more = count == 1 && goes_on(reader, columns, &cleaned[0]);
             for (unsigned i = 0; i < count && !more; i++) {
                 cleaned[i].number = reader->number - lines;
                 oops_slots_remember(reader, &cleaned[i]);
             }
+            columns = n;
+        } else {
+            next = len;
         }
-        columns = n;
-        at += n + 1;
+        if (next == len && newline) {
+            next++;
+            lines--;
+        }
     }
 }
 
@@ -303,7 +311,16 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
     take_message(reader, report, line);
 }
 
+/* Of a log that two consoles went into, a line that is there for the second time. */
+static bool is_second(struct slot *slot, const char *text) {
+    const struct oops_report *r = slot->report;
+    slot->repeated = slot->doubled && !slot->repeated && !strcmp(r->lines[r->line_count - 1].text, text);
+    return slot->repeated;
+}
+
 static void add_line(struct oops_reader *reader, struct slot *slot, const struct oops_log_line *line, bool body) {
+    if (is_second(slot, line->text))
+        return;
     oops_report_add(slot->report, line);
     slot->quiet = body ? 0 : slot->quiet + 1;
     slot->foreign = 0;
@@ -354,6 +371,11 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     struct slot *slot = slot_of(reader, line, form->flags & OOPS_FORM_CONTINUES);
     if (slot && repeats_header(slot, line->text)) {
+        slot->doubled = !strcmp(slot->report->header, line->text);
+        if (slot->doubled) {
+            slot->repeated = true;
+            return;
+        }
         add_line(reader, slot, line, true);
         slot->headers = slot->report->line_count;
         slot->report->header = oops_pool_str(slot->report->pool, line->text);

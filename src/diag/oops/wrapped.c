@@ -12,6 +12,7 @@
  *
  * Simplified: lines that lost blanks at the place of the break get one back.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "diag/oops/oops_int.h"
@@ -25,7 +26,7 @@ static bool ends_with(const char *text, const char *words) {
 }
 
 /* Where headers and program counters are broken in logs that have no time stamps. */
-static bool ends_in_the_middle(const char *text) {
+bool oops_line_ends_early(const char *text) {
     static const char *const ends[] = {
         " PID:",         " CPU:",       " at",         " at:",
         " blocked for",  " for more",   " more than",  " blocked",
@@ -42,6 +43,7 @@ static bool ends_in_the_middle(const char *text) {
         " by",           " maybe",      "WARNING:",    "BUG:",
         " KASAN:",       " KMSAN:",     " KFENCE:",    " KCSAN:",
         "kernel BUG at", " suspicious", " in",         "task",
+        " self-",        " /",          " mount",
     };
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
@@ -109,6 +111,12 @@ static bool more_code(const char *text, const char *next) {
     return strspn(next, "0123456789abcdef <>()") == strlen(next) && (next[2] == ' ' || strchr("<(", next[0]));
 }
 
+/* What is behind a header, and would not have had room in it, goes on with a sentence. */
+static bool header_goes_on(size_t columns, const char *next) {
+    bool inside = (*next >= 'a' && *next <= 'z') || *next == '(';
+    return inside && columns + 1 + strcspn(next, " ") > 72 && !strchr(next, ':') && !strchr(next, '=');
+}
+
 bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_line *line, size_t columns,
                      const struct oops_log_line *next) {
     const char *text = line->text, *more = next->text;
@@ -124,9 +132,24 @@ bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_l
         return false;
     if (columns > WIDEST || (line->kernel && strstr(text, "+0x") && strchr(more, ':')) || oops_form_of(scanner, more))
         return false;
-    if (ends_in_the_middle(text))
+    if (oops_line_ends_early(text))
         return true;
     if (columns + 1 + strcspn(more, " \t") < NARROWEST)
         return false;
-    return lacks_function(text) || (line->kernel && !oops_form_of(scanner, text));
+    return lacks_function(text) || (line->kernel && (!oops_form_of(scanner, text) || header_goes_on(columns, more)));
+}
+
+bool oops_line_cut_in_word(const char *text, size_t n, const char *next) {
+    size_t last = n, first = strspn(next, "0123456789abcdef");
+    while (last && isxdigit((unsigned char)text[last - 1]))
+        last--;
+    size_t digits = n - last;
+    bool alone = strchr(" )]>,:", next[first]) != NULL; /* its end too */
+    bool begun = last == 0 || strchr(" x([<:", text[last - 1]) != NULL;
+    if (oops_starts(text, "Code:"))
+        return digits == 1 || text[n - 1] == '<';
+    if (begun && alone && digits && first && (digits + first == 16 || digits + first == 8))
+        return true;
+    return text[n - 1] == '_' || text[n - 1] == '+' || next[0] == '+' || next[0] == '/' ||
+           !strncmp(text + last, "0x", 3);
 }
