@@ -44,6 +44,7 @@ struct group {
     char *title;
     char *shown; /* for people */
     unsigned count, first_number;
+    unsigned follows; /* the number of the report that it follows from; 0: none, or not all do */
     uint64_t first_line;
 };
 
@@ -122,6 +123,7 @@ static void count(struct session *s, const struct oops_report *report) {
     for (unsigned i = 0; i < s->group_count; i++)
         if (!strcmp(s->groups[i].title, report->title)) {
             s->groups[i].count++;
+            s->groups[i].follows = report->follows ? s->groups[i].follows : 0;
             return;
         }
     if (s->group_count == GROUPS_MAX)
@@ -132,7 +134,7 @@ static void count(struct session *s, const struct oops_report *report) {
         free(shown);
         return;
     }
-    s->groups[s->group_count++] = (struct group){title, shown, 1, report->number, report->first_line};
+    s->groups[s->group_count++] = (struct group){title, shown, 1, report->number, report->follows, report->first_line};
 }
 
 /* Reports from `first` on, in the process that explains them. */
@@ -214,36 +216,6 @@ static void take_report(void *ctx, struct oops_report *report) {
         show_batch(s);
 }
 
-/* Where a line of so many columns ends: behind a word, if there is one. */
-static size_t line_length(const char *text, unsigned columns) {
-    size_t n = strlen(text);
-    if (n <= columns)
-        return n;
-    for (n = columns; n && text[n] != ' ';)
-        n--;
-    return n ? n : strcspn(text, " ");
-}
-
-/* In several lines where one is too narrow; the function is kept whole. */
-static void print_title(const char *title, unsigned column, const char *behind) {
-    char text[TITLE_BYTES];
-    const char *last = NULL;
-    snprintf(text, sizeof(text), "%s%s", title, behind);
-    for (const char *in = text; (in = strstr(in, " in ")) != NULL;)
-        last = in++;
-    bool narrow = column + strlen(text) > LINE_COLUMNS;
-    size_t n = narrow && last && column + (size_t)(last - text) <= LINE_COLUMNS
-                   ? (size_t)(last - text)
-                   : line_length(text, LINE_COLUMNS - column);
-    printf("%.*s", (int)n, text);
-    for (const char *rest = text + n; *rest; rest += n) {
-        rest += strspn(rest, " ");
-        n = line_length(rest, LINE_COLUMNS - 6);
-        if (n)
-            printf("\n      %.*s", (int)n, rest);
-    }
-}
-
 /* What else is in the log, alike counted once. */
 static void print_others(const struct session *s) {
     if (s->a->json || s->a->first || s->found < 2)
@@ -251,12 +223,14 @@ static void print_others(const struct session *s) {
     printf("\n%u reports in this log; later ones may be consequences of the first:\n", s->found);
     for (unsigned i = 0; i < s->group_count; i++) {
         const struct group *g = &s->groups[i];
-        int column = printf("  %u, line %llu: ", g->first_number, (unsigned long long)g->first_line);
-        char times[32] = "";
+        char behind[64] = "", text[TITLE_BYTES];
         if (g->count > 1)
-            snprintf(times, sizeof(times), " (%u times)", g->count);
-        print_title(g->shown, (unsigned)column, times);
-        putchar('\n');
+            snprintf(behind, sizeof(behind), " (%u times)", g->count);
+        if (g->follows)
+            snprintf(behind + strlen(behind), sizeof(behind) - strlen(behind), " (follows from %u)", g->follows);
+        snprintf(text, sizeof(text), "  %u, line %llu: %s%s", g->first_number, (unsigned long long)g->first_line,
+                 g->shown, behind);
+        oops_fold(stdout, text, LINE_COLUMNS);
     }
     if (!s->a->all)
         puts("--all shows them all.");

@@ -344,12 +344,22 @@ static json_t *task(const struct oops_report *r) {
     return object;
 }
 
+static json_t *follows(const struct oops_report *r) {
+    if (!r->follows)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "number", json_integer(r->follows));
+    set(object, "why", string(r->follows_why));
+    return object;
+}
+
 struct json_t *oops_json(const struct oops_report *r, const struct oops_verdict *v) {
     json_t *object = json_object();
     set(object, "number", json_integer(r->number));
     set(object, "kind", json_string(oops_kind_name(r->kind)));
     set(object, "title", string(r->title));
     set(object, "function", string(r->function));
+    set(object, "follows", follows(r));
     set(object, "header", string(r->header));
     set(object, "message", string(r->message));
     set(object, "source", string(r->source));

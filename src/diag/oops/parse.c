@@ -39,7 +39,7 @@ struct oops_report *oops_report_new(const struct oops_log_line *line) {
     r->pool = pool;
     r->title = r->function = r->message = r->source = r->reason = r->corrupted = r->comm = r->hardware = "";
     r->workqueue = r->taint = r->release = r->version = r->build_id = r->banner = r->flags = r->last_unloaded = "";
-    r->panic = "";
+    r->panic = r->follows_why = "";
     r->wall_time = oops_pool_str(pool, line->wall);
     r->header = oops_pool_str(pool, line->text);
     r->cpu = r->pid = r->uid = -1;

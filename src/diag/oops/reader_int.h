@@ -27,6 +27,25 @@ struct recent {
     char text[RECENT_BYTES];
 };
 
+/* What is kept of a report that was given out. */
+struct oops_given {
+    unsigned number;
+    enum oops_kind kind;
+    bool has_time;
+    int64_t time_us, cpu, pid;
+    uint64_t last_line;
+    char caller;
+    uint32_t caller_id;
+    int die_count;
+};
+
+#define OOPS_GIVEN_MAX 4
+
+struct oops_followed {
+    struct oops_given given[OOPS_GIVEN_MAX]; /* the newest is given[(count - 1) % OOPS_GIVEN_MAX] */
+    unsigned count;                          /* of this boot */
+};
+
 struct slot {
     struct oops_report *report; /* NULL: given up */
     const struct oops_form *form;
@@ -66,6 +85,7 @@ struct oops_reader {
     struct oops_report *mention; /* the first, if there is nothing but such */
     struct oops_report *lone;    /* a header without anything behind it, until the next report shows what it was */
     unsigned slot_count, reports;
+    struct oops_followed followed;
     struct recent recent[RECENT_MAX];
     unsigned recent_count; /* ever; the newest is recent[(recent_count - 1) % RECENT_MAX] */
     struct oops_pstore *pstore;
@@ -90,6 +110,12 @@ size_t oops_wide_piece(struct oops_wide *wide, const char **data, size_t *len, c
 /* A raw line into the records in it (lines.c), without the prefix of this log. */
 unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t len,
                            struct oops_log_line lines[OOPS_GLUED_MAX]);
+
+/* ---- follows.c ---- */
+
+/* A report, whose number is known: from which one before it it follows, if from one. */
+void oops_follow(struct oops_followed *followed, struct oops_report *report);
+void oops_follow_forget(struct oops_followed *followed); /* another boot begins */
 
 /* ---- slots.c ---- */
 

@@ -261,6 +261,8 @@ struct oops_report {
     uint64_t lines_dropped;
     uint64_t first_line, last_line; /* in the log, from 1 */
     unsigned number;                /* of the report in the log, from 1 */
+    unsigned follows;               /* the number of an earlier one of the same event; 0: none */
+    const char *follows_why;        /* "": none */
 };
 
 /* A register by its lower-case name, or NULL. */

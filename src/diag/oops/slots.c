@@ -150,6 +150,7 @@ static void take_message(struct oops_reader *reader, struct oops_report *report,
 
 static void give(struct oops_reader *reader, struct oops_report *report) {
     report->number = ++reader->reports;
+    oops_follow(&reader->followed, report);
     reader->fn(reader->ctx, report);
 }
 
@@ -410,6 +411,7 @@ static void take_replay(struct oops_reader *reader, const struct oops_log_line *
 
 static void take_banner(struct oops_reader *reader, const struct oops_log_line *line) {
     oops_slots_close(reader);
+    oops_follow_forget(&reader->followed);
     size_t n = strnlen(line->text, BANNER_BYTES - 1);
     memcpy(reader->banner, line->text, n);
     reader->banner[n] = '\0';

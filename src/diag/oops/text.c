@@ -98,12 +98,16 @@ static void print_top(const struct out *o, const struct oops_report *r, const st
     start(o, BOLD);
     wrap(o, oops_shown_title(r), 0, 2);
     stop(o, BOLD);
-    if (!strcmp(oops_shown_title(r), v->headline))
-        return;
-    fputc('\n', o->to);
-    start(o, RED);
-    wrap(o, v->headline, 0, 0);
-    stop(o, RED);
+    if (strcmp(oops_shown_title(r), v->headline) != 0) {
+        fputc('\n', o->to);
+        start(o, RED);
+        wrap(o, v->headline, 0, 0);
+        stop(o, RED);
+    }
+    if (r->follows) {
+        fputc('\n', o->to);
+        wrap(o, oops_pool_printf(r->pool, "Follows from report %u: %s.", r->follows, r->follows_why), 0, 0);
+    }
 }
 
 static void print_why(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
@@ -367,16 +371,27 @@ static void print_locals(const struct out *o, const struct oops_verdict *v) {
     }
 }
 
+static void print_all(const struct out *o, const struct oops_report *r, const struct oops_verdict *v) {
+    print_top(o, r, v);
+    print_why(o, r, v);
+    print_trace(o, r, v);
+    print_code(o, r, v);
+    print_regs(o, r, v);
+    print_locals(o, v);
+    notes(o, "About it", &v->facts);
+    notes(o, "What does not fit", &v->misfits);
+    notes(o, "Symbols", &v->symbols);
+    notes(o, "Next", &v->next);
+}
+
 void oops_print(FILE *to, const struct oops_report *r, const struct oops_verdict *v, const struct oops_print *how) {
-    struct out o = {to, r->pool, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour, how->all};
-    print_top(&o, r, v);
-    print_why(&o, r, v);
-    print_trace(&o, r, v);
-    print_code(&o, r, v);
-    print_regs(&o, r, v);
-    print_locals(&o, v);
-    notes(&o, "About it", &v->facts);
-    notes(&o, "What does not fit", &v->misfits);
-    notes(&o, "Symbols", &v->symbols);
-    notes(&o, "Next", &v->next);
+    char *text = NULL;
+    size_t size;
+    FILE *whole = open_memstream(&text, &size);
+    struct out o = {whole ? whole : to, r->pool, how->columns < COLUMNS_MIN ? COLUMNS_MIN : how->columns, how->colour,
+                    how->all};
+    print_all(&o, r, v);
+    if (whole && fclose(whole) == 0)
+        oops_fold(to, text, o.columns);
+    free(text);
 }

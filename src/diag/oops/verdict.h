@@ -219,6 +219,9 @@ struct oops_print {
 void oops_print(FILE *out, const struct oops_report *report, const struct oops_verdict *v,
                 const struct oops_print *how);
 
+/* Lines of a text, folded into as many as it takes for at most `columns`. */
+void oops_fold(FILE *out, const char *text, unsigned columns);
+
 /* As a new JSON object (the caller owns it; NULL: no memory). The schema is in docs/oops.md. */
 struct json_t *oops_json(const struct oops_report *report, const struct oops_verdict *v);
 
