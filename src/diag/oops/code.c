@@ -84,7 +84,7 @@ void oops_code_line(struct oops_pool *pool, const char *text, struct oops_state 
         /* "04" and "25" glued: "<c7>04" is two items already; "0425" is two of one byte. */
         for (unsigned i = 0; i < item.len / 2; i += unit) {
             struct item part = {item.digits + 2 * i, 2 * unit, item.marked && !i, item.unknown};
-            keep_item(state, &part, unit, arch == OOPS_ARCH_PPC64 || arch == OOPS_ARCH_S390X);
+            keep_item(state, &part, unit, arch == OOPS_ARCH_PPC64 || arch == OOPS_ARCH_PPC || arch == OOPS_ARCH_S390X);
         }
     }
     if (!unit || !unit_fits(unit, arch)) {

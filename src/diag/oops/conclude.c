@@ -5,72 +5,9 @@
  *
  * Source: arch/x86/include/asm/trap_pf.h; Arm ARM (DDI 0487) ESR_EL1; RISC-V Privileged Specification, scause.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "diag/oops/oops_int.h"
-
-/* By the name that distributions give their kernels. */
-static enum oops_arch arch_by_release(const char *release) {
-    static const struct {
-        const char *part;
-        enum oops_arch arch;
-    } signs[] = {{"x86_64", OOPS_ARCH_X86_64}, {"amd64", OOPS_ARCH_X86_64}, {"i686", OOPS_ARCH_I386},
-                 {"i586", OOPS_ARCH_I386},     {"-686", OOPS_ARCH_I386},    {"aarch64", OOPS_ARCH_ARM64},
-                 {"arm64", OOPS_ARCH_ARM64},   {"armv7", OOPS_ARCH_ARM},    {"armmp", OOPS_ARCH_ARM},
-                 {"riscv64", OOPS_ARCH_RISCV}, {"ppc64", OOPS_ARCH_PPC64},  {"s390x", OOPS_ARCH_S390X}};
-    for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-        if (strstr(release, signs[i].part))
-            return signs[i].arch;
-    return OOPS_ARCH_UNKNOWN;
-}
-
-/* The kernel image of x86-64 lies where no other architecture has code; modules of others may be close to it. */
-static enum oops_arch arch_by_address(const struct oops_symbol *sym) {
-    if (sym->has_address && sym->name[0] && sym->address >= 0xffffffff81000000 && sym->address < 0xffffffffff000000)
-        return OOPS_ARCH_X86_64;
-    return OOPS_ARCH_UNKNOWN;
-}
-
-/* Where no register names gave it away: by functions that only one architecture has, or by addresses of code. */
-static enum oops_arch arch_by_frames(const struct oops_report *r) {
-    static const struct {
-        const char *part;
-        enum oops_arch arch;
-    } signs[] = {{"entry_SYSCALL_64", OOPS_ARCH_X86_64},
-                 {"x86_64", OOPS_ARCH_X86_64},
-                 {"do_syscall_64", OOPS_ARCH_X86_64},
-                 {"ret_from_fork_asm", OOPS_ARCH_X86_64},
-                 {"asm_sysvec", OOPS_ARCH_X86_64},
-                 {"entry_INT80", OOPS_ARCH_I386},
-                 {"secondary_startup_64", OOPS_ARCH_X86_64},
-                 {"el0t_64", OOPS_ARCH_ARM64},
-                 {"el0_svc", OOPS_ARCH_ARM64},
-                 {"el1h_64", OOPS_ARCH_ARM64},
-                 {"__primary_switched", OOPS_ARCH_ARM64},
-                 {"ret_fast_syscall", OOPS_ARCH_ARM},
-                 {"__dabt_svc", OOPS_ARCH_ARM},
-                 {"__irq_svc", OOPS_ARCH_ARM},
-                 {"do_trap_ecall", OOPS_ARCH_RISCV},
-                 {"ret_from_exception", OOPS_ARCH_RISCV},
-                 {"system_call_fastpath", OOPS_ARCH_X86_64},
-                 {"sysenter_do_call", OOPS_ARCH_I386},
-                 {"sysenter_past_esp", OOPS_ARCH_I386}};
-    for (unsigned t = 0; t < r->trace_count; t++)
-        for (unsigned f = 0; f < r->traces[t].count; f++)
-            for (unsigned i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-                if (strstr(r->traces[t].frames[f].sym.name, signs[i].part))
-                    return signs[i].arch;
-    for (unsigned t = 0; t < r->trace_count; t++)
-        for (unsigned f = 0; f < r->traces[t].count; f++) {
-            enum oops_arch arch = arch_by_address(&r->traces[t].frames[f].sym);
-            if (arch != OOPS_ARCH_UNKNOWN)
-                return arch;
-            if (r->traces[t].frames[f].inner[0])
-                return OOPS_ARCH_ARM; /* "(f) from (g)" */
-        }
-    return arch_by_release(r->release);
-}
 
 static void choose_main_trace(struct oops_report *r) {
     int first = -1;
@@ -177,7 +114,7 @@ static void mark_exact_frame(struct oops_report *r) {
 
 void oops_report_conclude(struct oops_report *r, enum oops_arch guess) {
     if (r->arch == OOPS_ARCH_UNKNOWN)
-        r->arch = guess != OOPS_ARCH_UNKNOWN ? guess : arch_by_frames(r);
+        r->arch = guess != OOPS_ARCH_UNKNOWN ? guess : oops_arch_of_frames(r);
     if (r->caller == 'C' && r->cpu < 0)
         r->cpu = r->caller_id;
     if (r->caller == 'T' && r->pid < 0)

@@ -31,7 +31,7 @@ void oops_operand_address(const struct oops_insn_request *q, struct oops_operand
     if (!known)
         return;
     op->ea = segment + base + index * (op->scale ? op->scale : 1) + (uint64_t)op->disp;
-    if (q->arch == OOPS_ARCH_I386 || q->arch == OOPS_ARCH_ARM)
+    if (oops_arch_is_32bit(q->arch))
         op->ea &= 0xffffffff;
     op->ea_known = true;
     unsigned bytes = op->bytes ? op->bytes : 1;

@@ -6,10 +6,17 @@
 #include "diag/oops/verdict.h"
 
 static const char *const arches[OOPS_ARCHES] = {
-    [OOPS_ARCH_UNKNOWN] = "unknown",     [OOPS_ARCH_X86_64] = "x86_64", [OOPS_ARCH_I386] = "i386",
-    [OOPS_ARCH_ARM64] = "arm64",         [OOPS_ARCH_ARM] = "arm",       [OOPS_ARCH_RISCV] = "riscv",
-    [OOPS_ARCH_PPC64] = "ppc64",         [OOPS_ARCH_S390X] = "s390x",   [OOPS_ARCH_MIPS] = "mips",
-    [OOPS_ARCH_LOONGARCH] = "loongarch",
+    [OOPS_ARCH_UNKNOWN] = "unknown",   [OOPS_ARCH_X86_64] = "x86_64",
+    [OOPS_ARCH_I386] = "i386",         [OOPS_ARCH_ARM64] = "arm64",
+    [OOPS_ARCH_ARM] = "arm",           [OOPS_ARCH_RISCV] = "riscv",
+    [OOPS_ARCH_PPC64] = "ppc64",       [OOPS_ARCH_S390X] = "s390x",
+    [OOPS_ARCH_MIPS] = "mips",         [OOPS_ARCH_LOONGARCH] = "loongarch",
+    [OOPS_ARCH_PPC] = "ppc",           [OOPS_ARCH_PARISC] = "parisc",
+    [OOPS_ARCH_SPARC] = "sparc",       [OOPS_ARCH_M68K] = "m68k",
+    [OOPS_ARCH_ALPHA] = "alpha",       [OOPS_ARCH_SH] = "sh",
+    [OOPS_ARCH_XTENSA] = "xtensa",     [OOPS_ARCH_ARC] = "arc",
+    [OOPS_ARCH_OPENRISC] = "openrisc", [OOPS_ARCH_MICROBLAZE] = "microblaze",
+    [OOPS_ARCH_CSKY] = "csky",         [OOPS_ARCH_IA64] = "ia64",
 };
 
 static const char *const eras[] = {

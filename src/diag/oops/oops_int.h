@@ -220,7 +220,23 @@ bool oops_in_list(const char *name, const char *const *list); /* without the com
 bool oops_only_reports(const char *name);                     /* a function that does nothing but say what happened */
 void oops_title(struct oops_report *report);
 
+/* The architecture that a line, or the frames of a report, tell; UNKNOWN: they do not. machine.c */
+enum oops_arch oops_arch_of_line(const char *text);
+enum oops_arch oops_arch_of_frames(const struct oops_report *report);
+
+/* ---- Program counters (pc.c) ---- */
+
+struct oops_pc {
+    struct oops_symbol sym;
+    unsigned selector; /* x86; 0: none */
+    const char *words; /* what introduces it, as in the table of pc.c */
+    const char *rest;  /* the line from the place on */
+};
 /* The program counter that a line of any architecture names ("RIP: 0010:f+0x1/0x2", "PC is at f+.."). */
+bool oops_pc_of(struct oops_pool *pool, const char *text, struct oops_pc *pc);
+/* The same, and it says something by itself; interruptions within a trace too. */
 bool oops_pc_line(struct oops_pool *pool, const char *text, struct oops_symbol *sym);
+/* A function that a register of return addresses names ("LR is at f+..", " ra : f+.."). */
+bool oops_lr_of(struct oops_pool *pool, const char *text, struct oops_symbol *sym);
 
 #endif

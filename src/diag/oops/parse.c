@@ -84,72 +84,6 @@ void oops_report_add(struct oops_report *r, const struct oops_log_line *line) {
 
 /* ---- Program counters ---- */
 
-/* "0010:", "0060:" before the symbol; returns the selector, 0: none. */
-static unsigned take_selector(const char **text) {
-    const char *s = *text;
-    uint64_t value;
-    if (isxdigit((unsigned char)*s) && oops_hex(&s, &value) && *s == ':' && s - *text <= 8) {
-        *text = s + 1;
-        return (unsigned)(value & 0xffff);
-    }
-    return 0;
-}
-
-static bool pc_behind(struct oops_pool *pool, const char *s, struct oops_symbol *sym, unsigned *selector) {
-    s = oops_blanks(s);
-    *selector = take_selector(&s);
-    s = oops_blanks(s);
-    if (oops_symbol(pool, &s, sym))
-        return true;
-    if (*selector && oops_starts(oops_blanks(s), "(null)")) {
-        oops_symbol_clear(sym);
-        sym->has_address = true;
-        return true;
-    }
-    uint64_t value;
-    if (isxdigit((unsigned char)*s) && oops_hex(&s, &value) && !oops_is_word(*s) && *s != '.') {
-        const char *name = oops_blanks(s); /* "epc : addr f+0x1/0x2": mips, ppc */
-        if (!oops_symbol(pool, &name, sym))
-            oops_symbol_clear(sym);
-        sym->address = value;
-        sym->has_address = true;
-        return true;
-    }
-    return false;
-}
-
-static const char *const pc_words[] = {"RIP: ",  "RIP  [", "EIP: ",  "EIP is at ", "NIP: ",     "NIP [",
-                                       "NIP  [", "IP: ",   "pc : ",  "PC is at ",  "pc is at ", "IAOQ[0]: ",
-                                       "TPC: <", "ERA: ",  "epc : ", "epc   : "};
-
-/* The words of a line that names a program counter; NULL: none. `s` is where the place itself begins. */
-static const char *find_pc_words(const char *text, const char **s) {
-    for (unsigned i = 0; i < sizeof(pc_words) / sizeof(pc_words[0]); i++) {
-        const char *at = oops_after(text, pc_words[i]);
-        if (at) {
-            *s = at - (pc_words[i][strlen(pc_words[i]) - 1] == '[');
-            return pc_words[i];
-        }
-    }
-    return NULL;
-}
-
-bool oops_pc_line(struct oops_pool *pool, const char *text, struct oops_symbol *sym) {
-    const char *s;
-    unsigned selector;
-    if (oops_starts(text, "--- interrupt: ")) { /* powerpc: "--- interrupt: 700 at f+0x1/0x2" */
-        s = oops_after(text, " at ");
-        return s && oops_symbol(pool, &s, sym) && sym->name[0];
-    }
-    if (oops_starts(text, "Krnl PSW : ")) { /* s390: "Krnl PSW : mask address (f+0x1/0x2)" */
-        s = strchr(text, '(');
-        return s && oops_symbol(pool, &s, sym) && sym->name[0];
-    }
-    if (!find_pc_words(text, &s) || !pc_behind(pool, s, sym, &selector))
-        return false;
-    return sym->name[0] || strstr(s, "0x") || strstr(s, "(null)"); /* a bare number comes with the name elsewhere */
-}
-
 static bool user_selector(unsigned cs) {
     return (cs & 3) == 3;
 }
@@ -209,13 +143,34 @@ static void set_role(struct place *at, struct oops_state *state, unsigned cs) {
         at->trace->frames[at->trace->count - 1].state = (int)(state - r->states);
 }
 
+/* What a further line of the same block adds to the program counter. */
+static void refine_pc(struct oops_state *state, const struct oops_symbol *pc) {
+    uint64_t address = state->pc.address;
+    bool has = state->pc.has_address, better = !state->has_pc || (pc->name[0] && !state->pc.name[0]);
+    if (better)
+        state->pc = *pc;
+    if (better ? !pc->has_address && has : pc->has_address && !has) {
+        state->pc.address = better ? address : pc->address;
+        state->pc.has_address = true;
+    }
+}
+
+/* The block of registers that a program counter begins or belongs to; NULL: there are too many. */
+static struct oops_state *state_of_pc(struct place *at, const char *words) {
+    struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
+    if (fault && at->state == NULL && !fault->reg_count && !at->trace)
+        return at->state = fault;
+    if (at->state && (!state_full(at->state) || !strcmp(words, "EIP is at ")))
+        return at->state;
+    return new_state(at);
+}
+
 /* "RIP: 0010:f+0x1/0x2": a new block, or the end of the one before told once more. */
 static bool pc_line(struct place *at, const char *text) {
-    const char *s, *words = find_pc_words(text, &s);
-    struct oops_symbol pc;
-    unsigned cs;
-    if (!words || !pc_behind(at->r->pool, s, &pc, &cs))
+    struct oops_pc pc;
+    if (!oops_pc_of(at->r->pool, text, &pc))
         return false;
+    const char *words = pc.words;
     bool short_form = !strcmp(words, "IP: ") && text[0] == 'I'; /* old x86, under the header, registers follow later */
     bool tail = !strcmp(words, "RIP  [") || (!strcmp(words, "RIP: ") && strstr(text, " RSP: "));
     struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
@@ -223,26 +178,11 @@ static bool pc_line(struct place *at, const char *text) {
         at->state = NULL;
         return true;
     }
-    bool same = at->state && (!state_full(at->state) || !strcmp(words, "EIP is at "));
-    if (fault && at->state == NULL && !fault->reg_count && !at->trace)
-        at->state = fault, same = true;
-    struct oops_state *state = same ? at->state : new_state(at);
+    struct oops_state *state = state_of_pc(at, words);
     if (!state)
         return true;
-    bool better = !state->has_pc || (pc.name[0] && !state->pc.name[0]);
-    if (better) {
-        uint64_t address = state->pc.address;
-        bool has = state->pc.has_address;
-        state->pc = pc;
-        if (!pc.has_address && has) {
-            state->pc.address = address;
-            state->pc.has_address = true;
-        }
-    } else if (pc.has_address && !state->pc.has_address) {
-        state->pc.address = pc.address;
-        state->pc.has_address = true;
-    }
-    state->cs = cs ? (uint16_t)cs : state->cs;
+    refine_pc(state, &pc.sym);
+    state->cs = pc.selector ? (uint16_t)pc.selector : state->cs;
     if (!state->has_pc) {
         state->has_pc = true;
         set_role(at, state, state->cs);
@@ -261,18 +201,11 @@ static bool pc_line(struct place *at, const char *text) {
 
 /* "lr : f+0x1/0x2", "LR is at f+..", " ra : f+.." */
 static bool lr_line(struct place *at, const char *text) {
-    static const char *const words[] = {"lr : ", "LR is at ", "ra : ", "LR [", "LR: "};
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (!oops_starts(text, words[i]))
-            continue;
-        const char *s = text + strlen(words[i]) - (words[i][strlen(words[i]) - 1] == '[');
-        struct oops_symbol sym;
-        if (!at->state || !oops_symbol(at->r->pool, &s, &sym) || !sym.name[0])
-            return false;
-        at->state->lr = sym;
-        return true;
-    }
-    return false;
+    struct oops_symbol sym;
+    if (!at->state || !oops_lr_of(at->r->pool, text, &sym))
+        return false;
+    at->state->lr = sym;
+    return true;
 }
 
 /* ---- Traces ---- */
@@ -451,24 +384,6 @@ static void regs_line(struct place *at, const char *text) {
     }
 }
 
-static void arch_line(struct oops_report *r, const char *text) {
-    static const struct {
-        const char *words;
-        enum oops_arch arch;
-    } signs[] = {
-        {"RIP: ", OOPS_ARCH_X86_64},         {"RIP  [", OOPS_ARCH_X86_64},    {"EIP: ", OOPS_ARCH_I386},
-        {"EIP is at", OOPS_ARCH_I386},       {"*pdpt = ", OOPS_ARCH_I386},    {"*pde = ", OOPS_ARCH_I386},
-        {"Mem abort info", OOPS_ARCH_ARM64}, {"pstate: ", OOPS_ARCH_ARM64},   {"ESR = ", OOPS_ARCH_ARM64},
-        {" pstate: ", OOPS_ARCH_ARM64},      {" psr: ", OOPS_ARCH_ARM},       {"epc : ", OOPS_ARCH_RISCV},
-        {" badaddr: ", OOPS_ARCH_RISCV},     {"NIP: ", OOPS_ARCH_PPC64},      {"NIP [", OOPS_ARCH_PPC64},
-        {"NIP  [", OOPS_ARCH_PPC64},         {"Krnl PSW", OOPS_ARCH_S390X},   {"epc   : ", OOPS_ARCH_MIPS},
-        {" ERA: ", OOPS_ARCH_LOONGARCH},     {"PRMD: ", OOPS_ARCH_LOONGARCH},
-    };
-    for (unsigned i = 0; r->arch == OOPS_ARCH_UNKNOWN && i < sizeof(signs) / sizeof(signs[0]); i++)
-        if (strstr(text, signs[i].words))
-            r->arch = signs[i].arch;
-}
-
 /* "f+0x1/0x2", "? f.isra.0+0x1/0x2": nothing but a frame looks so. */
 static bool plain_frame(const char *text) {
     uint64_t ignored;
@@ -499,7 +414,8 @@ static void take_line(struct place *at, const char *text) {
         regs_line(at, text);
         return;
     }
-    arch_line(r, text);
+    if (r->arch == OOPS_ARCH_UNKNOWN)
+        r->arch = oops_arch_of_line(text);
     if (mark_line(at, text) || trace_line(at, text))
         return;
     if (at->in_stack_dump && hex_words(text))
@@ -512,7 +428,7 @@ static void take_line(struct place *at, const char *text) {
     if (oops_field_line(r, text)) {
         if (oops_starts(text, "status:"))
             regs_line(at, text);
-        if (!find_pc_words(text, &(const char *){NULL}))
+        if (!oops_pc_of(r->pool, text, &(struct oops_pc){0}))
             return;
     }
     if (code_line(at, text) || lr_line(at, text) || pc_line(at, text) || frame_line(at, text))

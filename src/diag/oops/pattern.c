@@ -84,7 +84,7 @@ static const struct {
 };
 
 static bool is_64(enum oops_arch arch) {
-    return arch != OOPS_ARCH_I386 && arch != OOPS_ARCH_ARM;
+    return !oops_arch_is_32bit(arch);
 }
 
 static const char *error_name(struct oops_pool *pool, uint64_t number) {

@@ -31,13 +31,26 @@ enum oops_arch {
     OOPS_ARCH_ARM64,
     OOPS_ARCH_ARM,
     OOPS_ARCH_RISCV, /* 64 bits */
-    OOPS_ARCH_PPC64, /* this and those below: recognised, not decoded */
+    OOPS_ARCH_PPC64, /* this and those below: recognised, their instructions not decoded */
+    OOPS_ARCH_PPC,
     OOPS_ARCH_S390X,
     OOPS_ARCH_MIPS,
     OOPS_ARCH_LOONGARCH,
+    OOPS_ARCH_PARISC,
+    OOPS_ARCH_SPARC,
+    OOPS_ARCH_M68K,
+    OOPS_ARCH_ALPHA,
+    OOPS_ARCH_SH,
+    OOPS_ARCH_XTENSA,
+    OOPS_ARCH_ARC,
+    OOPS_ARCH_OPENRISC,
+    OOPS_ARCH_MICROBLAZE,
+    OOPS_ARCH_CSKY,
+    OOPS_ARCH_IA64,
     OOPS_ARCHES
 };
 const char *oops_arch_name(enum oops_arch arch); /* "x86_64" ... "unknown" */
+bool oops_arch_is_32bit(enum oops_arch arch);    /* false: of 64 bits, of both, unknown */
 
 /* The forms that a report's body took over the years; told from the text, not from the release. */
 enum oops_era {

@@ -14,7 +14,7 @@
 #include "diag/oops/oops_int.h"
 
 unsigned oops_word_bytes(enum oops_arch arch) {
-    return arch == OOPS_ARCH_I386 || arch == OOPS_ARCH_ARM ? 4 : 8;
+    return oops_arch_is_32bit(arch) ? 4 : 8;
 }
 
 const char *oops_stack_pointer(enum oops_arch arch) {
