@@ -9,6 +9,7 @@
  *   H  the function that the header names ("... in f+0x1/0x2"); h: the one of a warning ("at FILE:LINE f+0x1/0x2"),
  *      unless the step before found nothing
  *   R  the next line with a program counter
+ *   l  the function that the register of return addresses names, if nothing was found yet and that is the caller's
  *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"; c: else from here (arm prints frames at once)
  *   B  the next "backtrace:" of kmemleak
  *   S  the frames from here to the next trace; always the last step
@@ -87,6 +88,47 @@ static void find_pc(struct search *search) {
         }
 }
 
+/* What was to be executed cannot be: nothing of the function that the program counter names ran. */
+static bool jumped_astray(const struct oops_report *report, const struct oops_state *fault) {
+    return !fault->pc.name[0] || (report->has_fault_address && fault->pc.has_address && fault->pc.address &&
+                                  report->fault_address == fault->pc.address);
+}
+
+/* powerpc's first frame is that of the caller, or stale. */
+static const char *unreliable_caller(const struct oops_report *report) {
+    const struct oops_trace *trace = oops_report_trace(report);
+    bool powerpc = report->arch == OOPS_ARCH_PPC64 || report->arch == OOPS_ARCH_PPC;
+    if (!powerpc || !trace || !trace->count || !trace->frames[0].guess || !trace->frames[0].sym.off)
+        return "";
+    return trace->frames[0].sym.name;
+}
+
+/*
+ * A register of return addresses that names another function than the program counter's was not changed since the
+ * call: it is the caller's, who has no frame of his own in the trace if the function called has none.
+ */
+static void take_link(struct search *search) {
+    const struct oops_state *fault = oops_report_fault(search->report);
+    if (!fault)
+        return;
+    bool astray = jumped_astray(search->report, fault);
+    const struct oops_symbol *lr = &fault->lr;
+    size_t n = oops_plain_length(lr->name);
+    bool same = n == oops_plain_length(fault->pc.name) && !memcmp(lr->name, fault->pc.name, n);
+    bool caller = lr->name[0] && (!lr->has_off || lr->off) && !same;
+    bool kept = search->report->arch != OOPS_ARCH_ARM; /* whose functions return without it */
+    if (!astray && (!kept || strstr(fault->pc.name, "hwasan_check")))
+        return;
+    if (astray && caller)
+        search->count = 0;
+    if (search->count)
+        return;
+    if (caller)
+        keep(search, lr->name);
+    else if (astray)
+        keep(search, unreliable_caller(search->report));
+}
+
 /* "... in f+0x1/0x2", "... in f / g", "corrupted in: f+0x1" */
 static void take_header(struct search *search) {
     const char *text = search->report->header, *in = oops_after(text, " in ");
@@ -143,7 +185,8 @@ static bool stack_starts(const char *text) {
     for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
         if (strstr(text, starts[i]))
             return true;
-    if (oops_starts(text, "backtrace:") || oops_starts(text, "backtrace (crc"))
+    if (oops_starts(text, "backtrace:") || oops_starts(text, "backtrace (crc") || oops_starts(text, "Trace:") ||
+        oops_starts(text, "Stack Trace:"))
         return true;
     return oops_match("status: * badaddr: * cause: ", text, NULL);
 }
@@ -156,7 +199,9 @@ static void take_frames(struct search *search) {
         if (stack_starts(text)) {
             if (frames || !search->headed)
                 return;
-            continue;
+            text = oops_frame_behind_heading(text);
+            if (!text)
+                continue;
         }
         bool decided = search->count && search->form->recipe.pick == OOPS_PICK_FIRST;
         if (decided && !strstr(text, "should_fail")) {
@@ -171,16 +216,19 @@ static void take_frames(struct search *search) {
             return;
         }
         keep(search, line.frame.inner);
-        keep(search, line.frame.sym.name);
+        if (!line.frame.sym.has_off || line.frame.sym.off || line.frame.kind == OOPS_FRAME_PC) /* no call ends there */
+            keep(search, line.frame.sym.name);
     }
 }
 
 /* "stack backtrace:" alone only where no other words introduce the trace. */
 static void find_trace(struct search *search, bool or_here) {
     unsigned from = search->at;
-    search->headed = find_words(search, "Call Trace:|Call trace:|Backtrace:", "race:");
-    if (search->headed)
+    search->headed = find_words(search, "Trace:|Call trace:|Backtrace:", "race:");
+    if (search->headed) {
+        search->at -= oops_frame_behind_heading(line_at(search, search->at - 1)) != NULL;
         return;
+    }
     search->at = from;
     search->headed = find_words(search, "stack backtrace:", "race:");
     if (!search->headed && or_here)
@@ -198,6 +246,9 @@ static void take_step(struct search *search, char step) {
         break;
     case 'R':
         find_pc(search);
+        break;
+    case 'l':
+        take_link(search);
         break;
     case 'C':
     case 'c':

@@ -67,6 +67,8 @@ static void use_error_code(struct oops_report *r) {
                         : cause->value == 12 || cause->value == 1 ? OOPS_ACCESS_EXEC
                                                                   : OOPS_ACCESS_UNKNOWN;
     }
+    page_fault |=
+        r->kind == OOPS_EXTERNAL_ABORT && r->arch == OOPS_ARCH_ARM && oops_starts(r->header, "Unhandled fault");
     if (!page_fault || !r->has_error_code || r->access != OOPS_ACCESS_UNKNOWN)
         return;
     if (r->arch == OOPS_ARCH_X86_64 || r->arch == OOPS_ARCH_I386)

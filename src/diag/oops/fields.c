@@ -82,7 +82,7 @@ static bool take_taint_and_release(struct oops_report *r, const char *s, const c
     return true;
 }
 
-static void take_number(const char *s, int64_t *to) {
+void oops_take_number(const char *s, int64_t *to) {
     uint64_t value;
     s = oops_blanks(s);
     if (*to < 0 && oops_decimal(&s, &value) && value <= INT64_MAX)
@@ -102,10 +102,10 @@ static bool cpu_line(struct oops_report *r, const char *text) {
         return true;
     const char *cpu = oops_starts(text, "CPU: ") ? text + 5 : NULL, *uid = oops_after(text, "UID: ");
     if (cpu)
-        take_number(cpu, &r->cpu);
+        oops_take_number(cpu, &r->cpu);
     if (uid)
-        take_number(uid, &r->uid);
-    take_number(pid, &r->pid);
+        oops_take_number(uid, &r->uid);
+    oops_take_number(pid, &r->pid);
     take_taint_and_release(r, comm, &found);
     size_t len = found ? (size_t)(found - comm) : strlen(comm);
     const char *kdump = memmem(comm, len, " Kdump: loaded", 14);
@@ -121,104 +121,23 @@ static bool process_line(struct oops_report *r, const char *text) {
     const char *name = oops_starts(text, "Process ") ? text + 8 : NULL, *pid = name ? oops_after(name, "(pid: ") : NULL;
     if (!pid)
         return false;
-    take_number(pid, &r->pid);
+    oops_take_number(pid, &r->pid);
     if (!r->comm[0])
         r->comm = keep(r, name, (size_t)(pid - 6 - name));
     return true;
 }
 
-/* ---- Fault address and access ---- */
-
-static void set_address(struct oops_report *r, const char *s) {
-    s = oops_blanks(s);
-    uint64_t value = 0;
-    if (r->has_fault_address || (!oops_starts(s, "(null)") && !oops_starts(s, "<null>") && !oops_hex(&s, &value)))
-        return;
-    r->has_fault_address = true;
-    r->fault_address = value;
-}
-
-static bool address_line(struct oops_report *r, const char *text) {
-    static const char *const behind[] = {
-        "at virtual address ",      "dereference, address: ",  "for address: ", "dereference at ",
-        "paging request at ",       "canonical address ",      "for address ",  "data access on read at ",
-        "data access on write at ", "data access at ",         "badaddr: ",     "maybe for address ",
-        "dereference on read at ",  "dereference on write at "};
-    for (unsigned i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
-        const char *s = oops_after(text, behind[i]);
-        if (s) {
-            set_address(r, s);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void set_access(struct oops_report *r, enum oops_access access) {
-    if (r->access == OOPS_ACCESS_UNKNOWN)
-        r->access = access;
-}
-
-/* "#PF: supervisor write access in kernel mode", "#PF error: [normal kernel read fault]", "[WRITE]" */
-static bool pf_line(struct oops_report *r, const char *text) {
-    const char *s = oops_after(text, "#PF");
-    if (!s)
+/* "TASK = cf8ab450[311] 'cat' THREAD: cf9a8000": powerpc up to 3.10 */
+static bool powerpc_task_line(struct oops_report *r, const char *text) {
+    const char *task = oops_starts(text, "TASK = ") ? strchr(text, '[') : NULL,
+               *name = task ? strchr(task, '\'') : NULL;
+    const char *end = name ? strstr(name + 1, "' ") : NULL;
+    if (!end)
         return false;
-    const char *code = oops_after(s, "error_code(");
-    if (code && oops_hex(&code, &r->error_code))
-        r->has_error_code = true;
-    if (strstr(s, "instruction fetch") || strstr(s, "INSTR"))
-        set_access(r, OOPS_ACCESS_EXEC);
-    else if (strstr(s, " write ") || strstr(s, "[WRITE]"))
-        set_access(r, OOPS_ACCESS_WRITE);
-    else if (strstr(s, " read "))
-        set_access(r, OOPS_ACCESS_READ);
+    oops_take_number(task + 1, &r->pid);
+    if (!r->comm[0])
+        r->comm = keep(r, name + 1, (size_t)(end - name - 1));
     return true;
-}
-
-/* "Read of size 8 at addr ffff... by task x/12" of KASAN */
-static bool kasan_access_line(struct oops_report *r, const char *text) {
-    static const struct {
-        const char *words;
-        enum oops_access access;
-    } forms[] = {{"Read of size ", OOPS_ACCESS_READ},
-                 {"Write of size ", OOPS_ACCESS_WRITE},
-                 {"Read at addr ", OOPS_ACCESS_READ},
-                 {"Write at addr ", OOPS_ACCESS_WRITE}};
-    for (unsigned i = 0; i < 4; i++) {
-        const char *s = oops_after(text, forms[i].words);
-        if (!s)
-            continue;
-        set_access(r, forms[i].access);
-        if (i < 2 && !r->access_size_known)
-            r->access_size_known = oops_decimal(&s, &r->access_size);
-        const char *addr = oops_after(text, " at addr "), *task = oops_after(text, "by task ");
-        if (addr)
-            set_address(r, addr);
-        if (task && !r->comm[0]) { /* "comm/pid", where comm may have slashes too */
-            const char *slash = strrchr(task, '/');
-            if (slash) {
-                r->comm = keep(r, task, (size_t)(slash - task));
-                take_number(slash + 1, &r->pid);
-            }
-        }
-        return true;
-    }
-    return false;
-}
-
-/* "ESR = 0x96000004", "WnR = 1" of arm64 */
-static bool arm64_line(struct oops_report *r, const char *text) {
-    const char *esr = oops_after(text, "ESR = "), *wnr = oops_after(text, "WnR = "), *ec = oops_after(text, "EC = ");
-    if (esr && oops_hex(&esr, &r->error_code))
-        r->has_error_code = true;
-    if (ec && strstr(ec, "IABT"))
-        set_access(r, OOPS_ACCESS_EXEC);
-    if (wnr && !oops_starts(wnr, "1") && r->has_error_code)
-        set_access(r, OOPS_ACCESS_READ);
-    else if (wnr)
-        set_access(r, OOPS_ACCESS_WRITE);
-    return esr || wnr || ec;
 }
 
 /* ---- Oops: 0002 [#1] SMP PTI ---- */
@@ -293,16 +212,16 @@ static bool source_line(struct oops_report *r, const char *text) {
     }
     const char *cpu = oops_after(warning, "CPU: "), *pid = oops_after(warning, "PID: ");
     if (cpu)
-        take_number(cpu, &r->cpu);
+        oops_take_number(cpu, &r->cpu);
     if (pid)
-        take_number(pid, &r->pid);
+        oops_take_number(pid, &r->pid);
     const char *hash = oops_after(warning, "CPU#"); /* 6.16 and later: "..., CPU#0: comm/pid" */
     if (hash) {
         const char *colon = strchr(hash, ':'), *slash = strrchr(hash, '/');
-        take_number(hash, &r->cpu);
+        oops_take_number(hash, &r->cpu);
         if (colon && slash > colon && !r->comm[0]) {
             r->comm = keep(r, oops_blanks(colon + 1), (size_t)(slash - oops_blanks(colon + 1)));
-            take_number(slash + 1, &r->pid);
+            oops_take_number(slash + 1, &r->pid);
         }
     }
     if ((s = oops_after(warning, " at ")) != NULL && take_source(r, s))
@@ -395,7 +314,7 @@ static bool task_line(struct oops_report *r, const char *text) {
     const char *task = oops_after(text, "INFO: task "), *end = task ? strstr(task, " blocked ") : NULL;
     const char *lockup = oops_after(text, "lockup - CPU#");
     if (lockup) {
-        take_number(lockup, &r->cpu);
+        oops_take_number(lockup, &r->cpu);
         task = strchr(lockup, '[');
         task = task ? task + 1 : NULL;
         end = task ? strrchr(task, ']') : NULL;
@@ -407,22 +326,20 @@ static bool task_line(struct oops_report *r, const char *text) {
         return false;
     if (!r->comm[0])
         r->comm = keep(r, task, (size_t)(colon - task));
-    take_number(colon + 1, &r->pid);
+    oops_take_number(colon + 1, &r->pid);
     return true;
 }
 
 bool oops_field_line(struct oops_report *r, const char *text) {
     const char *found;
-    if (cpu_line(r, text) || process_line(r, text) || panic_line(r, text) || offset_line(r, text) ||
-        keep_behind(r, text, "Hardware name: ", &r->hardware) || keep_behind(r, text, "Workqueue: ", &r->workqueue) ||
-        pf_line(r, text) || kasan_access_line(r, text))
+    if (cpu_line(r, text) || process_line(r, text) || powerpc_task_line(r, text) || panic_line(r, text) ||
+        offset_line(r, text) || keep_behind(r, text, "Hardware name: ", &r->hardware) ||
+        keep_behind(r, text, "Workqueue: ", &r->workqueue) || oops_access_line(r, text))
         return true;
     bool any = source_line(r, text);
-    any |= address_line(r, text);
+    any |= oops_address_line(r, text);
     any |= die_line(r, text);
     any |= task_line(r, text);
-    if (oops_starts(text, "ESR") || strstr(text, "WnR = ") || oops_starts(text, "EC = "))
-        any |= arm64_line(r, text);
     if (oops_starts(text, "Not tainted") || oops_starts(text, "Tainted: ") || oops_starts(text, "EFLAGS: ") ||
         oops_starts(text, "EIP: "))
         any |= take_taint_and_release(r, text, &found);

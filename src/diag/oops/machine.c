@@ -28,9 +28,9 @@ static const struct sign words[] = {
 
 /* At the beginning of a line. */
 static const struct sign beginnings[] = {
-    {"PSR: ", OOPS_ARCH_SPARC},        {"PR is at ", OOPS_ARCH_SH}, {"ra is at ", OOPS_ARCH_ALPHA},
-    {"Frame format=", OOPS_ARCH_M68K}, {"psr : ", OOPS_ARCH_IA64},  {"ip is at ", OOPS_ARCH_IA64},
-    {"ECR: 0x", OOPS_ARCH_ARC},        {"PSR: 0x", OOPS_ARCH_CSKY}, {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
+    {"PSR: 0x", OOPS_ARCH_CSKY},    {"PSR: ", OOPS_ARCH_SPARC},        {"PR is at ", OOPS_ARCH_SH},
+    {"ra is at ", OOPS_ARCH_ALPHA}, {"Frame format=", OOPS_ARCH_M68K}, {"psr : ", OOPS_ARCH_IA64},
+    {"ip is at ", OOPS_ARCH_IA64},  {"ECR: 0x", OOPS_ARCH_ARC},        {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
 };
 
 static bool is_powerpc(const char *text) {

@@ -192,6 +192,8 @@ struct oops_frame_line {
     bool marker_ends;
 };
 bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame_line *out);
+/* "Call Trace: [<addr>] f+0x1/0x2": m68k, mips; NULL: no frame there. */
+const char *oops_frame_behind_heading(const char *text);
 /* A line that introduces a trace. */
 bool oops_trace_start(const char *text, enum oops_trace_kind *kind);
 
@@ -206,6 +208,10 @@ void oops_code_line(struct oops_pool *pool, const char *text, struct oops_state 
 
 /* Each of these returns whether the line was of its kind. fields.c */
 bool oops_field_line(struct oops_report *report, const char *text);
+/* Which address was touched, and how; the second: of lines that say nothing else. access.c */
+bool oops_address_line(struct oops_report *report, const char *text);
+bool oops_access_line(struct oops_report *report, const char *text);
+void oops_take_number(const char *text, int64_t *to); /* unless it has a value */
 void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */

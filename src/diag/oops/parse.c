@@ -155,14 +155,21 @@ static void refine_pc(struct oops_state *state, const struct oops_symbol *pc) {
     }
 }
 
+/* Of a block that has told its name and its address already: another's. */
+static bool other_pc(const struct oops_state *state, const struct oops_symbol *pc) {
+    const struct oops_symbol *known = &state->pc;
+    if (!state->has_pc || !known->name[0] || !known->has_address)
+        return false;
+    return pc->name[0] ? strcmp(pc->name, known->name) != 0 : pc->address != known->address;
+}
+
 /* The block of registers that a program counter begins or belongs to; NULL: there are too many. */
-static struct oops_state *state_of_pc(struct place *at, const char *words) {
+static struct oops_state *state_of_pc(struct place *at, const char *words, const struct oops_symbol *pc) {
     struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
     if (fault && at->state == NULL && !fault->reg_count && !at->trace)
         return at->state = fault;
-    if (at->state && (!state_full(at->state) || !strcmp(words, "EIP is at ")))
-        return at->state;
-    return new_state(at);
+    bool more = at->state && !state_full(at->state) && !other_pc(at->state, pc);
+    return more || (at->state && !strcmp(words, "EIP is at ")) ? at->state : new_state(at);
 }
 
 /* "RIP: 0010:f+0x1/0x2": a new block, or the end of the one before told once more. */
@@ -178,7 +185,7 @@ static bool pc_line(struct place *at, const char *text) {
         at->state = NULL;
         return true;
     }
-    struct oops_state *state = state_of_pc(at, words);
+    struct oops_state *state = state_of_pc(at, words, &pc.sym);
     if (!state)
         return true;
     refine_pc(state, &pc.sym);
@@ -229,6 +236,8 @@ static struct oops_trace *open_trace(struct place *at, enum oops_trace_kind kind
     return at->trace = trace;
 }
 
+static bool frame_line(struct place *at, const char *text);
+
 static bool trace_line(struct place *at, const char *text) {
     enum oops_trace_kind kind;
     if (!oops_trace_start(text, &kind))
@@ -246,6 +255,9 @@ static bool trace_line(struct place *at, const char *text) {
     const char *title = kind == OOPS_TRACE_MAIN && at->next_title[0] ? at->next_title : text;
     open_trace(at, kind, title);
     at->next_title = "";
+    const char *first = oops_frame_behind_heading(text);
+    if (first)
+        frame_line(at, first);
     return true;
 }
 

@@ -30,7 +30,7 @@ static bool place(struct oops_pool *pool, const char *s, struct oops_symbol *sym
     bool number = isxdigit((unsigned char)*digits) && oops_hex(&digits, &value) && !oops_is_word(*digits) &&
                   *digits != '.' && *digits != '+';
     if (number) {
-        name = oops_blanks(digits);
+        name = oops_blanks(digits + (*digits == ':')); /* xmon: "pc: addr: f+0x1/0x2" */
         name += *name == '(';
         if (!oops_symbol(pool, &name, sym) || !sym->name[0])
             oops_symbol_clear(sym);
@@ -53,6 +53,7 @@ static const struct words pc_words[] = {
     {"pc is at ", false}, {"ip is at ", true},  {"IAOQ[0]: ", false}, {"TPC: <", false},     {"PC: <", true},
     {"PC: [", true},      {"PC: 0x", true},     {"ERA: ", false},     {"era   : ", true},    {"epc : ", false},
     {"epc   : ", false},  {"[ERET  ]: ", true}, {"[ERET ]: ", true},  {"by insn @ ", false}, {"pc = [", true},
+    {"pc: ", true},
 };
 
 /* s390: "Krnl PSW : mask address (f+0x1/0x2)" */
@@ -74,9 +75,9 @@ static bool psw(struct oops_pool *pool, const char *text, struct oops_symbol *sy
 static const struct words bare_pc_words[] = {{"NIP ", true}, {"PC ", true}};
 
 static const struct words lr_words[] = {
-    {"lr : ", true},      {"LR is at ", true}, {"ra : ", true},     {"ra    : ", true},
-    {"ra: ", true},       {"LR [", true},      {"LR: ", true},      {"RP(r2): ", true},
-    {"[BLINK ]: ", true}, {"RPC: <", true},    {"PR is at ", true}, {"ra is at ", true},
+    {"lr : ", true},  {"lr: ", true},      {"LR is at ", true}, {"ra : ", true},    {"ra    : ", true},
+    {"ra: ", true},   {"LR [", true},      {"LR: ", true},      {"RP(r2): ", true}, {"[BLINK ]: ", true},
+    {"RPC: <", true}, {"PR is at ", true}, {"ra is at ", true},
 };
 
 static const char *behind(const char *text, const struct words *w) {

@@ -6,6 +6,7 @@
  * Source: show_regs() of arch/{x86,arm64,arm,riscv}/kernel.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "diag/oops/oops_int.h"
@@ -83,6 +84,16 @@ static const struct name names[] = {
     {"status", 0},
     {"badaddr", OOPS_ARCH_RISCV},
     {"cause", 0},
+    {"d0", OOPS_ARCH_M68K},
+    {"d1", OOPS_ARCH_M68K},
+    {"d2", OOPS_ARCH_M68K},
+    {"d3", OOPS_ARCH_M68K},
+    {"d4", OOPS_ARCH_M68K},
+    {"d5", OOPS_ARCH_M68K},
+    {"sr", 0},
+    {"pr", OOPS_ARCH_SH},
+    {"badva", 0},
+    {"badv", OOPS_ARCH_LOONGARCH},
     {"pmr_save", OOPS_ARCH_ARM64},
     {"pmr", OOPS_ARCH_ARM64},
     {"control", OOPS_ARCH_ARM},
@@ -102,10 +113,8 @@ static bool known_name(const char *name, enum oops_arch *arch) {
         *arch = OOPS_ARCH_ARM64;
         return true;
     }
-    if (numbered(name, 's', 12) || numbered(name, 't', 7) || numbered(name, 'a', 8)) {
-        *arch = OOPS_ARCH_RISCV;
+    if (numbered(name, 's', 12) || numbered(name, 't', 7) || numbered(name, 'a', 8)) /* of several */
         return true;
-    }
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(names[i].name, name)) {
             *arch = names[i].arch;
@@ -167,8 +176,41 @@ static void keep(struct oops_state *state, const char *name, uint64_t value) {
     reg->value = value;
 }
 
-unsigned oops_regs_line(const char *text, struct oops_state *state, enum oops_arch *arch) {
+/* How many digits a row of values has; 0: it is none. */
+static size_t row_width(const char *s) {
+    size_t n = strspn(s, "0123456789abcdefABCDEF");
+    return n == 8 || n == 16 ? n : 0;
+}
+
+/* Registers in rows of values, by the number of the first: "GPR04: v v v v", "$ 4   : v v", "r04-07  v v v v". */
+static unsigned take_row(const char *s, struct oops_state *state, enum oops_arch *arch) {
+    uint64_t number, value, ignored;
+    bool powerpc = oops_starts(s, "GPR"), mips = *s == '$', parisc = s[0] == 'r' && isdigit((unsigned char)s[1]);
     unsigned count = 0;
+    if (!powerpc && !mips && !parisc)
+        return 0;
+    s = oops_blanks(s + (powerpc ? 3 : 1));
+    if (!oops_decimal(&s, &number) || number > 31)
+        return 0;
+    if (parisc && (*s++ != '-' || !oops_decimal(&s, &ignored)))
+        return 0;
+    s = oops_blanks(s);
+    if (!parisc && *s++ != ':')
+        return 0;
+    for (s = oops_blanks(s); number < 32 && row_width(s) && oops_hex(&s, &value); s = oops_blanks(s), count++) {
+        char name[12];
+        snprintf(name, sizeof(name), mips ? "$%u" : "r%u", (unsigned)number++);
+        keep(state, name, value);
+    }
+    if (parisc && count && *arch == OOPS_ARCH_UNKNOWN)
+        *arch = OOPS_ARCH_PARISC;
+    return count;
+}
+
+unsigned oops_regs_line(const char *text, struct oops_state *state, enum oops_arch *arch) {
+    unsigned count = take_row(oops_blanks(text), state, arch);
+    if (count)
+        return count;
     for (const char *s = oops_blanks(text); *s;) {
         char name[12];
         const char *p = s;

@@ -97,6 +97,29 @@ static const char *trailing_source(struct oops_pool *pool, const char *s) {
     return oops_pool_strn(pool, s, n);
 }
 
+/* "--- interrupt: 300 at f+0x1/0x2", "--- Exception: 901 at f+..", below it "    LR = g+0x1/0x2": powerpc */
+static bool powerpc_frame(struct oops_pool *pool, const char *s, struct oops_frame *frame) {
+    bool interrupted = oops_starts(s, "---") && (strstr(s, "interrupt: ") || strstr(s, "Exception: "));
+    const char *at = interrupted ? oops_after(s, " at ") : oops_starts(s, "LR = ") ? s + 5 : NULL;
+    if (!at || !oops_symbol(pool, &at, &frame->sym) || !frame->sym.name[0])
+        return false;
+    if (interrupted)
+        frame->kind = OOPS_FRAME_PC;
+    return true;
+}
+
+/* "Caller[addr]: f+0x1/0x2": sparc; "sp:  [<addr>] f+0x1/0x2": um. */
+static const char *behind_number(const char *s) {
+    uint64_t ignored;
+    const char *p = s;
+    if (oops_starts(s, "Caller["))
+        return strstr(s, "]: ") ? strstr(s, "]: ") + 3 : s;
+    if (isxdigit((unsigned char)*p) && oops_hex(&p, &ignored) && p - s >= 8 && *p == ':' &&
+        oops_starts(oops_blanks(p + 1), "[<"))
+        return oops_blanks(p + 1);
+    return s;
+}
+
 static bool is_guess(const char *s) {
     return s[0] == '?' && (s[1] == ' ' || s[1] == '\t');
 }
@@ -134,8 +157,9 @@ bool oops_frame_line(struct oops_pool *pool, const char *text, struct oops_frame
     const char *s = take_marker(oops_blanks(text), out);
     if (!*s)
         return out->marker >= 0;
-    if (arm_frame(pool, s, frame))
+    if (arm_frame(pool, s, frame) || powerpc_frame(pool, s, frame))
         return out->has_frame = true;
+    s = behind_number(s);
     const char *guess = s;
     while (*guess == '[' && strchr(guess, ']')) /* "[<addr>] ? f+0x1/0x2" */
         guess = oops_blanks(strchr(guess, ']') + 1);
@@ -185,6 +209,7 @@ static const struct start starts[] = {
     {"backtrace (crc", OOPS_TRACE_MAIN},
     {"stack backtrace:", OOPS_TRACE_MAIN},
     {"Trace:", OOPS_TRACE_MAIN},
+    {"Stack Trace:", OOPS_TRACE_MAIN},
     {"Allocated by task", OOPS_TRACE_ALLOC},
     {"Allocated:", OOPS_TRACE_ALLOC},
     {"allocated by task", OOPS_TRACE_ALLOC},
@@ -232,4 +257,9 @@ bool oops_trace_start(const char *text, enum oops_trace_kind *kind) {
         return true;
     }
     return false;
+}
+
+const char *oops_frame_behind_heading(const char *text) {
+    const char *colon = oops_starts(text, "Call ") ? strchr(text, ':') : NULL;
+    return colon && oops_starts(oops_blanks(colon + 1), "[<") ? oops_blanks(colon + 1) : NULL;
 }
