@@ -9,7 +9,7 @@
 #include "diag/oops/reader.h"
 #include "diag/oops/verdict.h"
 
-#define BED_GOLDENS_MAX 64
+#define BED_GOLDENS_MAX 128
 #define BED_WANTS_MAX   24
 
 struct golden {

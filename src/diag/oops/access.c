@@ -17,13 +17,17 @@ static void set_access(struct oops_report *r, enum oops_access access) {
         r->access = access;
 }
 
-static void set_address(struct oops_report *r, const char *s) {
+/* False: no address there. The first one counts. */
+static bool set_address(struct oops_report *r, const char *s) {
     s = oops_blanks(s);
     uint64_t value = 0;
-    if (r->has_fault_address || (!oops_starts(s, "(null)") && !oops_starts(s, "<null>") && !oops_hex(&s, &value)))
-        return;
-    r->has_fault_address = true;
-    r->fault_address = value;
+    if (!oops_starts(s, "(null)") && !oops_starts(s, "<null>") && !oops_hex(&s, &value))
+        return false;
+    if (!r->has_fault_address) {
+        r->has_fault_address = true;
+        r->fault_address = value;
+    }
+    return true;
 }
 
 /* ---- Words ---- */
@@ -55,9 +59,9 @@ static const struct {
     {"dereference on read at ", OOPS_ACCESS_READ},
     {"dereference on write at ", OOPS_ACCESS_WRITE},
     {"dereference (address ", OOPS_ACCESS_UNKNOWN},
-    {"=> Invalid Read @ ", OOPS_ACCESS_READ},
-    {"=> Invalid Write @ ", OOPS_ACCESS_WRITE},
-    {"=> Invalid EX @ ", OOPS_ACCESS_UNKNOWN},
+    {"Invalid Read @ ", OOPS_ACCESS_READ},
+    {"Invalid Write @ ", OOPS_ACCESS_WRITE},
+    {"Invalid EX @ ", OOPS_ACCESS_UNKNOWN},
     {"excvaddr: ", OOPS_ACCESS_UNKNOWN},
     {"EFA: 0x", OOPS_ACCESS_UNKNOWN},
     {"Kernel mode fault at addr ", OOPS_ACCESS_UNKNOWN},
@@ -181,9 +185,8 @@ bool oops_address_line(struct oops_report *r, const char *text) {
     bool any = access_words(r, text);
     for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
         const char *s = oops_after(text, addresses[i].words);
-        if (!s)
+        if (!s || !set_address(r, s))
             continue;
-        set_address(r, s);
         if (addresses[i].access != OOPS_ACCESS_UNKNOWN)
             set_access(r, addresses[i].access);
         return true;

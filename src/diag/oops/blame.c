@@ -121,6 +121,8 @@ static void take_link(struct search *search) {
         return;
     if (astray && caller)
         search->count = 0;
+    else if (!astray && !search->count) /* told behind an address alone */
+        keep(search, fault->pc.name);
     if (search->count)
         return;
     if (caller)
@@ -191,6 +193,14 @@ static bool stack_starts(const char *text) {
     return oops_match("status: * badaddr: * cause: ", text, NULL);
 }
 
+/* A return address at a function's very beginning: it is of the function before, which called one that never returns.
+ */
+static bool behind_noreturn(const struct oops_frame *frame) {
+    const struct oops_symbol *sym = &frame->sym;
+    return sym->has_off && !sym->off && frame->kind == OOPS_FRAME_RETURN && !frame->inner[0] &&
+           !oops_in_list(sym->name, oops_dispatchers);
+}
+
 static void take_frames(struct search *search) {
     struct oops_frame_line line;
     unsigned frames = 0;
@@ -216,7 +226,7 @@ static void take_frames(struct search *search) {
             return;
         }
         keep(search, line.frame.inner);
-        if (!line.frame.sym.has_off || line.frame.sym.off || line.frame.kind == OOPS_FRAME_PC) /* no call ends there */
+        if (!behind_noreturn(&line.frame))
             keep(search, line.frame.sym.name);
     }
 }

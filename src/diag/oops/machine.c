@@ -30,7 +30,8 @@ static const struct sign words[] = {
 static const struct sign beginnings[] = {
     {"PSR: 0x", OOPS_ARCH_CSKY},    {"PSR: ", OOPS_ARCH_SPARC},        {"PR is at ", OOPS_ARCH_SH},
     {"ra is at ", OOPS_ARCH_ALPHA}, {"Frame format=", OOPS_ARCH_M68K}, {"psr : ", OOPS_ARCH_IA64},
-    {"ip is at ", OOPS_ARCH_IA64},  {"ECR: 0x", OOPS_ARCH_ARC},        {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
+    {"ip is at ", OOPS_ARCH_IA64},  {"ECR: 0x", OOPS_ARCH_ARC},        {"[BLINK ]: ", OOPS_ARCH_ARC},
+    {"[ECR ", OOPS_ARCH_ARC},       {"era : ", OOPS_ARCH_LOONGARCH},   {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
 };
 
 static bool is_powerpc(const char *text) {
@@ -48,6 +49,16 @@ static enum oops_arch by_width(const char *text) {
     return n == 16 ? OOPS_ARCH_PPC64 : OOPS_ARCH_UNKNOWN;
 }
 
+/* "epc : f+0x1/0x2", "epc : addr ra : addr" of riscv; "epc   : addr f+0x1/0x2" of mips, where blanks may be lost */
+static enum oops_arch by_epc(const char *text) {
+    const char *s = oops_after(text, "epc : ");
+    uint64_t ignored;
+    if (!s)
+        return OOPS_ARCH_UNKNOWN;
+    bool number = oops_hex(&s, &ignored) && *s == ' ' && !strstr(s, "ra :");
+    return number && strstr(s, "+0x") ? OOPS_ARCH_MIPS : OOPS_ARCH_RISCV;
+}
+
 enum oops_arch oops_arch_of_line(const char *text) {
     text = oops_blanks(text);
     if (is_powerpc(text) || oops_starts(text, "GPR00: "))
@@ -58,7 +69,7 @@ enum oops_arch oops_arch_of_line(const char *text) {
     for (unsigned i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
         if (oops_starts(text, beginnings[i].words))
             return beginnings[i].arch;
-    return OOPS_ARCH_UNKNOWN;
+    return by_epc(text);
 }
 
 /* By the name that distributions give their kernels. */

@@ -48,11 +48,11 @@ struct words {
 
 /* Those that end in a bracket name the address in it, too. */
 static const struct words pc_words[] = {
-    {"RIP: ", false},     {"RIP  [", false},    {"EIP: ", false},     {"EIP is at ", false}, {"NIP: ", false},
-    {"NIP [", false},     {"NIP  [", false},    {"IP: ", false},      {"pc : ", false},      {"PC is at ", false},
-    {"pc is at ", false}, {"ip is at ", true},  {"IAOQ[0]: ", false}, {"TPC: <", false},     {"PC: <", true},
-    {"PC: [", true},      {"PC: 0x", true},     {"ERA: ", false},     {"era   : ", true},    {"epc : ", false},
-    {"epc   : ", false},  {"[ERET  ]: ", true}, {"[ERET ]: ", true},  {"by insn @ ", false}, {"pc = [", true},
+    {"RIP: ", false},     {"RIP  [", false},   {"EIP: ", false},     {"EIP is at ", false}, {"NIP: ", false},
+    {"NIP [", false},     {"NIP  [", false},   {"IP: ", false},      {"pc : ", false},      {"PC is at ", false},
+    {"pc is at ", false}, {"ip is at ", true}, {"IAOQ[0]: ", false}, {"TPC: <", false},     {"PC: <", true},
+    {"PC: [", true},      {"PC: 0x", true},    {"ERA: ", false},     {"era   : ", true},    {"era : ", true},
+    {"epc : ", false},    {"epc   : ", false}, {"[ERET  ]: ", true}, {"[ERET ]: ", true},   {"pc = [", true},
     {"pc: ", true},
 };
 
@@ -72,7 +72,7 @@ static bool psw(struct oops_pool *pool, const char *text, struct oops_symbol *sy
 }
 
 /* Without an address: a report edited for a commit's message, "NIP  f+0x1/0x2". */
-static const struct words bare_pc_words[] = {{"NIP ", true}, {"PC ", true}};
+static const struct words bare_pc_words[] = {{"NIP ", true}, {"PC ", true}, {"by insn @ ", false}};
 
 static const struct words lr_words[] = {
     {"lr : ", true},  {"lr: ", true},      {"LR is at ", true}, {"ra : ", true},    {"ra    : ", true},

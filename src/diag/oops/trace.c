@@ -210,6 +210,7 @@ static const struct start starts[] = {
     {"stack backtrace:", OOPS_TRACE_MAIN},
     {"Trace:", OOPS_TRACE_MAIN},
     {"Stack Trace:", OOPS_TRACE_MAIN},
+    {"Last Breaking-Event-Address", OOPS_TRACE_RELATED},
     {"Allocated by task", OOPS_TRACE_ALLOC},
     {"Allocated:", OOPS_TRACE_ALLOC},
     {"allocated by task", OOPS_TRACE_ALLOC},

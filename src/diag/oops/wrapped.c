@@ -43,7 +43,8 @@ bool oops_line_ends_early(const char *text) {
         " by",           " maybe",      "WARNING:",    "BUG:",
         " KASAN:",       " KMSAN:",     " KFENCE:",    " KCSAN:",
         "kernel BUG at", " suspicious", " in",         "task",
-        " self-",        " /",          " mount",
+        " self-",        " /",          " mount",      " addr",
+        " access",       " fault:",
     };
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
@@ -126,6 +127,8 @@ bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_l
         return true;
     if (next->kernel || next->wall[0])
         return false;
+    if (oops_starts(text, "Krnl PSW : ") && more[0] == '(') /* s390: the function */
+        return true;
     if (is_stub(text) && !ends_with(text, "INFO:") && (slab_cut(text) || oops_starts(more, "CPU: ")))
         return true;
     if (begins_anew(more))
