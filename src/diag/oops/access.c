@@ -63,7 +63,6 @@ static const struct {
     {"Invalid Write @ ", OOPS_ACCESS_WRITE},
     {"Invalid EX @ ", OOPS_ACCESS_UNKNOWN},
     {"excvaddr: ", OOPS_ACCESS_UNKNOWN},
-    {"EFA: 0x", OOPS_ACCESS_UNKNOWN},
     {"Kernel mode fault at addr ", OOPS_ACCESS_UNKNOWN},
 };
 
@@ -181,6 +180,19 @@ static bool mips_line(struct oops_report *r, const char *text) {
     return true;
 }
 
+/* "ECR: 0x00050200 EFA: 0x00000020 ERET: 0x81a2c118": arc's vectors 5 and 6 are of data, below is how it was touched */
+static bool arc_line(struct oops_report *r, const char *text) {
+    const char *s = oops_after(text, "ECR: 0x"), *efa = s ? oops_after(s, "EFA: 0x") : NULL;
+    uint64_t cause;
+    if (!efa || !oops_hex(&s, &cause))
+        return false;
+    if (cause >> 16 == 5 || cause >> 16 == 6) {
+        set_address(r, efa);
+        set_access(r, (cause >> 8 & 0xff) == 2 ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ);
+    }
+    return true;
+}
+
 bool oops_address_line(struct oops_report *r, const char *text) {
     bool any = access_words(r, text);
     for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
@@ -191,7 +203,7 @@ bool oops_address_line(struct oops_report *r, const char *text) {
             set_access(r, addresses[i].access);
         return true;
     }
-    any |= arm_line(r, text) || parisc_line(r, text) || s390_line(r, text) || mips_line(r, text) ||
+    any |= arm_line(r, text) || parisc_line(r, text) || s390_line(r, text) || arc_line(r, text) || mips_line(r, text) ||
            instruction_line(r, text);
     return any | powerpc_line(r, text);
 }

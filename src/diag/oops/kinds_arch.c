@@ -9,6 +9,7 @@
 /* Functions that are not to blame in a kind of report, beside those of helpers.c. */
 static const char *const skip_spl[] = {"spl_panic", "spl_dumpstack", NULL};
 
+static const char *const skip_emulation[] = {"^do_ade$", "^emulate_load_store_", NULL};
 static const char *const skip_division[] = {"^__div0$", "^Ldiv0", "^__aeabi_", "^__udiv", "^__div", NULL};
 
 /* xmon prints frames without words before them. */
@@ -112,7 +113,8 @@ const struct oops_form oops_forms_arch[] = {
     {"FP exception in kernel code", OOPS_TRAP, "FP exception in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Unaligned FP access in kernel code", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
     {"Kernel unaligned instruction access*[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
-    {"Unhandled kernel unaligned access*[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
+    {"Unhandled kernel unaligned access*[#", OOPS_TRAP, "Alignment trap in %f", NULL, RECIPE("RlCS|CS", skip_emulation),
+     0},
     {"Integer overflow[#", OOPS_TRAP, "integer overflow in %f", NULL, PC_THEN_TRACE, 0},
     {"Kernel ade access[#", OOPS_TRAP, "address error in %f", NULL, PC_THEN_TRACE, 0},
     {"Kernel ale access[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
@@ -165,6 +167,10 @@ const struct oops_form oops_forms_arch[] = {
     {"[ECR *]: 0x* => ", OOPS_TRAP, "exception in %f", NULL, PC_THEN_TRACE, 0},
     {"Invalid Read @ 0x* by insn @ ", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request" BAD_ACCESS},
     {"Invalid Write @ 0x* by insn @ ", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request" BAD_ACCESS},
+    {"ECR: 0x0005*EFA: 0x*ERET: 0x", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f", NULL,
+     PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    {"ECR: 0x0006*EFA: 0x*ERET: 0x", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f", NULL,
+     PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"ECR: 0x*EFA: 0x*ERET: 0x", OOPS_TRAP, "exception in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"NaT consumption *[", OOPS_TRAP, "NaT consumption in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     /* ---- arm, arm64: die() ---- */

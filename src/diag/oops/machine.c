@@ -31,7 +31,7 @@ static const struct sign beginnings[] = {
     {"PSR: 0x", OOPS_ARCH_CSKY},    {"PSR: ", OOPS_ARCH_SPARC},        {"PR is at ", OOPS_ARCH_SH},
     {"ra is at ", OOPS_ARCH_ALPHA}, {"Frame format=", OOPS_ARCH_M68K}, {"psr : ", OOPS_ARCH_IA64},
     {"ip is at ", OOPS_ARCH_IA64},  {"ECR: 0x", OOPS_ARCH_ARC},        {"[BLINK ]: ", OOPS_ARCH_ARC},
-    {"[ECR ", OOPS_ARCH_ARC},       {"era : ", OOPS_ARCH_LOONGARCH},   {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
+    {"[ECR ", OOPS_ARCH_ARC},       {"era ", OOPS_ARCH_LOONGARCH},     {"Registers dump: mode=", OOPS_ARCH_MICROBLAZE},
 };
 
 static bool is_powerpc(const char *text) {
@@ -51,10 +51,11 @@ static enum oops_arch by_width(const char *text) {
 
 /* "epc : f+0x1/0x2", "epc : addr ra : addr" of riscv; "epc   : addr f+0x1/0x2" of mips, where blanks may be lost */
 static enum oops_arch by_epc(const char *text) {
-    const char *s = oops_after(text, "epc : ");
+    const char *s = oops_starts(text, "epc ") ? oops_blanks(text + 4) : "";
     uint64_t ignored;
-    if (!s)
+    if (*s++ != ':')
         return OOPS_ARCH_UNKNOWN;
+    s = oops_blanks(s);
     bool number = oops_hex(&s, &ignored) && *s == ' ' && !strstr(s, "ra :");
     return number && strstr(s, "+0x") ? OOPS_ARCH_MIPS : OOPS_ARCH_RISCV;
 }

@@ -48,12 +48,11 @@ struct words {
 
 /* Those that end in a bracket name the address in it, too. */
 static const struct words pc_words[] = {
-    {"RIP: ", false},     {"RIP  [", false},   {"EIP: ", false},     {"EIP is at ", false}, {"NIP: ", false},
-    {"NIP [", false},     {"NIP  [", false},   {"IP: ", false},      {"pc : ", false},      {"PC is at ", false},
-    {"pc is at ", false}, {"ip is at ", true}, {"IAOQ[0]: ", false}, {"TPC: <", false},     {"PC: <", true},
-    {"PC: [", true},      {"PC: 0x", true},    {"ERA: ", false},     {"era   : ", true},    {"era : ", true},
-    {"epc : ", false},    {"epc   : ", false}, {"[ERET  ]: ", true}, {"[ERET ]: ", true},   {"pc = [", true},
-    {"pc: ", true},
+    {"RIP: ", false},    {"RIP  [", false},    {"EIP: ", false},  {"EIP is at ", false}, {"NIP: ", false},
+    {"NIP [", false},    {"IP: ", false},      {"pc : ", false},  {"PC is at ", false},  {"pc is at ", false},
+    {"ip is at ", true}, {"IAOQ[0]: ", false}, {"TPC: <", false}, {"PC: <", true},       {"PC: [", true},
+    {"PC: 0x", true},    {"ERA: ", false},     {"era : ", true},  {"epc : ", false},     {"[ERET ]: ", true},
+    {"pc = [", true},    {"pc: ", true},
 };
 
 /* s390: "Krnl PSW : mask address (f+0x1/0x2)" */
@@ -75,16 +74,35 @@ static bool psw(struct oops_pool *pool, const char *text, struct oops_symbol *sy
 static const struct words bare_pc_words[] = {{"NIP ", true}, {"PC ", true}, {"by insn @ ", false}};
 
 static const struct words lr_words[] = {
-    {"lr : ", true},  {"lr: ", true},      {"LR is at ", true}, {"ra : ", true},    {"ra    : ", true},
-    {"ra: ", true},   {"LR [", true},      {"LR: ", true},      {"RP(r2): ", true}, {"[BLINK ]: ", true},
-    {"RPC: <", true}, {"PR is at ", true}, {"ra is at ", true},
+    {"lr : ", true},      {"lr: ", true},   {"LR is at ", true}, {"ra : ", true},
+    {"ra: ", true},       {"LR [", true},   {"LR: ", true},      {"RP(r2): ", true},
+    {"[BLINK ]: ", true}, {"RPC: <", true}, {"PR is at ", true}, {"ra is at ", true},
 };
 
+/* Behind the words, if `text` begins with them; where they have blanks it may have more, or lost some. */
+static const char *behind_here(const char *text, const char *words) {
+    for (; *words; text++, words++) {
+        if (*text != *words)
+            return NULL;
+        if (*words != ' ')
+            continue;
+        while (words[1] == ' ')
+            words++;
+        while (words[1] && text[1] == ' ')
+            text++;
+    }
+    return text;
+}
+
 static const char *behind(const char *text, const struct words *w) {
-    if (!w->begins)
-        return oops_after(text, w->words);
-    text = oops_blanks(text);
-    return oops_starts(text, w->words) ? text + strlen(w->words) : NULL;
+    if (w->begins)
+        return behind_here(oops_blanks(text), w->words);
+    for (const char *at = text; (at = strchr(at, w->words[0])) != NULL; at++) {
+        const char *s = behind_here(at, w->words);
+        if (s)
+            return s;
+    }
+    return NULL;
 }
 
 /* Brackets, and 0x, belong to what stands behind the words. */

@@ -65,7 +65,8 @@ unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t l
     unsigned count = oops_line_clean(raw, len, reader->clean, lines);
     for (unsigned i = 0; i < count; i++) {
         const struct oops_form *form = oops_form_of(&reader->scanner, lines[i].text);
-        if (form)
+        bool same = reader->foreign.text[0] && oops_foreign_skip(&reader->foreign, lines[i].text) != lines[i].text;
+        if (form && !same)
             oops_foreign_learn(&reader->foreign, lines[i].text, header_at(form, lines[i].text));
         oops_line_skip_foreign(&reader->foreign, &lines[i], 1);
     }

@@ -44,7 +44,7 @@ bool oops_line_ends_early(const char *text) {
         " KASAN:",       " KMSAN:",     " KFENCE:",    " KCSAN:",
         "kernel BUG at", " suspicious", " in",         "task",
         " self-",        " /",          " mount",      " addr",
-        " access",       " fault:",
+        " access",       " fault:",     "(address",
     };
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
