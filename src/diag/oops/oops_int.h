@@ -103,10 +103,10 @@ void oops_line_skip_foreign(const struct oops_foreign *foreign, struct oops_log_
 /* ---- Finding a report quickly (scan.c) ---- */
 
 #define OOPS_SCAN_WORDS_MAX 128
-#define OOPS_SCAN_GROUPS    16
+#define OOPS_SCAN_GROUPS    64
 
 struct oops_scanner {
-    uint16_t table[3][256];          /* bit n: this byte can be the first, second, third of a key of group n */
+    uint64_t table[3][256];          /* bit n: this byte can be the first, second, third of a key of group n */
     uint8_t first[OOPS_SCAN_GROUPS]; /* of a group's words, plus 1; 0: none */
     uint8_t next[OOPS_SCAN_WORDS_MAX];
 };

@@ -116,11 +116,11 @@ static unsigned group_of(unsigned w) {
             same++;
         if (same == i) {
             if (!memcmp(words[i].text + words[i].key, words[w].text + words[w].key, KEY))
-                return groups % 16;
+                return groups % OOPS_SCAN_GROUPS;
             groups++;
         }
     }
-    return groups % 16;
+    return groups % OOPS_SCAN_GROUPS;
 }
 
 void oops_scanner_init(struct oops_scanner *scanner) {
@@ -131,9 +131,9 @@ void oops_scanner_init(struct oops_scanner *scanner) {
         for (unsigned i = 0; i < KEY; i++) {
             char c = words[w].text[words[w].key + i];
             loose |= c == ' ' || c == ':';
-            scanner->table[i][(unsigned char)c] |= (uint16_t)(1u << group);
+            scanner->table[i][(unsigned char)c] |= 1ull << group;
             for (const char *s = loose ? "\xc2\xa0\xe2\x80\xe3\xef\xbc&n#=C\\" : ""; *s; s++)
-                scanner->table[i][(unsigned char)*s] |= (uint16_t)(1u << group);
+                scanner->table[i][(unsigned char)*s] |= 1ull << group;
         }
         scanner->next[w] = scanner->first[group];
         scanner->first[group] = (uint8_t)(w + 1);
@@ -164,10 +164,10 @@ static bool is_word_at(const char *word, const char *at, const char *data, const
 }
 
 /* The word whose key stands at `at`; where it may begin, or NULL. */
-static const char *word_around(const struct oops_scanner *scanner, unsigned groups, const char *data, const char *at,
+static const char *word_around(const struct oops_scanner *scanner, uint64_t groups, const char *data, const char *at,
                                const char *end) {
     for (; groups; groups &= groups - 1) {
-        unsigned group = (unsigned)__builtin_ctz(groups);
+        unsigned group = (unsigned)__builtin_ctzll(groups);
         for (unsigned w = scanner->first[group]; w; w = scanner->next[w - 1])
             if (is_word_at(words[w - 1].text, at, data, end, words[w - 1].key))
                 return at;
@@ -175,7 +175,7 @@ static const char *word_around(const struct oops_scanner *scanner, unsigned grou
     return NULL;
 }
 
-static unsigned groups_at(const struct oops_scanner *scanner, const unsigned char *at) {
+static uint64_t groups_at(const struct oops_scanner *scanner, const unsigned char *at) {
     return scanner->table[0][at[0]] & scanner->table[1][at[1]] & scanner->table[2][at[2]];
 }
 
@@ -183,11 +183,11 @@ const char *oops_scan(const struct oops_scanner *scanner, const char *data, size
     const char *end = data + len, *at = data;
     const unsigned char *bytes = (const unsigned char *)data;
     for (; end - at >= KEY + 3; at += 4, bytes += 4) {
-        unsigned a = groups_at(scanner, bytes), b = groups_at(scanner, bytes + 1);
-        unsigned c = groups_at(scanner, bytes + 2), d = groups_at(scanner, bytes + 3);
+        uint64_t a = groups_at(scanner, bytes), b = groups_at(scanner, bytes + 1);
+        uint64_t c = groups_at(scanner, bytes + 2), d = groups_at(scanner, bytes + 3);
         if (!(a | b | c | d))
             continue;
-        unsigned groups[4] = {a, b, c, d};
+        uint64_t groups[4] = {a, b, c, d};
         for (unsigned i = 0; i < 4; i++) {
             const char *found = groups[i] ? word_around(scanner, groups[i], data, at + i, end) : NULL;
             if (found)
