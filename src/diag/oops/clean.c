@@ -386,7 +386,7 @@ size_t oops_clean_bytes(const char *s, size_t len, char *to) {
         unsigned char c = (unsigned char)*s;
         size_t n;
         const char *behind;
-        if (isalnum(c) || c == ' ') {
+        if (oops_is_word((char)c) || c == ' ') {
             *to++ = *s++;
         } else if (c == 0x1b) {
             s = skip_escape(s + 1, end);

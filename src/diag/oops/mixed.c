@@ -37,9 +37,10 @@ enum part {
 
 struct seen {
     unsigned count[PARTS];
-    int rank; /* of the last register line */
+    int rank; /* of the last register line, or the last step */
     bool after_user;
-    unsigned last; /* number of the last line it got */
+    unsigned last;  /* number of the last line it got */
+    uint64_t stack; /* that its frames are on; 0: not known */
 };
 
 static int rank_of_register(const char *text) {
@@ -114,7 +115,7 @@ static int fit(const struct seen *seen, const struct oops_report *r, enum part p
     if (part == PART_REG || (part == PART_CODE && seen->after_user)) {
         if (!seen->count[PART_PC] && !seen->after_user)
             return -1;
-        return rank == seen->rank + 1 ? 4 : rank > seen->rank ? 2 : -2;
+        return rank > seen->rank ? 100 - (rank - seen->rank) : -2; /* the nearer, the better */
     }
     if (part == PART_FRAME)
         return !seen->count[PART_TRACE] || seen->after_user ? -2 : has_line(r, text) ? 0 : 3;
@@ -167,6 +168,108 @@ static int names_place(const struct oops_report *r, const char *pc_line) {
     size_t n = (size_t)(plus - start) + strcspn(plus, " \t");
     return memmem(pc_line, strlen(pc_line), start, n) != NULL;
 }
+
+/* ---- By the steps of order.c ---- */
+
+/* The machine that the lines of the last report are of, if order.c knows it. */
+static enum oops_arch arch_of(const struct oops_report *r) {
+    enum oops_arch arch = OOPS_ARCH_UNKNOWN;
+    for (unsigned i = 1; i < r->line_count && arch == OOPS_ARCH_UNKNOWN; i++)
+        arch = oops_order_arch(r->lines[i].text);
+    return arch;
+}
+
+static bool repeats(int step) {
+    return step == OOPS_ORDER_FRAME || step == OOPS_ORDER_NESTED || step == OOPS_ORDER_WORDS ||
+           step == OOPS_ORDER_STACK;
+}
+
+/* Whether the last report has a step twice. */
+static bool steps_are_mixed(enum oops_arch arch, const struct oops_report *last) {
+    bool seen[OOPS_ORDER_STEPS] = {false};
+    for (unsigned i = 1; i < last->line_count; i++) {
+        int step = oops_order_step(arch, last->pool, last->lines[i].text);
+        if (step == OOPS_ORDER_NESTED) /* the registers come again */
+            memset(seen, 0, sizeof(seen));
+        if (step < 0 || repeats(step))
+            continue;
+        if (seen[step])
+            return true;
+        seen[step] = true;
+    }
+    return false;
+}
+
+/* Of powerpc's frames, "[c000000000001234] [c000000000005678] f+0x1/0x2", which stack; 0: not told. */
+static uint64_t stack_of(const char *text) {
+    uint64_t sp;
+    const char *p = text + 1;
+    return text[0] == '[' && oops_hex(&p, &sp) && p - text == 17 && strncmp(p, "] [", 3) == 0 ? sp >> 14 : 0;
+}
+
+/* Whether the report has a line with these words and, behind them, the value. */
+static bool has_value(const struct oops_report *r, const char *words, uint64_t value) {
+    for (unsigned i = 0; i < r->line_count; i++) {
+        const char *p = oops_after(r->lines[i].text, words);
+        uint64_t other;
+        if (p && oops_hex(&p, &other) && other == value)
+            return true;
+    }
+    return false;
+}
+
+/* Lines that quote what only one report has said: 1 if this has, 0: it has not, -1: nothing is quoted. */
+static int quotes(const struct oops_report *r, const char *text) {
+    uint64_t value;
+    const char *p = text + 1, *code = oops_after(text, "Internal error: Oops: ");
+    if (text[0] == '[' && oops_hex(&p, &value) && *p == ']' && strstr(p, "pgd="))
+        return has_value(r, "virtual address ", value);
+    if (code && oops_hex(&code, &value))
+        return has_value(r, "ESR = ", value) ? 1 : -1;
+    bool bug = strstr(r->header, "kernel BUG") != NULL;
+    if (strstr(text, "Oops - BUG") || oops_starts(text, "Kernel BUG ["))
+        return bug;
+    if (oops_starts(text, "Oops [#"))
+        return bug ? 0 : -1;
+    const char *bad = oops_after(text, "badaddr: "), *address = oops_after(r->header, "virtual address ");
+    if (bad && address && oops_hex(&bad, &value))
+        return has_value(r, "virtual address ", value);
+    return -1;
+}
+
+/* How well a line fits a report; negative: not at all. */
+static int step_fit(const struct seen *seen, const struct oops_report *r, int step, const char *text) {
+    uint64_t stack = stack_of(text);
+    if (step == OOPS_ORDER_FRAME && stack && seen->stack)
+        return stack == seen->stack && seen->rank <= step ? 200 : -1;
+    if (step < seen->rank || (step == seen->rank && !repeats(step)))
+        return -1;
+    if (oops_starts(text, "CPU: ") && header_cpu(r))
+        return names_cpu(r, text) ? 200 : -1;
+    bool pc = oops_starts(text, "pc : ") || oops_starts(text, "epc : ") || oops_starts(text, "NIP [");
+    if (pc && names_place(r, text) >= 0)
+        return names_place(r, text) ? 200 : -1;
+    int quoted = quotes(r, text);
+    if (quoted >= 0)
+        return quoted ? 200 : -1;
+    return OOPS_ORDER_STEPS - (step - seen->rank) - (step == OOPS_ORDER_FRAME && has_line(r, text));
+}
+
+static unsigned best_by_step(const struct seen *seen, struct oops_report *const *reports, unsigned opened, int step,
+                             const char *text, unsigned before) {
+    int best = -1;
+    unsigned found = before;
+    for (unsigned i = 0; i < opened && step >= 0; i++) {
+        int f = step_fit(&seen[i], reports[i], step, text);
+        if (f > best || (f == best && f >= 0 && seen[i].last < seen[found].last)) {
+            best = f;
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* ---- Parting them ---- */
 
 /* Whether the last report has what belongs to those before it. */
 static bool are_mixed(struct oops_report *const *reports, unsigned count) {
@@ -222,28 +325,43 @@ static void give_line(struct oops_report *r, const struct oops_text_line *line) 
 }
 
 bool oops_separate(struct oops_report *const *reports, unsigned count) {
-    struct seen seen[OOPS_MIXED_MAX] = {{{0}, 0, false, 0}};
+    struct seen seen[OOPS_MIXED_MAX] = {{{0}, 0, false, 0, 0}};
     const struct oops_text_line *lines[OOPS_MIXED_MAX];
     unsigned line_counts[OOPS_MIXED_MAX], opened = 0, before = 0, taken = 0;
-    if (count < 2 || count > OOPS_MIXED_MAX || !are_mixed(reports, count))
+    if (count < 2 || count > OOPS_MIXED_MAX)
+        return false;
+    enum oops_arch arch = arch_of(reports[count - 1]);
+    if (arch != OOPS_ARCH_UNKNOWN ? !steps_are_mixed(arch, reports[count - 1]) : !are_mixed(reports, count))
         return false;
     for (unsigned i = 0; i < count; i++) {
         lines[i] = reports[i]->lines;
         line_counts[i] = reports[i]->line_count;
         reports[i]->lines = NULL;
         reports[i]->line_count = 0;
-        seen[i].rank = -1;
+        seen[i].rank = arch == OOPS_ARCH_UNKNOWN ? -1 : oops_order_start(arch, reports[i]->header);
     }
     for (unsigned i = 0; i < count; i++) {
         opened = i + 1;
         before = i;
         give_line(reports[i], &lines[i][0]);
         for (unsigned j = 1; j < line_counts[i]; j++) {
-            int rank;
-            enum part part = part_of(reports[0]->pool, lines[i][j].text, &rank);
-            before = best_report(seen, reports, opened, part, rank, lines[i][j].text, before);
-            note(&seen[before], part, rank);
-            seen[before].last = ++taken;
+            const char *text = lines[i][j].text;
+            if (arch == OOPS_ARCH_UNKNOWN) {
+                int rank;
+                enum part part = part_of(reports[0]->pool, text, &rank);
+                before = best_report(seen, reports, opened, part, rank, text, before);
+                note(&seen[before], part, rank);
+                seen[before].last = ++taken;
+            } else {
+                int step = oops_order_step(arch, reports[0]->pool, text);
+                before = best_by_step(seen, reports, opened, step, text, before);
+                step = oops_order_last(arch, text, step);
+                seen[before].rank = step == OOPS_ORDER_NESTED  ? oops_order_nested(arch)
+                                    : step > seen[before].rank ? step
+                                                               : seen[before].rank;
+                seen[before].last = step >= 0 ? ++taken : seen[before].last;
+                seen[before].stack = step == OOPS_ORDER_FRAME && stack_of(text) ? stack_of(text) : seen[before].stack;
+            }
             give_line(reports[before], &lines[i][j]);
         }
     }

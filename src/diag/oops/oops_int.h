@@ -179,6 +179,27 @@ void oops_report_add(struct oops_report *report, const struct oops_log_line *lin
  */
 #define OOPS_MIXED_MAX 8
 bool oops_separate(struct oops_report *const *reports, unsigned count);
+/*
+ * The machine that a line is of, UNKNOWN if it does not tell or is x86; the step of
+ * printing a report that a line is, -1: none; and the one that a header stands for.
+ * order.c
+ */
+enum {
+    OOPS_ORDER_REGISTERS = 30,
+    OOPS_ORDER_STACK = 70,
+    OOPS_ORDER_TRACE,
+    OOPS_ORDER_FRAME,
+    OOPS_ORDER_NESTED,
+    OOPS_ORDER_CODE,
+    OOPS_ORDER_WORDS,
+    OOPS_ORDER_END,
+    OOPS_ORDER_STEPS
+};
+enum oops_arch oops_order_arch(const char *text);
+int oops_order_step(enum oops_arch arch, struct oops_pool *pool, const char *text);
+int oops_order_last(enum oops_arch arch, const char *text, int step); /* of the line's last register */
+int oops_order_nested(enum oops_arch arch);                           /* before the registers of what was interrupted */
+int oops_order_start(enum oops_arch arch, const char *header);
 /* All its lines are there: fill everything else. */
 void oops_report_parse(struct oops_report *report);
 /* The rest of it, when its lines are read; `guess` is the machine by the names of registers. conclude.c */

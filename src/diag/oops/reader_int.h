@@ -60,6 +60,7 @@ struct slot {
     bool repeated;    /* the last one has */
     unsigned quiet, foreign;
     unsigned traces;     /* begun so far */
+    unsigned ends;       /* "end trace" of this and those that wait */
     unsigned body_lines; /* up to and with the last line that surely belongs to it */
 };
 

@@ -312,6 +312,14 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
     take_message(reader, report, line);
 }
 
+/* How many reports wait for the lines of this one's printer. */
+static unsigned waiting_beside(const struct oops_reader *reader, const struct slot *slot) {
+    unsigned waiting = 0;
+    for (const struct slot *s = reader->slots; s < slot; s++)
+        waiting += s->open && s->waits && same_printer(s, slot->caller, slot->caller_id);
+    return waiting;
+}
+
 /* Of a log that two consoles went into, a line that is there for the second time. */
 static bool is_second(struct slot *slot, const char *text) {
     const struct oops_report *r = slot->report;
@@ -328,8 +336,8 @@ static void add_line(struct oops_reader *reader, struct slot *slot, const struct
     if (body)
         slot->body_lines = slot->report->line_count;
     slot->traces += body && oops_starts(line->text, "Call ");
-    if (strstr(line->text, "---[ end "))
-        slot->ended = true;
+    slot->ends += strstr(line->text, "---[ end ") != NULL;
+    slot->ended = slot->ends > waiting_beside(reader, slot); /* those before it may have ended here */
     if (strstr(line->text, "Sending NMI from CPU") || strstr(line->text, "detected stalls on CPUs"))
         slot->collects_cpus = true;
     unsigned limit = slot->ended ? QUIET_AFTER_END : QUIET_LINES;
@@ -366,7 +374,8 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
         return false;
     if (slot->ended || slot->caller || !r->has_time || !line->has_time || waiting >= OOPS_MIXED_MAX - 2)
         return false;
-    return line->time_us >= r->time_us && line->time_us - r->time_us < MIXED_US && slot->traces == 0;
+    return line->time_us >= r->time_us && line->time_us - r->time_us < MIXED_US &&
+           slot->traces <= waiting_beside(reader, slot);
 }
 
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
