@@ -52,6 +52,46 @@ static void test_oops_machines_walk_on_arm64(void **state) {
     oops_object_free(bed.object);
 }
 
+/* A NULL pointer was called: its caller stands in the link register alone. */
+static const char form_call[] =
+    "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000\n"
+    "Mem abort info:\n  ESR = 0x0000000086000004\n  EC = 0x21: IABT (current EL), IL = 32 bits\n"
+    "Internal error: Oops: 0000000086000004 [#1] PREEMPT SMP\n"
+    "CPU: 1 PID: 51 Comm: test Tainted: G OE 6.1.0-test #1\n"
+    "pstate: 80000005 (Nzcv daif -PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n"
+    "pc : 0x0\nlr : calls+0x%llx/0x%llx [bed]\nsp : ffff80000a3b3d40\n"
+    "x29: ffff80000a3b3d40 x28: 0000000000000000 x27: 0000000000000000\n"
+    "x2 : 0000000000000000 x1 : 0000000000000000 x0 : 0000000000000003\n"
+    "Call trace:\n 0x0\n entry+0x%llx/0x%llx [bed]\n"
+    "Code: bad PC value\n---[ end trace 0000000000000000 ]---\n";
+
+static void test_oops_machines_know_the_caller_by_the_link_register(void **state) {
+    struct bed *native = bed_of(state), bed = {.cc = native->cc};
+    struct err e = {0};
+    struct oops_report *r;
+    char text[4096], named[256];
+    if (!oops_cc_object(&bed.cc, "arm.ko", bed_source, "clang --target=aarch64-linux-gnu", bed.module,
+                        sizeof(bed.module)))
+        skip();
+    bed.object = oops_object_open(bed.module, "bed", NULL, &e);
+    assert_non_null(bed.object);
+    snprintf(text, sizeof(text), form_call, (unsigned long long)after_call(&bed, "calls"),
+             (unsigned long long)symbol(&bed, "calls")->span, (unsigned long long)after_call(&bed, "entry"),
+             (unsigned long long)symbol(&bed, "entry")->span);
+    assert_int_equal(oops_read_text(text, strlen(text), &r, 1), 1);
+    snprintf(named, sizeof(named), "cd %s && mkdir -p arm && cp arm.ko arm/bed.ko", bed.cc.dir);
+    assert_int_equal(system(named), 0);
+    snprintf(named, sizeof(named), "%s/arm/bed.ko", bed.cc.dir);
+    struct oops_verdict v = explain(&bed, r, named);
+    assert_int_equal(v.lr.count, 1);
+    assert_string_equal(v.lr.places[0].function, "calls");
+    assert_true(v.blame.there);
+    assert_string_equal(v.blame.variable, "drive->ops->finish");
+    assert_string_equal(v.blame.function, "calls");
+    oops_report_free(r);
+    oops_object_free(bed.object);
+}
+
 /* ---- Thumb: what ARM kernels with CONFIG_THUMB2_KERNEL print ---- */
 
 static const char form_thumb[] = "8<--- cut here ---\n"
@@ -128,6 +168,7 @@ static void test_oops_machines_walk_in_thumb(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_machines_walk_on_arm64),
+        cmocka_unit_test(test_oops_machines_know_the_caller_by_the_link_register),
         cmocka_unit_test(test_oops_machines_walk_in_thumb),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);

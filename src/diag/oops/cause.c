@@ -58,6 +58,14 @@ static bool is_exact(const struct oops_report *report, uint64_t value) {
     }
 }
 
+const char *oops_small_list_poison(const struct oops_report *report, const char *name, uint64_t value) {
+    size_t n = strlen(name);
+    bool linked = n > 4 && (strcmp(name + n - 4, "next") == 0 || strcmp(name + n - 4, "prev") == 0);
+    if (oops_word_bytes(report->arch) != 4 || !linked)
+        return NULL;
+    return value == 0x100 ? "LIST_POISON1" : value == 0x122 || value == 0x200 ? "LIST_POISON2" : NULL;
+}
+
 static unsigned frame_number(const struct hunt *h, const struct oops_spot *spot) {
     unsigned n = 0;
     for (const struct oops_spot *s = h->session->spots; s < spot; s++)
@@ -79,7 +87,8 @@ static struct link *add_link(struct hunt *h, const struct oops_spot *spot, const
                        .value = value,
                        .frame = frame_number(h, spot),
                        .spot = spot,
-                       .exact = is_exact(h->session->report, value)};
+                       .exact = is_exact(h->session->report, value) ||
+                                oops_small_list_poison(h->session->report, name, value)};
     return l;
 }
 
@@ -314,8 +323,11 @@ static struct oops_blame blame_of(struct hunt *h, unsigned i) {
                                .how = ""};
 }
 
-static const char *value_words(struct hunt *h, uint64_t value) {
+static const char *value_words(struct hunt *h, const char *name, uint64_t value) {
     struct oops_value v = {0};
+    const char *small = oops_small_list_poison(h->session->report, name, value);
+    if (small)
+        return small;
     oops_value_classify(h->session->report, value, &v);
     if (value == 0)
         return "NULL";
@@ -332,7 +344,7 @@ static const char *how_of(struct hunt *h, unsigned from) {
     for (unsigned i = 0; i < h->count; i++) {
         const struct link *l = &h->links[i];
         how = oops_pool_printf(h->session->pool, "%s%s%s in %s() is %s%s", how, i ? "; " : "", l->name, l->function,
-                               h->session->divisor ? "0" : value_words(h, l->value),
+                               h->session->divisor ? "0" : value_words(h, l->name, l->value),
                                l->doubtful ? " (if it came that way)" : "");
     }
     if (*h->ending)
@@ -361,7 +373,7 @@ static void confirm(struct hunt *h) {
         l->doubtful = false;
         if (l->frame > 0)
             oops_note(h->session->pool, &h->session->v->reasons, "unwinding finds %s in `%s` of %s() too",
-                      value_words(h, l->value), l->name, l->function);
+                      value_words(h, l->name, l->value), l->name, l->function);
     }
 }
 
@@ -408,7 +420,7 @@ static void cause_of_call(struct hunt *h, struct oops_spot *caller) {
     } else if (c.kind == OOPS_CALLEE_POINTER && c.step->from_memory && c.step->src >= 0 && state) {
         struct oops_origin base = oops_origin_of(&code, c.at, c.step->src, 0, h->session->pool);
         base.add += c.step->imm;
-        struct oops_origin o = {.kind = OOPS_ORIGIN_LOAD, .symbol = "", .base = &base};
+        struct oops_origin o = {.kind = OOPS_ORIGIN_LOAD, .symbol = "", .base = &base, .at = c.at};
         const char *name;
         struct oops_type type;
         if (oops_origin_name(&code, &o, h->session->pool, &name, &type))
@@ -472,7 +484,7 @@ static void cause_of_division(struct hunt *h, struct oops_spot *spot) {
         return;
     struct oops_origin base = oops_origin_of(&code, spot->addr, reg, 0, h->session->pool);
     base.add += op->disp;
-    struct oops_origin o = {.kind = OOPS_ORIGIN_LOAD, .symbol = "", .base = &base};
+    struct oops_origin o = {.kind = OOPS_ORIGIN_LOAD, .symbol = "", .base = &base, .at = spot->addr};
     if (oops_origin_name(&code, &o, h->session->pool, &name, &type)) {
         add_link(h, spot, base.kind == OOPS_ORIGIN_VARIABLE ? base.var.function : function_name(h, spot), name, &type,
                  0);

@@ -41,7 +41,7 @@ static bool branches(uint32_t w, uint64_t addr, struct oops_step *s) {
         unsigned what = w >> 21 & 3;
         s->kind = what == 1 ? OOPS_STEP_CALL : what == 2 ? OOPS_STEP_RETURN : OOPS_STEP_JUMP;
         s->src = (int)(w >> 5 & 31);
-    } else if ((w & 0xffe0001f) == 0xd4200000) { /* brk */
+    } else if ((w & 0xffe0001f) == 0xd4200000 || !(w >> 16)) { /* brk; udf, and what fills gaps */
         s->kind = OOPS_STEP_TRAP;
     } else {
         return false;
@@ -51,26 +51,54 @@ static bool branches(uint32_t w, uint64_t addr, struct oops_step *s) {
     return true;
 }
 
+/* Exclusive, ordered, compare and swap; those of pairs. */
+static uint64_t exclusives(uint32_t w) {
+    uint64_t rt = 1ull << (w & 31), rt2 = 1ull << (w >> 10 & 31), rs = 1ull << (w >> 16 & 31);
+    bool o2 = w >> 23 & 1, load = w >> 22 & 1, o1 = w >> 21 & 1;
+    if (o1 && !(w >> 31)) /* casp */
+        return rs | rs << 1;
+    if (o1 && o2) /* cas */
+        return rs;
+    if (load)
+        return rt | (o1 ? rt2 : 0);
+    return o2 ? 0 : rs;
+}
+
+/* One register and its address by a register: literals and prefetches come to nothing here. */
+static void single(uint32_t w, struct oops_step *s) {
+    unsigned rt = w & 31, rn = w >> 5 & 31, size = w >> 30, opc = w >> 22 & 3, mode = w >> 10 & 3;
+    bool vector = w & 1u << 26, scaled = w & 1u << 24, by_register = !scaled && (w & 1u << 21);
+    bool atomic = by_register && mode == 0, prefetch = !vector && size == 3 && opc == 2;
+    s->src = (int)rn;
+    if (!vector && !prefetch && (opc || atomic))
+        s->writes = 1ull << rt;
+    if (!scaled && !by_register && (mode & 1))
+        s->writes |= 1ull << rn;
+    if (vector || size != 3 || opc != 1 || (by_register && mode != 2))
+        return;
+    s->kind = OOPS_STEP_LOAD;
+    s->dst = (int)rt;
+    s->indexed = by_register;
+    if (scaled)
+        s->imm = (int64_t)(w >> 10 & 0xfff) * 8;
+    else if (!by_register && mode != 1) /* not behind the access */
+        s->imm = sign(w >> 12 & 0x1ff, 9);
+}
+
 static void loads(uint32_t w, struct oops_step *s) {
     unsigned rt = w & 31, rn = w >> 5 & 31;
-    s->src = (int)rn;
-    if ((w & 0xffc00000) == 0xf9400000) { /* ldr x, [n, #imm] */
-        s->kind = OOPS_STEP_LOAD;
-        s->imm = (int64_t)(w >> 10 & 0xfff) * 8;
-    } else if ((w & 0xffe00c00) == 0xf8400000) { /* ldur */
-        s->kind = OOPS_STEP_LOAD;
-        s->imm = sign(w >> 12 & 0x1ff, 9);
-    } else if ((w & 0xffe00400) == 0xf8400400) { /* pre- and post-index */
-        s->writes |= 1ull << rn;
-    }
-    s->dst = s->kind == OOPS_STEP_LOAD ? (int)rt : -1;
-    bool store = !(w & 0x00c00000) && !(w & 0x20000000); /* roughly; a wrong guess loses the track */
-    if (!store || s->kind == OOPS_STEP_LOAD)
-        s->writes |= 1ull << rt;
-    if ((w & 0x3a000000) == 0x28000000) { /* pairs */
-        s->kind = OOPS_STEP_OTHER;
-        s->writes = w & 1u << 22 ? 1ull << rt | 1ull << (w >> 10 & 31) : 0;
+    bool vector = w & 1u << 26;
+    if ((w & 0x3f000000) == 0x08000000) {
+        s->writes = exclusives(w);
+    } else if ((w & 0x3a000000) == 0x28000000) { /* pairs */
+        s->writes = !vector && (w & 1u << 22) ? 1ull << rt | 1ull << (w >> 10 & 31) : 0;
         s->writes |= w & 1u << 23 ? 1ull << rn : 0;
+    } else if ((w & 0x3b000000) == 0x18000000) { /* literal */
+        s->writes = !vector && w >> 30 != 3 ? 1ull << rt : 0;
+    } else if ((w & 0x3a000000) == 0x38000000) {
+        single(w, s);
+    } else if (!vector) { /* vectors of structures; tags: as good as nothing in a kernel */
+        s->writes = 1ull << rt | 1ull << rn;
     }
 }
 

@@ -50,7 +50,9 @@ static const char *sentence(struct oops_session *s) {
     const struct oops_blame *b = &s->v->blame;
     if (s->divisor)
         return oops_pool_printf(s->pool, "division by 0 in %s(): `%s` is 0", b->function, b->variable);
-    const char *what = oops_pool_printf(s->pool, "`%s` is %s in %s()", b->variable, bad_word(s, b->value), b->function);
+    const char *small = oops_small_list_poison(s->report, b->variable, b->value);
+    const char *what = oops_pool_printf(s->pool, "`%s` is %s in %s()", b->variable,
+                                        small ? small : bad_word(s, b->value), b->function);
     const struct oops_state *state = oops_report_fault(s->report);
     if (state && s->v->pc.count == 0 && state->pc.address == b->value)
         return oops_pool_printf(s->pool, "%s, which called it", what);

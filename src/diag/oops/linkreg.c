@@ -1,6 +1,7 @@
 /*
  * The link register holds the return address as long as the rules of unwinding
- * say that it is unchanged; without them, in a function that calls nobody.
+ * say that it is unchanged; without them, if nothing before the program counter
+ * has written it; and where a bad pointer was called.
  *
  * Sources: AAPCS64, AAPCS32 and RISC-V psABI for the registers; unwind_frame() of
  * arch/arm64/kernel/stacktrace.c for what traces leave out.
@@ -35,24 +36,38 @@ static int by_rules(const struct oops_spot *pc, int reg) {
     return unchanged;
 }
 
-static bool calls_nobody(struct oops_session *s, const struct oops_spot *pc) {
+/* No instruction from the function's start to here has a new value for the register. */
+static bool unwritten(struct oops_session *s, const struct oops_spot *pc, int reg) {
     struct oops_code code;
     if (oops_code_init(&code, pc->object, s->kernel, pc->sym) != 0)
         return false;
-    bool calls = code.count == 0;
-    for (unsigned i = 0; i < code.count; i++)
-        calls |= code.steps[i].step.kind == OOPS_STEP_CALL;
+    bool written = code.count == 0;
+    for (unsigned i = 0; i < code.count && code.sym->addr + code.steps[i].off < pc->addr; i++)
+        written |= code.steps[i].step.writes >> reg & 1;
     oops_code_release(&code);
-    return !calls;
+    return !written;
+}
+
+/* Neither in a function nor in user space: a bad pointer was called, and nothing has run since. */
+static bool is_nowhere(const struct oops_state *state) {
+    return state->has_pc && !*state->pc.name && (state->cs & 3) == 0;
+}
+
+static bool has_link_register(enum oops_arch arch) {
+    return arch == OOPS_ARCH_ARM64 || arch == OOPS_ARCH_ARM || arch == OOPS_ARCH_RISCV;
 }
 
 const struct oops_symbol *oops_linkreg_caller(struct oops_session *s, const struct oops_spot *pc) {
     const struct oops_state *state = oops_report_fault(s->report);
     int reg = pc->object && pc->object->flow ? pc->object->flow->link : -1;
-    if (reg < 0 || !state || !*state->lr.name || !state->lr.has_off || is_in_trace(s, &state->lr))
+    if (!state || !*state->lr.name || !state->lr.has_off || is_in_trace(s, &state->lr))
+        return NULL;
+    if (!pc->object && is_nowhere(state) && has_link_register(s->report->arch))
+        return &state->lr;
+    if (reg < 0)
         return NULL;
     if (strcmp(state->lr.name, state->pc.name) == 0)
         return NULL; /* left from a call that it has made */
     int rules = by_rules(pc, reg);
-    return rules > 0 || (rules < 0 && calls_nobody(s, pc)) ? &state->lr : NULL;
+    return rules > 0 || (rules < 0 && unwritten(s, pc, reg)) ? &state->lr : NULL;
 }

@@ -18,7 +18,7 @@
 
 /* ftrace's call at the start keeps all registers, and mostly is a nop. */
 static void pass_over_ftrace(struct oops_code *code) {
-    for (unsigned i = 0; i < code->count && i < 2; i++) {
+    for (unsigned i = 0; i < code->count && i < 6; i++) { /* arm calls it with lr pushed, behind its frame */
         struct oops_step *s = &code->steps[i].step;
         struct oops_reference ref;
         if (s->kind != OOPS_STEP_CALL || !s->direct)
@@ -27,7 +27,7 @@ static void pass_over_ftrace(struct oops_code *code) {
         bool moved = oops_object_refers(code->object, at, s, &ref);
         const struct oops_sym *sym = moved ? NULL : oops_symtab_at(&code->object->symtab, s->target);
         const char *name = moved ? ref.name : sym ? sym->name : "";
-        if (strcmp(name, "__fentry__") == 0 || strcmp(name, "_mcount") == 0)
+        if (strcmp(name, "__fentry__") == 0 || strcmp(name, "_mcount") == 0 || strcmp(name, "__gnu_mcount_nc") == 0)
             *s = (struct oops_step){.len = s->len, .dst = -1, .src = -1};
     }
 }
@@ -194,25 +194,34 @@ static bool is_address(const struct oops_object *object, int64_t number) {
     return object->elf->is64 ? number < 0 : number > 0xffff;
 }
 
+/*
+ * Which symbol an address in the file is of. Machines with fixed instructions make an address of two halves, the
+ * second of which the walk has passed as a sum, and compilers reach variables from their neighbours.
+ */
+static void name_address(struct oops_origin *o, const struct oops_object *object, uint64_t addr) {
+    bool whole = object->elf->machine == EM_X86_64 || object->elf->machine == EM_386;
+    uint64_t all = whole ? addr : addr + (uint64_t)o->add;
+    const struct oops_sym *sym = oops_symtab_at(&object->symtab, object->elf->is64 ? all : (uint32_t)all);
+    if (!sym)
+        return;
+    o->symbol = sym->name;
+    o->number = (int64_t)((object->elf->is64 ? all : (uint32_t)all) - sym->addr);
+    o->add = whole ? o->add : 0;
+}
+
 static struct oops_origin constant(const struct walk *w, const struct oops_step *s) {
     struct oops_origin o = made(w, OOPS_ORIGIN_CONST);
     struct oops_object *object = w->code->object;
     struct oops_reference ref;
-    const struct oops_sym *sym = NULL;
     o.number = s->imm;
     if (oops_object_refers(object, place(w), s, &ref)) {
         o.number = ref.outside ? ref.addend : 0;
         o.symbol = ref.outside ? ref.name : "";
-        sym = ref.outside ? NULL : oops_symtab_at(&object->symtab, ref.addr);
-        if (sym)
-            o.number = (int64_t)(ref.addr - sym->addr);
-    } else if (is_address(object, s->imm) && object->elf->type != ET_REL) {
-        sym = oops_symtab_at(&object->symtab, (uint64_t)s->imm);
-        if (sym)
-            o.number = (int64_t)((uint64_t)s->imm - sym->addr);
+        if (!ref.outside)
+            name_address(&o, object, ref.addr);
+    } else if (object->elf->type != ET_REL && is_address(object, s->imm)) {
+        name_address(&o, object, (uint64_t)s->imm);
     }
-    if (sym)
-        o.symbol = sym->name;
     return o;
 }
 
@@ -271,6 +280,13 @@ static bool named_here(struct walk *w, struct oops_origin *o) {
     return true;
 }
 
+static bool jumps_by_table(const struct oops_code *c) {
+    bool found = false;
+    for (unsigned i = 0; i < c->count; i++)
+        found |= c->steps[i].step.kind == OOPS_STEP_JUMP && !c->steps[i].step.direct;
+    return found;
+}
+
 /* The step before, in time: the one above, or what jumps here. False: not known. */
 static bool back(struct walk *w) {
     const struct oops_code *c = w->code;
@@ -293,9 +309,15 @@ static bool back(struct walk *w) {
         if (from < 0)
             from = (int)i;
     }
-    if (from < 0)
+    if (from >= 0)
+        w->i = from;
+    else if (s->kind == OOPS_STEP_JUMP && s->direct && !jumps_by_table(c)) {
+        w->joined =
+            true; /* nothing leads here: the kernel has made the jump before it a nop (static keys, alternatives) */
+        w->i--;
+    } else {
         return false;
-    w->i = from;
+    }
     return true;
 }
 
@@ -323,7 +345,8 @@ static struct oops_origin walk_on(struct walk *w) {
         if (named_here(w, &o))
             return o;
     }
-    if (w->i != 0 || strstr(w->code->sym->name, ".cold"))
+    bool never = writers(w->code, w->reg) == 0; /* assembly jumps back and forth, but leaves its arguments alone */
+    if ((w->i != 0 && !never) || strstr(w->code->sym->name, ".cold"))
         return lost();
     o = made(w, OOPS_ORIGIN_ARGUMENT);
     o.reg = w->reg;
@@ -348,11 +371,13 @@ static bool name_of_load(const struct oops_code *code, const struct oops_origin 
     struct oops_member member;
     struct oops_var global;
     if (o->base->kind == OOPS_ORIGIN_CONST && *o->base->symbol) { /* a variable of file scope */
+        int64_t off = o->base->number + o->base->add;
+        uint64_t at = o->at ? o->at : code->sym->addr; /* where functions begin, room for ftrace has no unit */
         *name = o->base->symbol;
         *type = (struct oops_type){.from = OOPS_TYPE_NONE};
-        if (!code->object->dwarf || !oops_vars_global(code->object->dwarf, code->sym->addr, *name, &global))
-            return o->base->number == 0;
-        if (!oops_type_member(&global.type, (uint64_t)o->base->number, NULL, pool, &member))
+        if (!code->object->dwarf || !oops_vars_global(code->object->dwarf, at, *name, &global))
+            return off == 0;
+        if (!oops_type_member(&global.type, (uint64_t)off, NULL, pool, &member))
             return false;
         *type = member.type;
         if (*member.path)

@@ -75,6 +75,12 @@ void oops_headline_refine(struct oops_session *session);
 /* calls.c: what lies between frames, and calls that do not lead to the next frame. */
 void oops_calls_explain(struct oops_session *session);
 
+/*
+ * cause.c: what list_del() leaves on 32-bit machines: small numbers, which only a list's own pointers (of that `name`)
+ * have by that name (include/linux/poison.h; the second one was 0x200 up to 4.2). NULL: no such thing.
+ */
+const char *oops_small_list_poison(const struct oops_report *report, const char *name, uint64_t value);
+
 /* cause.c: which variable was bad. */
 void oops_cause_explain(struct oops_session *session);
 

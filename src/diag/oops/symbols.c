@@ -223,8 +223,7 @@ static struct oops_spot *find_first_spots(struct lookup *l, const struct oops_st
     struct oops_spot *pc = &session->spots[session->count++], *lr = pc + 1;
     *pc = (struct oops_spot){.frame = OOPS_SPOT_PC, .exact = true, .resolved = &session->v->pc};
     *lr = (struct oops_spot){.frame = OOPS_SPOT_LR, .resolved = &session->v->lr};
-    if (!find_spot(l, &state->pc, state, NULL, pc))
-        return pc;
+    find_spot(l, &state->pc, state, NULL, pc);
     const struct oops_symbol *caller = oops_linkreg_caller(session, pc);
     if (!caller || !find_spot(l, caller, NULL, pc, lr))
         return pc;
