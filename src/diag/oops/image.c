@@ -5,7 +5,7 @@
  * with few different instructions, so the distance with which most symbols hit
  * one of those is taken.
  *
- * Source: arch/arm64/kernel/vmlinux.lds.S and head.S of Linux for the layout.
+ * Source: vmlinux.lds.S and head.S of arch/arm64 and arch/riscv of Linux for the layout.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 
 #define DISTANCE_MAX 0x400000u
 #define PAGE         0x1000u
+#define LARGE_PAGE   0x200000ull
 #define PROBES       3000u
 #define ENOUGH       3u /* of that many probes one has to hit */
 
@@ -59,7 +60,8 @@ void oops_object_place_image(struct oops_object *o) {
     uint64_t addr;
     for (unsigned i = 0; i < 3; i++)
         if (oops_symtab_named(&o->symtab, names[i], &sym, 1)) {
-            oops_elf_place_image(o->elf, sym->addr);
+            /* riscv's _text comes behind its header; the image begins with a large page */
+            oops_elf_place_image(o->elf, o->elf->machine == EM_RISCV ? sym->addr & ~(LARGE_PAGE - 1) : sym->addr);
             return;
         }
     if (image && by_functions(o, image, &addr))
