@@ -44,6 +44,7 @@ struct search {
     unsigned count;
     bool spoiled; /* another stack was mixed in */
     bool headed;  /* a trace's heading was the last thing found */
+    bool has_pc;  /* names[0] is the program counter's */
 };
 
 static void keep(struct search *search, const char *s) {
@@ -84,14 +85,21 @@ static void find_pc(struct search *search) {
     while (search->at < search->report->line_count)
         if (oops_pc_line(search->report->pool, line_at(search, search->at++), &sym)) {
             keep(search, sym.name);
+            search->has_pc |= search->count == 1;
             return;
         }
 }
 
-/* What was to be executed cannot be: nothing of the function that the program counter names ran. */
+/*
+ * What was to be executed cannot be: nothing of the function that the program counter names ran. The beginning of a
+ * module's function is one all the same; names that the kernel itself has for such places are those of data, mostly.
+ */
 static bool jumped_astray(const struct oops_report *report, const struct oops_state *fault) {
-    return !fault->pc.name[0] || (report->has_fault_address && fault->pc.has_address && fault->pc.address &&
-                                  report->fault_address == fault->pc.address);
+    const struct oops_symbol *pc = &fault->pc;
+    if (!pc->name[0])
+        return true;
+    bool fetch = report->has_fault_address && pc->has_address && pc->address && report->fault_address == pc->address;
+    return fetch && !(pc->module[0] && !pc->off);
 }
 
 /* powerpc's first frame is that of the caller, or stale. */
@@ -347,6 +355,8 @@ static struct oops_span pick(const struct search *search) {
     if (!search->count)
         return (struct oops_span){"", 0};
     switch (search->form->recipe.pick) {
+    case OOPS_PICK_PC:
+        return search->has_pc ? without_entry_prefix(search->names[0]) : pick_stall(search);
     case OOPS_PICK_STALL:
         return pick_stall(search);
     case OOPS_PICK_HANG:
@@ -368,7 +378,7 @@ const char *oops_blame(struct oops_report *report, const struct oops_form *form)
         if (found.len && !search.spoiled)
             break;
         search.at = search.count = 0;
-        search.spoiled = search.headed = false;
+        search.spoiled = search.headed = search.has_pc = false;
     }
     struct oops_span last = pick(&search);
     if (last.len)

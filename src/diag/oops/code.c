@@ -48,12 +48,12 @@ static unsigned nibble(char c) {
     return (unsigned)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
-/* `unit` bytes of memory from the digits of a number, low byte first. */
-static void keep_item(struct oops_state *state, const struct item *item, unsigned unit, bool big_endian) {
+/* `unit` bytes from the digits of a number, low byte first, whatever the order in memory. */
+static void keep_item(struct oops_state *state, const struct item *item, unsigned unit) {
     if (state->code_len + unit > OOPS_CODE_MAX)
         return;
     for (unsigned i = 0; i < unit; i++) {
-        unsigned from = big_endian ? i : unit - 1 - i;
+        unsigned from = unit - 1 - i;
         unsigned at = state->code_len + i;
         if (unit == 1)
             from = 0;
@@ -84,7 +84,7 @@ void oops_code_line(struct oops_pool *pool, const char *text, struct oops_state 
         /* "04" and "25" glued: "<c7>04" is two items already; "0425" is two of one byte. */
         for (unsigned i = 0; i < item.len / 2; i += unit) {
             struct item part = {item.digits + 2 * i, 2 * unit, item.marked && !i, item.unknown};
-            keep_item(state, &part, unit, arch == OOPS_ARCH_PPC64 || arch == OOPS_ARCH_PPC || arch == OOPS_ARCH_S390X);
+            keep_item(state, &part, unit);
         }
     }
     if (!unit || !unit_fits(unit, arch)) {

@@ -69,10 +69,10 @@ const struct oops_form oops_forms_general[] = {
     /* ---- BUG() ---- */
     {"kernel BUG at mm/usercopy.c", OOPS_SLAB, "BUG: bad usercopy in %f", NULL, TRACE(skip_usercopy), 0},
     {"kernel BUG at lib/list_debug.c", OOPS_LIST_CORRUPTION, "BUG: corrupted list in %f", NULL, TRACE(NULL), 0},
-    {"kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RCS", skip_skb), 0},
-    {"Kernel BUG at * [verbose", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RCS", skip_skb), 0},
-    {"Kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RCS", skip_skb), 0},
-    {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RCS", skip_skb), OOPS_FORM_CONTINUES},
+    {"kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG at * [verbose", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), OOPS_FORM_CONTINUES},
     /* ---- Panics without an oops ---- */
     {"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: *+0x", OOPS_PANIC,
      "kernel panic: stack is corrupted in %f", NULL, RECIPE("H", NULL), OOPS_FORM_NO_TRACE | OOPS_FORM_CONTINUES},

@@ -122,7 +122,12 @@ uint64_t oops_count_newlines(const char *data, size_t len);
 struct oops_recipe {
     const char *steps;       /* see blame.c */
     const char *const *skip; /* functions to pass over, beside the general ones; NULL: none */
-    enum { OOPS_PICK_FIRST, OOPS_PICK_STALL, OOPS_PICK_HANG } pick;
+    enum {
+        OOPS_PICK_FIRST,
+        OOPS_PICK_STALL,
+        OOPS_PICK_HANG,
+        OOPS_PICK_PC, /* the program counter's function if it is to blame, else as for a stall */
+    } pick;
 };
 
 /* One form of one kind of report. */

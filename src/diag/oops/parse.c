@@ -163,12 +163,17 @@ static bool other_pc(const struct oops_state *state, const struct oops_symbol *p
     return pc->name[0] ? strcmp(pc->name, known->name) != 0 : pc->address != known->address;
 }
 
+/* The address of the block, with a name to it: powerpc tells it behind the registers. */
+static bool names_pc(const struct oops_state *state, const struct oops_symbol *pc) {
+    return pc->name[0] && pc->has_address && state->pc.has_address && pc->address == state->pc.address;
+}
+
 /* The block of registers that a program counter begins or belongs to; NULL: there are too many. */
 static struct oops_state *state_of_pc(struct place *at, const char *words, const struct oops_symbol *pc) {
     struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
     if (fault && at->state == NULL && !fault->reg_count && !at->trace)
         return at->state = fault;
-    bool more = at->state && !state_full(at->state) && !other_pc(at->state, pc);
+    bool more = at->state && (!state_full(at->state) || names_pc(at->state, pc)) && !other_pc(at->state, pc);
     return more || (at->state && !strcmp(words, "EIP is at ")) ? at->state : new_state(at);
 }
 

@@ -94,6 +94,7 @@ static const struct word words[] = {
     {"NaT consum", 0},
     {"Division by zero in", 0},
     {"BAD KERNEL", 0},
+    {"Mem abort info", 0},
     {"Unaligned data", 0},
     {"Oops[#", 0},
     {"[#1]", 0},
