@@ -161,15 +161,18 @@ static void test_ssd_tight_spare(void **state) {
     run(ARGS("drive.capacity=26MiB", "ssd.op_percent=0"), 13, 12000);
 }
 
-static void full_drive_goes_on(const char *policy) {
+static void full_drive_goes_on(const char *const *args, const char *policy) {
     struct drive_config config;
     static struct oracle o;
-    char arg[64];
-    snprintf(arg, sizeof arg, "ssd.gc_policy=%s", policy);
-    oracle_config(&config, ARGS("drive.capacity=26MiB", "ssd.op_percent=0", arg));
+    const char *all[16] = {policy};
+    for (unsigned i = 0; args[i]; i++)
+        all[i + 1] = args[i];
+    oracle_config(&config, all);
     oracle_open(&o, &config, "memory", NULL, 15);
-    for (uint64_t u = 0; u < o.units; u += ORACLE_SPAN)
-        assert_int_equal(oracle_one(&o, IO_WRITE, u, ORACLE_SPAN, 0), IO_OK);
+    for (uint64_t u = 0, n; u < o.units; u += n) {
+        n = o.units - u < ORACLE_SPAN ? o.units - u : ORACLE_SPAN;
+        assert_int_equal(oracle_one(&o, IO_WRITE, u, n, 0), IO_OK);
+    }
     oracle_check(&o);
     o.weight[IO_TRIM] = o.weight[IO_WRITE_ZEROES] = 0;
     oracle_run(&o, 3000, false);
@@ -180,8 +183,29 @@ static void full_drive_goes_on(const char *policy) {
 
 /* Full to the last unit without any garbage: collection must notice what later writes leave behind. */
 static void test_ssd_full_drive_goes_on(void **state) {
-    for (unsigned i = 0; gc_policies[i].name; i++)
-        full_drive_goes_on(gc_policies[i].name);
+    char policy[64];
+    for (unsigned i = 0; gc_policies[i].name; i++) {
+        snprintf(policy, sizeof policy, "ssd.gc_policy=%s", gc_policies[i].name);
+        full_drive_goes_on(ARGS("drive.capacity=26MiB", "ssd.op_percent=0"), policy);
+    }
+}
+
+/* A victim whose garbage is less than a page gains nothing alone: its last page would be padded. */
+static void test_ssd_full_drive_of_few_pages_goes_on(void **state) {
+    static const struct {
+        const char *planes, *pages, *streams, *capacity;
+    } drives[] = {
+        {"nand.planes=1", "nand.pages=1", "ssd.streams=1", "drive.capacity=1130496"},
+        {"nand.planes=1", "nand.pages=8", "ssd.streams=1", "drive.capacity=9043968"},
+        {"nand.planes=2", "nand.pages=1", "ssd.streams=1", "drive.capacity=2260992"},
+        {"nand.planes=1", "nand.pages=2", "ssd.streams=3", "drive.capacity=2064384"},
+        {"nand.planes=2", "nand.pages=4", "ssd.streams=3", "drive.capacity=8257536"},
+    };
+    for (unsigned i = 0; i < sizeof drives / sizeof *drives; i++)
+        full_drive_goes_on(ARGS(drives[i].capacity, drives[i].planes, drives[i].pages, drives[i].streams,
+                                "nand.channels=1", "nand.luns=1", "nand.blocks=72", "nand.page_bytes=16384",
+                                "nand.endurance=0", "ssd.op_percent=0", "ssd.write_buffer=256KiB"),
+                           "ssd.gc_policy=greedy");
 }
 
 static void test_ssd_foreground_collection_only(void **state) {
@@ -602,6 +626,7 @@ int main(void) {
         cmocka_unit_test(test_ssd_small_pages_and_single_plane),
         cmocka_unit_test(test_ssd_tight_spare),
         cmocka_unit_test(test_ssd_full_drive_goes_on),
+        cmocka_unit_test(test_ssd_full_drive_of_few_pages_goes_on),
         cmocka_unit_test(test_ssd_foreground_collection_only),
         cmocka_unit_test(test_ssd_power_cut_keeps_what_was_flushed),
         cmocka_unit_test(test_ssd_power_cut_sweep),

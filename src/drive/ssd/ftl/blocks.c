@@ -179,7 +179,7 @@ void ftl_blocks_rebuild(struct ftl *f) {
     for (uint32_t i = 0; i < f->planes; i++) {
         struct ftl_plane *p = &f->plane[i];
         p->free_count = p->good = p->coming = p->erasing = p->bad_full = 0;
-        p->collecting = p->gc_urgent = p->stuck = false;
+        p->collecting = p->gc_urgent = p->scraping = p->stuck = false;
         p->starved = true; /* until collection has had a look */
         p->victim = p->mixed = FTL_NONE;
         p->copies = p->gc_reads = p->gc_reading = p->gc_programs = 0;
@@ -319,11 +319,29 @@ bool ftl_place_now(struct ftl *f, const uint32_t *lpn, uint32_t count) {
 
 /* --- shortage --- */
 
+/* Blocks that the copies waiting will open. */
+static uint32_t blocks_owed(const struct ftl *f, const struct ftl_plane *p) {
+    uint32_t blocks = 0, block_pages = f->geometry->pages;
+    for (unsigned h = 0; p->copies && h < f->heats; h++) {
+        unsigned s = ftl_stream(h, FTL_STREAM_GC);
+        uint32_t pages = (p->waiting[h].count + f->page_units - 1) / f->page_units;
+        uint32_t room = p->open[s].block == FTL_NONE ? 0 : block_pages - p->open[s].page;
+        blocks += pages > room ? (pages - room + block_pages - 1) / block_pages : 0;
+    }
+    return blocks;
+}
+
+/*
+ * A plane with little to spare goes on until the host gains a block by it: what
+ * is left to write would be padded with as much as was gained, again and again.
+ */
 bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p) {
     uint32_t ahead = p->free_count + p->coming, start = f->config->gc_background ? f->gc_start : f->gc_urgent + 1;
     if (p->bad_full && p->free_count > 1)
         return true; /* what a failed block holds moves while there is room */
-    return p->collecting ? ahead < f->gc_stop : ahead < start;
+    if (p->collecting ? ahead < f->gc_stop : ahead < start)
+        return true;
+    return ahead <= 2 * f->heats && ahead - blocks_owed(f, p) <= f->heats;
 }
 
 int64_t ftl_spare_blocks(const struct ftl *f) {

@@ -113,6 +113,7 @@ struct ftl_plane {
     uint16_t die;
     uint8_t plane;
     bool collecting, gc_urgent, stuck;
+    bool scraping;       /* victims with hardly any garbage are collected until a block is gained */
     bool starved;        /* short of free blocks without a victim worth collecting */
     uint32_t good;       /* blocks not bad */
     uint32_t free_count; /* of heap[] */

@@ -161,7 +161,7 @@ static uint32_t pick_failed(const struct ftl *f, const struct ftl_plane *p) {
  */
 static bool worthwhile(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
     uint64_t garbage = ftl_garbage(f, p, block);
-    if (f->stalled && !f->running)
+    if (p->scraping || (f->stalled && !f->running))
         return garbage > 0;
     uint32_t share = f->policy->blind ? 1 : p->free_count <= f->gc_urgent ? 32 : 8;
     return garbage >= (f->block_units + share - 1) / share;
@@ -178,6 +178,16 @@ static uint32_t certain_room(const struct ftl *f, const struct ftl_plane *p) {
     return room;
 }
 
+/* What waits, or is read, is of one heat: the next victim's copies fill its last page, instead of padding. */
+static bool joins(const struct ftl *f, struct ftl_plane *p) {
+    for (unsigned h = 0; h < f->heats; h++)
+        if (p->waiting[h].count == p->copies && (p->gc_reads ? p->mixed == h : p->copies > 0)) {
+            p->mixed = h;
+            return true;
+        }
+    return false;
+}
+
 /*
  * Copies of several heats need up to a page more each than of one, and can't
  * be counted on to leave in the order of their victims. Where there might not
@@ -186,8 +196,11 @@ static uint32_t certain_room(const struct ftl *f, const struct ftl_plane *p) {
  */
 static bool make_sure_of_room(struct ftl *f, struct ftl_plane *p, uint32_t valid) {
     uint32_t units = p->copies + p->gc_reading + valid;
+    bool certain = certain_room(f, p) >= units / f->page_units + 2 * f->heats;
+    if (!certain && p->free_count <= f->heats && joins(f, p))
+        return true;
     p->mixed = FTL_NONE;
-    if (certain_room(f, p) >= units / f->page_units + 2 * f->heats)
+    if (certain)
         return true;
     if (p->copies || p->gc_reads || p->gc_programs || p->coming)
         return false;
@@ -198,6 +211,31 @@ static bool make_sure_of_room(struct ftl *f, struct ftl_plane *p, uint32_t valid
     return true;
 }
 
+/*
+ * Whether packing all that the plane holds gains the host a block, a block that
+ * is partly written left in each stream. Of all planes of a drive that isn't
+ * read-only one always can: see ftl_spare_min().
+ */
+static bool can_gain(const struct ftl *f, const struct ftl_plane *p) {
+    uint64_t room = (uint64_t)p->free_count * f->block_units, least = (2 * f->heats + 1) * (uint64_t)f->block_units;
+    for (unsigned h = 0; h < f->heats; h++) {
+        unsigned stream = ftl_stream(h, FTL_STREAM_GC);
+        if (p->open[stream].block != FTL_NONE)
+            room += (uint64_t)(f->geometry->pages - p->open[stream].page) * f->page_units;
+    }
+    for (uint32_t i = 0; i < f->geometry->blocks && room < least; i++) {
+        const struct ftl_block *b = &f->blocks[p->first_block + i];
+        room += b->state == BLOCK_FULL || b->state == BLOCK_FAILED ? f->block_units - b->valid : 0;
+    }
+    return room >= least;
+}
+
+/* Victims with less than a page of garbage gain something together, or nothing at all: then others have to. */
+static bool in_vain(const struct ftl *f, const struct ftl_plane *p, uint32_t block) {
+    bool sure = !f->policy->blind && ftl_garbage(f, p, block) >= f->page_units;
+    return !sure && p->free_count + p->coming <= f->heats && !p->copies && !p->gc_reads && !can_gain(f, p);
+}
+
 static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
     uint32_t block = FTL_NONE;
     if (p->bad_full && p->free_count > 1)
@@ -205,7 +243,7 @@ static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
     bool failed = block != FTL_NONE;
     if (!failed)
         block = p->collecting ? ftl_victim_pick(f, p, worthwhile) : FTL_NONE;
-    if (block == FTL_NONE)
+    if (block == FTL_NONE || (!failed && in_vain(f, p, block)))
         return false;
     struct ftl_block *b = &f->blocks[p->first_block + block];
     if (f->heats > 1 && !make_sure_of_room(f, p, b->valid))
@@ -216,6 +254,7 @@ static bool choose_victim(struct ftl *f, struct ftl_plane *p) {
         ftl_victim_remove(f, p, block);
     ftl_owners_write(f, p, block);
     b->state = BLOCK_VICTIM;
+    p->scraping |= f->stalled && !f->running;
     f->count.gc_runs++;
     f->count.victim_valid += b->valid;
     p->victim = block;
@@ -427,6 +466,7 @@ static void note_starvation(struct ftl *f, struct ftl_plane *p) {
 
 void ftl_collect(struct ftl *f, struct ftl_plane *p) {
     p->collecting = ftl_wants_collection(f, p);
+    p->scraping &= p->collecting;
     /* Programs of one block keep one class, so that none overtakes its predecessor. */
     if (!p->gc_programs)
         p->gc_urgent = p->free_count <= f->gc_urgent;
