@@ -169,18 +169,36 @@ void opt_copy_runtime(const struct opt_row *rows, void *to, const void *from) {
             memcpy((char *)to + r->offset, (const char *)from + r->offset, value_bytes(r->type));
 }
 
+enum { HELP_COLUMNS = 100, HELP_INDENT = 27 };
+
+/* Text from HELP_INDENT on, in lines of HELP_COLUMNS; words are kept whole. */
+static void print_wrapped(const char *text, FILE *out) {
+    size_t column = HELP_INDENT;
+    for (const char *s = text; *s; s += strspn(s, " ")) {
+        size_t n = strcspn(s, " ");
+        bool first = s == text, fits = column + 1 + n <= HELP_COLUMNS;
+        if (!first && !fits)
+            fprintf(out, "\n%*s", HELP_INDENT, "");
+        fprintf(out, "%s%.*s", first || !fits ? "" : " ", (int)n, s);
+        column = (first || fits ? column + !first : HELP_INDENT) + n;
+        s += n;
+    }
+    fputc('\n', out);
+}
+
 static void print_row(const struct opt_row *row, const void *config, FILE *out) {
-    char value[OPT_VALUE_TEXT], range[512];
-    fprintf(out, "  %-24s %s\n", row->key, row->help);
-    fprintf(out, "  %-24s now %s", "", opt_value_text(row, config, value, sizeof value));
-    if (strcmp(value, row->def))
-        fprintf(out, "; default %s", row->def);
-    if (*opt_range_text(row, range, sizeof range))
-        fprintf(out, "; %s%s", row->type == OPT_ENUM ? "one of " : "", range);
+    char value[OPT_VALUE_TEXT], range[512], text[2 * OPT_VALUE_TEXT + 1024];
+    bool changed = strcmp(opt_value_text(row, config, value, sizeof value), row->def) != 0;
+    bool limited = *opt_range_text(row, range, sizeof range);
     /* a size or time carries its unit in its suffix */
-    if (row->unit && row->type != OPT_TIME && row->type != OPT_TIMES && strcmp(row->unit, "bytes"))
-        fprintf(out, " (%s)", row->unit);
-    fprintf(out, "%s\n", row->runtime ? "; can change at run time" : "");
+    bool unit = row->unit && row->type != OPT_TIME && row->type != OPT_TIMES && strcmp(row->unit, "bytes") != 0;
+    snprintf(text, sizeof text, "now %s%s%s%s%s%s%s%s%s%s", value, changed ? "; default " : "", changed ? row->def : "",
+             limited ? "; " : "", limited && row->type == OPT_ENUM ? "one of " : "", range, unit ? " (" : "",
+             unit ? row->unit : "", unit ? ")" : "", row->runtime ? "; can change at run time" : "");
+    fprintf(out, "  %-24s ", row->key);
+    print_wrapped(row->help, out);
+    fprintf(out, "%*s", HELP_INDENT, "");
+    print_wrapped(text, out);
 }
 
 void opt_print_help(const struct opt_set *set, FILE *out) {

@@ -157,6 +157,7 @@ def test_drives_lists_every_profile(_):
         check(len(line) <= 100, "wider than 100 columns:", line)
     for name in drives():
         text = run("drives", name, code=0).stdout
+        check(max(map(len, text.splitlines())) <= 100, name, "has lines wider than 100 columns")
         check("[drive]" in text and "capacity" in text, name)
         options = json.loads(run("drives", name, "--json", code=0).stdout)
         check(options["drive"]["capacity"] is not None, name)

@@ -419,6 +419,8 @@ static void test_trace_unknown_format_lists_all(void **state) {
     assert_non_null(strstr(e.text, "blkparse[:Q|D]"));
     assert_null(open_as(text_file("x"), "dump", 0, &e));
     assert_non_null(strstr(e.text, "mqsim"));
+    assert_null(open_as(text_file("\n\nhello\n"), NULL, 0, &e));
+    assert_non_null(strstr(e.text, ":3: of no trace format that is known; it begins with \"hello\""));
 }
 
 static void test_trace_times_never_fall(void **state) {

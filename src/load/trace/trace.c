@@ -166,14 +166,17 @@ static int find_by_looking(struct trace *t, struct err *e) {
             return 0;
         }
     const char *text = head + strspn(head, " \t\r\n");
+    unsigned line = 1;
+    for (const char *s = head; s < text; s++)
+        line += *s == '\n';
     if (!*text && strlen(head) == len)
         return err_set(e, EINVAL, "%s: %s; a trace has at least one request", input_path(t->in),
                        len ? "nothing but blanks" : "is empty");
     head[(size_t)(text - head) + strcspn(text, "\r\n")] = 0;
     printable(shown, sizeof(shown), text);
     return err_set(e, EINVAL,
-                   "%s: of no trace format that is known; it begins with \"%s\"; name the format if it is one of %s",
-                   input_path(t->in), shown, trace_format_list(list, sizeof(list)));
+                   "%s:%u: of no trace format that is known; it begins with \"%s\"; name the format if it is one of %s",
+                   input_path(t->in), line, shown, trace_format_list(list, sizeof(list)));
 }
 
 struct trace *trace_open(const struct trace_config *config, struct err *e) {
