@@ -118,7 +118,7 @@ static void test_oops_rarer_architectures(void **state) {
                 0, "machine check in lamp_dim", "lamp_dim", 1);
     check_reads("watchdog: CPU 12 detected hard LOCKUP on other CPUs 68\nwatchdog: CPU 68 Hard LOCKUP\n"
                 "NIP [c0000000006f5578] lamp_dim+0x38/0x90\nLR [c000000000cba9ec] lamp_store+0x2c/0x50\n",
-                0, "BUG: hard lockup in corrupted", "lamp_dim", 1);
+                0, "BUG: hard lockup in lamp_dim", "lamp_dim", 1);
     check_reads("illegal operation: 0001 ilc:3 [#1] SMP\n"
                 "Krnl PSW : 0704c00180000000 00000000cbc90568 (lamp_dim+0x4/0x9c)\n",
                 0, "illegal operation in lamp_dim", "lamp_dim", 1);
@@ -135,7 +135,7 @@ static void test_oops_foreign_prefixes(void **state) {
                 0, "BUG: unable to handle kernel NULL pointer dereference in lamp_dim", "lamp_dim", 1);
     check_reads("22150.386550:   <6> Unable to handle kernel write to read-only memory at virtual address 0000000010\n"
                 "22150.607350:   <2>  lamp_dim+0x44/0x110\n",
-                0, "BUG: unable to handle kernel paging request in corrupted", "lamp_dim", 1);
+                0, "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim", 1);
     check_reads("<4>[22921.938436]  [3:    kworker/3:0:14402] WARNING: CPU: 3 PID: 14402 at drivers/lamp.c:950\n"
                 "<4>[22921.938472]  [3:    kworker/3:0:14402] pstate: 60c00005 (nZCv daif +PAN +UAO)\n"
                 "<4>[22921.938478] I[3:    kworker/3:0:14402] pc : lamp_dim+0x268/0x36c\n"

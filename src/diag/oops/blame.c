@@ -8,7 +8,8 @@
  *
  *   H  the function that the header names ("... in f+0x1/0x2"); h: the one of a warning ("at FILE:LINE f+0x1/0x2"),
  *      unless the step before found nothing
- *   R  the next line with a program counter
+ *   R  the next line with a program counter; r: whatever function it is
+ *   E  the frame that the handlers of an exception interrupted, where the line of its program counter was lost
  *   l  the function that the register of return addresses names, if nothing was found yet and that is the caller's
  *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"; c: else from here (arm prints frames at once)
  *   B  the next "backtrace:" of kmemleak
@@ -20,10 +21,10 @@
  *   L  "page last allocated"     W  "which became ... at:"
  *   I  the timer's interrupt     J  the same on any architecture
  *
- * Of a looping or waiting task the innermost function is an accident: for
- * stalls it is the one that the kernel's dispatching code called, for hung
- * tasks the first that neither waits nor locks. Both as syzkaller does it, so
- * that titles group alike.
+ * Of a waiting task the innermost function is an accident: for hung tasks it is
+ * the first that neither waits nor locks. For stalls it is where the CPU was,
+ * but in reports of syzkaller's own machines what the kernel's dispatching code
+ * called, so that titles are those of its dashboard.
  */
 #include <string.h>
 
@@ -42,17 +43,24 @@ struct search {
     unsigned at; /* the next line */
     struct oops_span names[NAMES_MAX];
     unsigned count;
-    bool spoiled; /* another stack was mixed in */
-    bool headed;  /* a trace's heading was the last thing found */
-    bool has_pc;  /* names[0] is the program counter's */
+    struct oops_span inner; /* the innermost of the helpers passed over before the first name */
+    struct oops_span outer; /* the last helper passed over */
+    bool spoiled;           /* another stack was mixed in */
+    bool headed;            /* a trace's heading was the last thing found */
+    bool has_pc;            /* names[0] is the program counter's */
 };
 
 static void keep(struct search *search, const char *s) {
     struct oops_span name = {s, oops_plain_length(s)};
-    if (!name.len || search->count == NAMES_MAX || oops_span_in_list(name, oops_helpers) ||
-        oops_span_in_list(name, search->form->recipe.skip))
+    if (!name.len || search->count == NAMES_MAX || oops_is_reporter(name))
         return;
-    search->names[search->count++] = name;
+    if (!oops_is_helper(name) && !oops_span_in_list(name, search->form->recipe.skip)) {
+        search->names[search->count++] = name;
+        return;
+    }
+    search->outer = name;
+    if (!search->count && !search->inner.len)
+        search->inner = name;
 }
 
 /* ---- Steps ---- */
@@ -80,14 +88,18 @@ static bool find_words(struct search *search, const char *alternatives, const ch
     return false;
 }
 
-static void find_pc(struct search *search) {
+static void find_pc(struct search *search, bool any) {
     struct oops_symbol sym;
-    while (search->at < search->report->line_count)
-        if (oops_pc_line(search->report->pool, line_at(search, search->at++), &sym)) {
+    while (search->at < search->report->line_count) {
+        if (!oops_pc_line(search->report->pool, line_at(search, search->at++), &sym) || (any && !sym.name[0]))
+            continue;
+        if (any)
+            search->names[search->count++] = (struct oops_span){sym.name, oops_plain_length(sym.name)};
+        else
             keep(search, sym.name);
-            search->has_pc |= search->count == 1;
-            return;
-        }
+        search->has_pc |= search->count == 1;
+        return;
+    }
 }
 
 /*
@@ -137,6 +149,28 @@ static void take_link(struct search *search) {
         keep(search, lr->name);
     else if (astray)
         keep(search, unreliable_caller(search->report));
+}
+
+/* Even a guess: the address was in the registers that the handler saved. Leftovers have no handlers above them. */
+static void find_interrupted(struct search *search) {
+    struct oops_frame_line line;
+    enum { NOTHING, HANDLER, EXCEPTION } above = NOTHING;
+    while (search->at < search->report->line_count) {
+        const char *text = line_at(search, search->at++);
+        if (!oops_frame_line(search->report->pool, text, &line) || !line.has_frame)
+            continue;
+        const char *name = line.frame.sym.name;
+        if (above >= HANDLER && oops_in_list(name, oops_exceptions)) {
+            above = EXCEPTION;
+        } else if (oops_only_reports(name)) {
+            above = HANDLER;
+        } else if (above == EXCEPTION) {
+            keep(search, name);
+            return;
+        } else {
+            above = NOTHING;
+        }
+    }
 }
 
 /* "... in f+0x1/0x2", "... in f / g", "corrupted in: f+0x1" */
@@ -263,7 +297,11 @@ static void take_step(struct search *search, char step) {
             take_warned(search);
         break;
     case 'R':
-        find_pc(search);
+    case 'r':
+        find_pc(search, step == 'r');
+        break;
+    case 'E':
+        find_interrupted(search);
         break;
     case 'l':
         take_link(search);
@@ -319,7 +357,15 @@ static struct oops_span without_entry_prefix(struct oops_span name) {
     return best;
 }
 
-static struct oops_span pick_stall(const struct search *search) {
+/* Whether it is of a machine of syzkaller's, whose dashboard groups stalls by what the kernel dispatched. */
+static bool of_syzkaller(const struct oops_report *report) {
+    for (unsigned i = 0; i < report->line_count; i++)
+        if (strstr(report->lines[i].text, "syz") || strstr(report->lines[i].text, "Google Google"))
+            return true;
+    return false;
+}
+
+static struct oops_span pick_dispatched(const struct search *search) {
     struct oops_span before = without_entry_prefix(search->names[0]);
     for (unsigned i = 0; i < search->count; i++) {
         struct oops_span name = without_entry_prefix(search->names[i]);
@@ -332,10 +378,22 @@ static struct oops_span pick_stall(const struct search *search) {
     return (struct oops_span){"", 0};
 }
 
+/* Where the CPU was when it was interrupted. */
+static struct oops_span pick_stall(const struct search *search) {
+    if (search->form->kind == OOPS_PANIC || of_syzkaller(search->report))
+        return pick_dispatched(search);
+    for (unsigned i = 0; i < search->count; i++)
+        if (!oops_span_in_list(search->names[i], oops_interrupts) &&
+            !oops_span_in_list(search->names[i], oops_beginnings))
+            return without_entry_prefix(search->names[i]);
+    return search->inner;
+}
+
 static struct oops_span pick_hang(const struct search *search) {
     static const char *const grace[] = {"synchronize_rcu", "synchronize_srcu", "synchronize_net", "synchronize_sched",
                                         NULL};
     static const char *const rtnl[] = {"rtnl_lock", NULL};
+    static const char *const switching[] = {"sched", "context_switch", "__switch_to", NULL};
     for (unsigned i = 0; i < search->count; i++) {
         struct oops_span name = without_entry_prefix(search->names[i]);
         if (oops_span_in_list(name, rtnl))
@@ -343,12 +401,26 @@ static struct oops_span pick_hang(const struct search *search) {
         if (oops_span_in_list(name, grace))
             return (struct oops_span){"synchronize_rcu", 15};
     }
+    struct oops_span last = search->outer;
     for (unsigned i = 0; i < search->count; i++) {
         struct oops_span name = without_entry_prefix(search->names[i]);
+        if (oops_span_in_list(name, oops_beginnings))
+            break;
         if (!oops_span_in_list(name, oops_waiting))
             return name;
+        if (!oops_span_in_list(name, switching))
+            last = name;
     }
-    return (struct oops_span){"", 0};
+    return last;
+}
+
+/* What only helpers lead to from where every path begins: the innermost says most. */
+static struct oops_span pick_first(const struct search *search) {
+    enum oops_kind kind = search->form->kind;
+    bool failed_there = kind <= OOPS_WARNING || kind == OOPS_LOCKDEP;
+    if (failed_there && search->inner.len && oops_span_in_list(search->names[0], oops_beginnings))
+        return search->inner;
+    return without_entry_prefix(search->names[0]);
 }
 
 static struct oops_span pick(const struct search *search) {
@@ -362,12 +434,12 @@ static struct oops_span pick(const struct search *search) {
     case OOPS_PICK_HANG:
         return pick_hang(search);
     default:
-        return without_entry_prefix(search->names[0]);
+        return pick_first(search);
     }
 }
 
 const char *oops_blame(struct oops_report *report, const struct oops_form *form) {
-    struct search search = {.report = report, .form = form};
+    struct search search = {.report = report, .form = form, .inner = {"", 0}, .outer = {"", 0}};
     struct oops_span found = {"", 0};
     for (const char *step = form->recipe.steps; step && *step; step++) {
         if (*step != '|') {
@@ -378,6 +450,7 @@ const char *oops_blame(struct oops_report *report, const struct oops_form *form)
         if (found.len && !search.spoiled)
             break;
         search.at = search.count = 0;
+        search.inner = search.outer = (struct oops_span){"", 0};
         search.spoiled = search.headed = search.has_pc = false;
     }
     struct oops_span last = pick(&search);

@@ -1,474 +1,75 @@
 /*
- * Functions that are seldom to blame, as they only carry out what others ask
- * for, by parts of their names: what a recipe (blame.c) passes over.
- *
- * In a pattern ^ and $ tie to the ends of the name; a star stands for anything;
- * behind ~ come the words of a library's function, which a driver's own name may
- * end in too.
+ * Names of functions against lists of patterns (helper_names.c, helper_paths.c).
  */
 #include <string.h>
 
 #include "diag/oops/oops_int.h"
 
-const char *const oops_helpers[] = {
-    /* reporting itself */
-    "__sanitizer",
-    "__asan",
-    "kasan",
-    "hwasan",
-    "__msan",
-    "kmsan",
-    "kcsan_setup_watchpoint",
-    "check_memory_region",
-    "check_heap_object",
-    "check_object",
-    "read_word_at_a_time",
-    "read_once_*nocheck",
-    "write_once_*nocheck",
-    "print_address_description",
-    "panic",
-    "invalid_op",
-    "report_bug",
-    "fixup_bug",
-    "^handle_bug$",
-    "print_report",
-    "print_usage_bug",
-    "do_error",
-    "_trap$",
-    "do_trap",
-    "show_stack",
-    "dump_stack",
-    "walk_stack",
-    "dump_backtrace",
-    "^unwind_backtrace$",
-    "warn_slowpath",
-    "warn_alloc",
-    "warn_bogus",
-    "__warn",
-    "program_check_exception",
-    "pgm_check",
-    "^monitor_event_exception$",
-    "program_check_common",
-    "assertfail",
-    "^assfail$",
-    "print_tainted",
-    "__fortify_report",
-    "^get_taint$",
-    "stack_trace_consume_entry",
-    "arch_stack_walk",
-    "stack_trace_save",
-    "hex_dump_to_buffer",
-    "print_hex_dump",
-    /* allocators */
-    "alloc_page",
-    "kmalloc",
-    "kvmalloc",
-    "vmalloc",
-    "malloc",
-    "kzalloc",
-    "vzalloc",
-    "zalloc",
-    "kcalloc",
-    "kvcalloc",
-    "calloc",
-    "krealloc",
-    "kmem_cache",
-    "allocate_slab",
-    "__alloc_frozen_pages_noprof",
-    "slab_",
-    "^kfree$",
-    "^kvfree$",
-    "^free$",
-    "^vfree$",
-    "kfree_skb",
-    /* the page cache */
-    "folio_alloc",
-    "folio_unlock",
-    "filemap_alloc_folio",
-    "__filemap_get_folio",
-    "find_or_create_page",
-    "do_read_cache_folio",
-    "read_cache_page",
-    "pagecache_get_page",
-    "grab_cache_page_write_begin",
-    "find_lock_entries",
-    "truncate_inode_pages_range",
-    "mark_buffer_dirty",
-    "^lock_page",
-    "^unlock_page",
-    "xas_start",
-    "xas_load",
-    "xas_find",
-    /* object debugging and checks */
-    "debug_object",
-    "timer_is_static_object",
-    "work_is_static_object",
-    "__might_fault",
-    "might_fault",
-    "might_sleep",
-    "^usleep_range_state$",
-    "__might_resched",
-    "print_unlock",
-    "imbalance_bug",
-    "ref_tracker",
-    "seqprop_assert",
-    "perf_trace",
-    /* locks */
-    "lockdep",
-    "bh_enable",
-    "bh_disable",
-    "lock_acquire",
-    "lock_release",
-    "lock_class",
-    "mark_lock",
-    "reacquire_held_locks",
-    "mark_held_locks",
-    "raw_spin_rq",
-    "spin_lock",
-    "spin_trylock",
-    "spin_unlock",
-    "read_lock",
-    "read_trylock",
-    "write_lock",
-    "write_trylock",
-    "read_unlock",
-    "write_unlock",
-    "^down$",
-    "down_read",
-    "down_write",
-    "down_trylock",
-    "up_read",
-    "up_write",
-    "^mutex_",
-    "^__mutex_",
-    "^rt_mutex_",
-    "^__rt_mutex_",
-    "^rtlock_",
-    "^rt_spin_",
-    "^rt_read_",
-    "^rt_write_",
-    "owner_on_cpu",
-    "^console_lock$",
-    "^console_trylock$",
-    "osq_lock",
-    "osq_unlock",
-    "trace_hardirq",
-    "trace_softirq",
-    "lockdep_hardirq",
-    "lockdep_softirq",
-    /* atomics, bits, references */
-    "atomic_dec",
-    "atomic_inc",
-    "atomic_read",
-    "atomic_set",
-    "atomic_or",
-    "atomic_xor",
-    "atomic_and",
-    "atomic_add",
-    "atomic_sub",
-    "atomic_fetch",
-    "atomic_xchg",
-    "atomic_cmpxchg",
-    "atomic_try",
-    "atomic64_dec",
-    "atomic64_inc",
-    "atomic64_read",
-    "atomic64_set",
-    "atomic64_or",
-    "atomic64_xor",
-    "atomic64_and",
-    "atomic64_add",
-    "atomic64_sub",
-    "atomic64_fetch",
-    "atomic64_xchg",
-    "atomic64_cmpxchg",
-    "atomic64_try",
-    "set_bit",
-    "clear_bit",
-    "change_bit",
-    "test_bit",
-    "^refcount_",
-    "^kref_",
-    "^put_device$",
-    /* memory and strings */
-    "~memcpy",
-    "~memcmp",
-    "~memset",
-    "~memchr",
-    "~memmove",
-    "~memdup",
-    "~strcmp",
-    "~strncmp",
-    "~strcpy",
-    "~strlcpy",
-    "~strncpy",
-    "~strscpy",
-    "~strlen",
-    "~strstr",
-    "~strnstr",
-    "~strnlen",
-    "~strchr",
-    "~strdup",
-    "~strndup",
-    "~string",
-    "~pointer",
-    "~snprintf",
-    "^sprintf$",
-    "^vsprintf$",
-    "~scnprintf",
-    "~kasprintf",
-    "~kvasprintf",
-    "~printk",
-    "va_format",
-    "^crc0",
-    "^crc1",
-    "^crc2",
-    "^crc3",
-    "^crc4",
-    "^crc5",
-    "^crc6",
-    "^crc7",
-    "^crc8",
-    "^crc9",
-    "crc_itu_t",
-    /* user memory, iterators */
-    "copy_to_user",
-    "copy_from_user",
-    "copy_to_iter",
-    "copy_from_iter",
-    "copy_page_to_iter",
-    "copy_page_from_iter",
-    "copy_folio_to_iter",
-    "^copyin$",
-    "^copyout$",
-    "put_user",
-    "get_user",
-    "extract_user_to_sg",
-    "extract_iter_to_sg",
-    /* containers */
-    "list_add",
-    "list_del",
-    "list_replace",
-    "list_move",
-    "list_splice",
-    "^rb_",
-    "^__rb_",
-    "^klist_",
-    "rhashtable_lookup",
-    "ida_free",
-    /* devices, objects */
-    "dev_info",
-    "dev_notice",
-    "dev_warn",
-    "dev_err",
-    "dev_alert",
-    "dev_crit",
-    "dev_emerg",
-    "kobject_",
-    "add_uevent_var",
-    "get_device_parent",
-    "device_add",
-    "device_del",
-    "device_unregister",
-    "device_destroy",
-    "device_release",
-    "devres_release_all",
-    "hwrng_unregister",
-    "i2c_del_adapter",
-    "__unregister_client",
-    "device_for_each_child",
-    "rollback_registered",
-    "unregister_netdev",
-    "sysfs_remove",
-    "device_remove_file",
-    "tty_unregister_device",
-    "dummy_urb_enqueue",
-    "usb_kill_urb",
-    "usb_kill_anchored_urbs",
-    "usb_control_msg",
-    "usb_hcd_submit_urb",
-    "usb_submit_urb",
-    /* timers, work, waiting */
-    "del_timer",
-    "lock_timer_base",
-    "__timer_delete_sync",
-    "sk_stop_timer_sync",
-    "__mod_timer",
-    "flush_work",
-    "__cancel_work_timer",
-    "cancel_work_sync",
-    "try_to_grab_pending",
-    "flush_workqueue",
-    "drain_workqueue",
-    "destroy_workqueue",
-    "queue_work",
-    "insert_work",
-    "__queue_delayed_work",
-    "queue_delayed_work_on",
-    "finish_wait",
-    "kthread_stop",
-    "__wake_up",
-    "^complete$",
-    "wait_for_completion",
-    "cleanup_srcu_struct",
-    /* registers of devices */
-    "readb$",
-    "readw$",
-    "readl$",
-    "readq$",
-    "writeb$",
-    "writew$",
-    "writel$",
-    "writeq$",
-    "logic_in",
-    "logic_out",
-    /* inodes and names */
-    "^iput$",
-    "^iput_final$",
-    "^ihold$",
-    "drop_nlink",
-    "fast_dput",
-    "dput",
-    /* the way into the kernel's handlers */
-    "_indirect_thunk_",
-    "^die_if_kernel$",
-    "^die_if_no_fixup$",
-    "^parisc_terminate$",
-    "^handle_interruption$",
-    "^intr_check_sig$",
-    "^ret_from_exception$",
-    "^ret_from_except",
-    "^ret_from_kernel_",
-    "^ret_from_syscall$",
-    "^ret_from_sys_call$",
-    "^syscall_exit$",
-    "^tlb_do_page_fault_",
-    "^handle_adel_int$",
-    "^handle_ades_int$",
-    "^bad_page_fault$",
-    "^handle_page_fault$",
-    "^data_access_",
-    "^instruction_access_",
-    "^alignment_common",
-    "^machine_check_common",
-    "^interrupt_return",
-    "^fast_exception_return$",
-    "^unrecoverable_exception$",
-    "^__do_pgm_check$",
-    "^do_report_trap$",
-    "^ia64_do_page_fault$",
-    "^ia64_leave_kernel$",
-    "^ia64_native_leave_kernel$",
-    "^bad_super_trap$",
-    "^arm_notify_die$",
-    "do_kernel_fault",
-    "do_translation_fault",
-    "do_mem_abort",
-    "el1_abort",
-    "el1h_64_sync",
-    "__phys_addr",
-    NULL,
-};
-
-/* Where the kernel dispatches: what it called there is what a stall is about. */
-const char *const oops_dispatchers[] = {
-    "process_one_work",
-    "process_scheduled_works",
-    "do_syscall_",
-    "do_fast_syscall_",
-    "x64_sys_call",
-    "ia32_sys_call",
-    "sysenter_dispatch",
-    "tracesys_phase2",
-    "el0_svc_handler",
-    "invoke_syscall",
-    "^system_call_exception",
-    "ret_fast_syscall",
-    "netif_receive_skb",
-    "do_softirq",
-    "call_timer_fn",
-    "_run_timers",
-    "run_timer_softirq",
-    "hrtimer_run",
-    "run_ksoftirqd",
-    "smpboot_thread_fn",
-    "^kthread$",
-    "start_secondary",
-    "cpu_startup_entry",
-    "ret_from_fork",
-    "vfs_write",
-    "vfs_read",
-    "vfs_iter_read",
-    "vfs_iter_write",
-    "do_iter_read",
-    "do_iter_write",
-    "call_read_iter",
-    "call_write_iter",
-    "new_sync_read",
-    "new_sync_write",
-    "vfs_ioctl",
-    "ksys_ioctl",
-    "compat_ioctl",
-    "compat_sys_ioctl",
-    "blkdev_driver_ioctl",
-    "blkdev_ioctl",
-    "^call_mmap",
-    "mmap_region",
-    "do_mmap",
-    "do_dentry_open",
-    "vfs_open",
-    "^sock_sendmsg",
-    "^sock_recvmsg",
-    "^sock_release",
-    "^__sock_release",
-    "^setsockopt$",
-    "kernel_setsockopt",
-    "sock_common_setsockopt",
-    "^listen$",
-    "kernel_listen",
-    "sk_common_release",
-    "^sock_mmap",
-    "^accept$",
-    "kernel_accept",
-    "^sock_do_ioctl",
-    "^sock_ioctl",
-    "^compat_sock_ioctl",
-    "^nfnetlink_rcv_msg",
-    "^rtnetlink_rcv_msg",
-    "^netlink_dump",
-    "^sys_socketpair",
-    "^sys_connect",
-    "^sys_ioctl",
-    "^socketpair",
-    "^connect",
-    "^ioctl",
-    "__do_fault",
-    "do_page_fault",
-    "^page_fault$",
-    "__fput",
-    "task_work_run",
-    "exit_to_usermode",
-    "smp_call_function",
-    "tasklet_action",
-    "tasklet_hi_action",
-    NULL,
-};
-
-/* What a hung task does while it waits. */
-const char *const oops_waiting[] = {"sched",       "_lock",          "_slowlock",     "down",
-                                    "rwsem",       "completion",     "kthread",       "wait",
-                                    "synchronize", "context_switch", "__switch_to",   "cancel_delayed_work",
-                                    "rcu_barrier", "^msleep",        "^usleep_range", NULL};
-
-/* ---- Names against lists ---- */
-
-/* What variants of memcpy(), strlen(), printk() have before these words, beside underscores. */
+/* What variants of memcpy(), printk(), spin_lock(), atomic_inc() have before these words, beside underscores. */
 static bool is_variant(const char *s, size_t len) {
     static const char *const prefixes[] = {
-        "",         "k",      "v",       "kv",           "vk",     "vs",      "s",         "vsc",      "pi_",
-        "arch_",    "asan_",  "msan_",   "hwasan_",      "sized_", "bstr_",   "simple_",   "devk",     "hex_",
-        "ip4_",     "ip6_",   "bitmap_", "mac_address_", "uuid_",  "symbol_", "resource_", "escaped_", "restricted_",
-        "default_", "error_", "widen_",  "dev_",         "dev_v",  "devm_",   "devm_k",
+        "",
+        "k",
+        "v",
+        "kv",
+        "vk",
+        "vs",
+        "s",
+        "vsc",
+        "pi_",
+        "arch_",
+        "asan_",
+        "msan_",
+        "hwasan_",
+        "sized_",
+        "bstr_",
+        "simple_",
+        "devk",
+        "hex_",
+        "ip4_",
+        "ip6_",
+        "bitmap_",
+        "uuid_",
+        "symbol_",
+        "widen_",
+        "escaped_",
+        "restricted_",
+        "default_",
+        "error_",
+        "resource_",
+        "dev_",
+        "dev_v",
+        "devm_",
+        "devm_k",
+        "do_",
+        "mac_address_",
+        "raw_",
+        "do_raw_",
+        "rt_",
+        "native_",
+        "queued_",
+        "pv_",
+        "arm_",
+        "generic_",
+        "instrument_",
+        "class_",
+        "arch_raw_",
+        "console_",
+        "percpu_",
+        "rwsem_",
+        "trace_",
+        "kernel_",
+        "mmap_",
+        "nested_",
+        "read_",
+        "native_queued_",
+        "pv_queued_",
+        "test_and_",
+        "arch_test_and_",
+        "assign_",
+        "skb_",
+        "try_",
+        "vma_",
     };
     for (; len && *s == '_'; s++, len--)
         ;
@@ -478,22 +79,20 @@ static bool is_variant(const char *s, size_t len) {
     return false;
 }
 
-static bool name_matches(struct oops_span name, const char *pattern) {
-    if (*pattern == '~') {
-        const char *at = memmem(name.s, name.len, pattern + 1, strlen(pattern + 1));
-        return at && is_variant(name.s, (size_t)(at - name.s));
+static struct oops_span without_underscores(struct oops_span name) {
+    while (name.len && *name.s == '_') {
+        name.s++;
+        name.len--;
     }
-    bool from_start = *pattern == '^';
-    pattern += from_start;
-    size_t n = strlen(pattern);
-    bool to_end = n && pattern[n - 1] == '$';
-    n -= to_end;
-    const char *star = memchr(pattern, '*', n);
-    if (star) {
-        const char *first = memmem(name.s, name.len, pattern, (size_t)(star - pattern));
-        size_t rest = n - (size_t)(star - pattern) - 1;
-        return first && memmem(first, name.len - (size_t)(first - name.s), star + 1, rest);
-    }
+    return name;
+}
+
+/* Both ends tied, or one, or none; `pattern` has n bytes and no signs. */
+static bool words_match(struct oops_span name, const char *pattern, size_t n, bool from_start, bool to_end) {
+    static const char noprof[] = "_noprof";
+    size_t rest = sizeof(noprof) - 1;
+    if (to_end && name.len > rest && !memcmp(name.s + name.len - rest, noprof, rest))
+        name.len -= rest;
     if (n > name.len)
         return false;
     if (from_start)
@@ -501,6 +100,34 @@ static bool name_matches(struct oops_span name, const char *pattern) {
     if (to_end)
         return !memcmp(name.s + name.len - n, pattern, n);
     return memmem(name.s, name.len, pattern, n) != NULL;
+}
+
+static bool name_matches(struct oops_span name, const char *pattern) {
+    if (*pattern == '~') {
+        size_t n = strlen(++pattern);
+        bool ends = n && pattern[n - 1] == '$';
+        const char *at = memmem(name.s, name.len, pattern, n - ends);
+        struct oops_span rest = {at, at ? name.len - (size_t)(at - name.s) : 0};
+        return at && is_variant(name.s, (size_t)(at - name.s)) && words_match(rest, pattern, n - ends, true, ends);
+    }
+    bool from_start = *pattern == '^';
+    pattern += from_start;
+    if (from_start)
+        name = without_underscores(name);
+    size_t n = strlen(pattern);
+    bool to_end = n && pattern[n - 1] == '$';
+    n -= to_end;
+    const char *star = memchr(pattern, '*', n);
+    if (!star)
+        return words_match(name, pattern, n, from_start, to_end);
+    size_t first = (size_t)(star - pattern), rest = n - first - 1;
+    const char *at = memmem(name.s, name.len, pattern, first);
+    if (!at || (from_start && at != name.s))
+        return false;
+    at += first;
+    size_t left = name.len - (size_t)(at - name.s);
+    return to_end ? rest <= left && !memcmp(at + left - rest, star + 1, rest)
+                  : memmem(at, left, star + 1, rest) != NULL;
 }
 
 bool oops_span_in_list(struct oops_span name, const char *const *list) {
@@ -514,39 +141,15 @@ bool oops_in_list(const char *name, const char *const *list) {
     return oops_span_in_list((struct oops_span){name, oops_plain_length(name)}, list);
 }
 
+bool oops_is_reporter(struct oops_span name) {
+    return oops_span_in_list(name, oops_reporters) && !oops_span_in_list(name, oops_culprits);
+}
+
+bool oops_is_helper(struct oops_span name) {
+    return oops_span_in_list(name, oops_helpers) && !oops_span_in_list(name, oops_culprits);
+}
+
 bool oops_only_reports(const char *name) {
-    static const char *const reporting[] = {"^dump_stack",
-                                            "^show_stack",
-                                            "^show_regs",
-                                            "dump_backtrace",
-                                            "warn_slowpath",
-                                            "^__warn",
-                                            "^report_bug",
-                                            "^panic$",
-                                            "^handle_bug$",
-                                            "^exc_",
-                                            "^asm_exc_",
-                                            "unwind_backtrace",
-                                            "^walk_stackframe$",
-                                            "^die_if_kernel$",
-                                            "^__die$",
-                                            "^die$",
-                                            "^do_trap",
-                                            "^oops_",
-                                            "page_fault_oops",
-                                            "^__kasan",
-                                            "^kasan_",
-                                            "^kmsan_report",
-                                            "^ubsan_epilogue",
-                                            "^__ubsan_",
-                                            "^___might_sleep$",
-                                            "^__might_sleep$",
-                                            "^__might_resched$",
-                                            "^spin_bug",
-                                            "^spin_dump",
-                                            "^print_",
-                                            "^no_context$",
-                                            "^bust_spinlocks",
-                                            NULL};
-    return oops_span_in_list((struct oops_span){name, oops_plain_length(name)}, reporting);
+    struct oops_span plain = {name, oops_plain_length(name)};
+    return oops_is_reporter(plain) || oops_span_in_list(plain, oops_handlers);
 }

@@ -15,7 +15,7 @@
     { steps, skip, OOPS_PICK_STALL }
 #define HUNG(steps, skip)                                                                                              \
     { steps, skip, OOPS_PICK_HANG }
-#define PC_THEN_TRACE RECIPE("RlCS|CS", NULL)
+#define PC_THEN_TRACE RECIPE("RlCS|ES|CS", NULL)
 #define PC_ONLY       RECIPE("R", NULL)
 #define TRACE(skip)   RECIPE("CS", skip)
 #define WARNED(skip)  RECIPE("RS|ChS", skip)

@@ -16,7 +16,8 @@ static const char *const skip_debug_object[] = {"debug_", "rcu",   "hrtimer_", "
                                                 "vunmap", "vfree", "__free_",  "debug_check", "kobject_", NULL};
 static const char *const skip_usercopy[] = {"usercopy", "__check", NULL};
 static const char *const skip_kobject[] = {"kobject_", NULL};
-static const char *const skip_proc[] = {"proc_", NULL};
+static const char *const skip_proc[] = {"^proc_create",  "^proc_mkdir",   "^proc_net_",   "^proc_register",
+                                        "^proc_symlink", "^remove_proc_", "^proc_remove", NULL};
 static const char *const skip_refcount[] = {"refcount_", "kobject_", NULL};
 static const char *const skip_kmalloc[] = {"kmalloc", "krealloc", "slab", "kmem", NULL};
 static const char *const skip_protector[] = {"stack_chk", NULL};

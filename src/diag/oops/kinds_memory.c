@@ -14,14 +14,15 @@ static const char *const skip_kmsan[] = {"alloc_skb", "netlink_ack", "netlink_rc
                                          "^cipher_",  "^drbg_",      "^rng_",           NULL};
 static const char *const skip_usb[] = {
     "alloc_skb", "usb_submit_urb", "usb_start_wait_urb", "usb_bulk_msg", "usb_interrupt_msg", "usb_control_msg", NULL};
-static const char *const skip_page[] = {
-    "free_page",      "put_page",   "get_page", "update_page", "release_page",
-    "free_unref",     "^folio",     "^_folio",  "^__folio",    "truncate_inode_pages",
-    "page_frag_free", "alloc",      "vmap",     "page_owner",  "^bad_page$",
-    "free_pcp",       "free_pages", NULL};
-static const char *const skip_leak[] = {"kmemleak",      "mmap",    "kmem",          "slab",      "alloc",
-                                        "create_object", "idr_get", "list_lru_init", "kasprintf", "kvasprintf",
-                                        "pcpu_create",   "strdup",  "strndup",       "memdup",    NULL};
+static const char *const skip_page[] = {"alloc",        "free_page",    "free_pages",           "free_pcp",
+                                        "free_unref",   "^folio",       "qlist_free_all",       "unfreeze_partials",
+                                        "put_partials", "get_page",     "page_frag_free",       "page_owner",
+                                        "put_page",     "release_page", "truncate_inode_pages", "update_page",
+                                        "vmap",         "^tlb_",        "^free_swap_cache",     NULL};
+static const char *const skip_leak[] = {
+    "kmemleak", "mmap",          "kmem",          "slab",       "alloc",        "create_object",
+    "idr_get",  "list_lru_init", "kasprintf",     "kvasprintf", "pcpu_create",  "strdup",
+    "strndup",  "memdup",        "^dev_set_name", "^skb_clone", "^sget_userns", NULL};
 static const char *const skip_kmalloc[] = {"kmalloc", "krealloc", "slab", "kmem", NULL};
 static const char *const skip_ubsan[] = {"ubsan", "overflow", NULL};
 

@@ -242,14 +242,23 @@ void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */
 const char *oops_blame(struct oops_report *report, const struct oops_form *form);
-/* helpers.c: patterns of names, the last one NULL */
-extern const char *const oops_helpers[]; /* never to blame */
-extern const char
-    *const oops_dispatchers[]; /* where the kernel dispatches: what it called there is what a stall is about */
-extern const char *const oops_waiting[]; /* what a hung task does while it waits */
+/* Patterns of names, the last one NULL. helper_names.c, helper_paths.c */
+extern const char *const oops_reporters[];   /* say that something happened */
+extern const char *const oops_handlers[];    /* of exceptions */
+extern const char *const oops_helpers[];     /* carry out what others ask for */
+extern const char *const oops_culprits[];    /* names like a helper's, but what a report may be about */
+extern const char *const oops_dispatchers[]; /* what they called is what a stall is about */
+extern const char *const oops_beginnings[];  /* every path begins there */
+extern const char *const oops_interrupts[];  /* how a stalled CPU came to print its trace */
+extern const char *const oops_exceptions[];  /* the frame behind is where it failed */
+extern const char *const oops_waiting[];     /* what a hung task does while it waits */
+
+/* helpers.c */
 bool oops_span_in_list(struct oops_span name, const char *const *list);
 bool oops_in_list(const char *name, const char *const *list); /* without the compiler's suffixes */
 bool oops_only_reports(const char *name);                     /* a function that does nothing but say what happened */
+bool oops_is_reporter(struct oops_span name);
+bool oops_is_helper(struct oops_span name);
 void oops_title(struct oops_report *report);
 
 /* The architecture that a line, or the frames of a report, tell; UNKNOWN: they do not. machine.c */

@@ -168,12 +168,19 @@ static bool names_pc(const struct oops_state *state, const struct oops_symbol *p
     return pc->name[0] && pc->has_address && state->pc.has_address && pc->address == state->pc.address;
 }
 
+/* An address that has no name is told once more there, too. */
+static bool repeats_pc(const struct place *at, const struct oops_symbol *pc) {
+    const struct oops_symbol *known = &at->state->pc;
+    return !at->trace && at->state->has_pc && !pc->name[0] && !known->name[0] && pc->address == known->address;
+}
+
 /* The block of registers that a program counter begins or belongs to; NULL: there are too many. */
 static struct oops_state *state_of_pc(struct place *at, const char *words, const struct oops_symbol *pc) {
     struct oops_state *fault = at->r->fault_state >= 0 ? &at->r->states[at->r->fault_state] : NULL;
     if (fault && at->state == NULL && !fault->reg_count && !at->trace)
         return at->state = fault;
-    bool more = at->state && (!state_full(at->state) || names_pc(at->state, pc)) && !other_pc(at->state, pc);
+    bool more = at->state && (!state_full(at->state) || names_pc(at->state, pc) || repeats_pc(at, pc)) &&
+                !other_pc(at->state, pc);
     return more || (at->state && !strcmp(words, "EIP is at ")) ? at->state : new_state(at);
 }
 
@@ -216,7 +223,8 @@ static bool lr_line(struct place *at, const char *text) {
     struct oops_symbol sym;
     if (!at->state || !oops_lr_of(at->r->pool, text, &sym))
         return false;
-    at->state->lr = sym;
+    if (!at->state->lr.name[0]) /* those of what was interrupted follow */
+        at->state->lr = sym;
     return true;
 }
 

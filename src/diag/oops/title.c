@@ -234,52 +234,41 @@ static const char *header_symbol(struct oops_report *report) {
 }
 
 /*
+ * Where only helpers are sure: the innermost of them, else the best of the frames that the kernel calls guesses; of a
+ * stalled CPU what it did before what stopped it.
+ */
+static const char *any_frame(struct oops_report *report, const struct oops_form *form) {
+    static const struct pass {
+        bool guesses, helpers, stopped;
+    } passes[] = {
+        {false, true, false}, {true, false, false}, {true, true, false}, {false, true, true}, {true, true, true}};
+    const struct oops_trace *trace = oops_report_trace(report);
+    bool stall = form->recipe.pick == OOPS_PICK_STALL;
+    for (unsigned p = 0; trace && p < sizeof(passes) / sizeof(passes[0]); p++)
+        for (unsigned i = 0; i < trace->count; i++) {
+            const char *s = trace->frames[i].sym.name;
+            struct oops_span name = {s, oops_plain_length(s)};
+            bool helper = oops_is_helper(name) || oops_span_in_list(name, form->recipe.skip);
+            bool stopped = stall && oops_span_in_list(name, oops_interrupts);
+            if (name.len && trace->frames[i].guess == passes[p].guesses && (passes[p].helpers || !helper) &&
+                (passes[p].stopped || !stopped) && !oops_only_reports(s) && !oops_starts(s, "__pfx_"))
+                return oops_pool_strn(report->pool, s, name.len);
+        }
+    return "";
+}
+
+/*
  * Where it was all the same, if the form's own way leads nowhere: what helpers
  * are passed over matters less than saying something.
  */
 static const char *any_function(struct oops_report *report, const struct oops_form *form) {
-    /* A stalled task was preempted, or a stalled CPU was interrupted to print its trace: what it did is behind that. */
-    static const char *const stopped[] = {"sched",
-                                          "__switch_to",
-                                          "preempt_count",
-                                          "rcu_",
-                                          "nmi_",
-                                          "watchdog",
-                                          "hrtimer",
-                                          "^tick_",
-                                          "apic_timer",
-                                          "sysvec_",
-                                          "^irq_exit",
-                                          "^irqentry_",
-                                          "^handle_irq",
-                                          "^gic_handle",
-                                          "^el1_",
-                                          "^el1h_",
-                                          "^ret_from_fork",
-                                          "^ret_to_",
-                                          "^retint_",
-                                          "show_task",
-                                          "print_cpu_",
-                                          "update_process",
-                                          "^do_IRQ",
-                                          "^asm_",
-                                          "cpu_backtrace",
-                                          "^csd_lock",
-                                          "trigger_",
-                                          "^timer_handler",
-                                          "_stall",
-                                          "dump_cpu",
-                                          "^arch_timer",
-                                          "generic_handle",
-                                          "handle_domain_irq",
-                                          "handle_percpu_devid",
-                                          NULL};
     bool named = strstr(report->header, "+0x") != NULL;
+    bool stopped = form->recipe.pick == OOPS_PICK_STALL || form->kind == OOPS_PANIC;
     const struct oops_form plain = {.recipe = {named ? "RcS|hcS|HS" : "RcS|cS",
-                                               form->recipe.pick == OOPS_PICK_STALL ? stopped : form->recipe.skip,
+                                               stopped ? oops_interrupts : form->recipe.skip,
                                                form->recipe.pick == OOPS_PICK_HANG ? OOPS_PICK_HANG : OOPS_PICK_FIRST}};
     const struct oops_state *fault = oops_report_fault(report);
-    const struct oops_trace *trace = oops_report_trace(report);
+    const struct oops_form counter = {.recipe = {"r", NULL, OOPS_PICK_FIRST}};
     const struct oops_form locked = {.recipe = {"A|a", form->recipe.skip, OOPS_PICK_FIRST}};
     const char *found = oops_blame(report, &plain);
     if (!found[0] && form->kind == OOPS_LOCKDEP)
@@ -290,14 +279,8 @@ static const char *any_function(struct oops_report *report, const struct oops_fo
         return oops_pool_strn(report->pool, fault->pc.name, oops_plain_length(fault->pc.name));
     if (named && (found = header_symbol(report))[0])
         return found;
-    for (int pass = 0; trace && pass < 4; pass++) /* sure ones before guesses, without those that stopped it first */
-        for (unsigned i = 0; i < trace->count; i++) {
-            const char *name = trace->frames[i].sym.name;
-            bool passed = pass < 2 && form->recipe.pick == OOPS_PICK_STALL && oops_in_list(name, stopped);
-            if (name[0] && trace->frames[i].guess == pass % 2 && !passed && !oops_only_reports(name))
-                return oops_pool_strn(report->pool, name, oops_plain_length(name));
-        }
-    return "";
+    found = any_frame(report, form);
+    return found[0] ? found : oops_blame(report, &counter);
 }
 
 void oops_title(struct oops_report *report) {
@@ -311,22 +294,20 @@ void oops_title(struct oops_report *report) {
     report->kind = form->kind;
     bool unfinished = form->later && !later.s[0]; /* cut before what the form needs */
     report->function = form->recipe.steps ? oops_blame(report, form) : "";
-    if (form->flags & OOPS_FORM_LOST)
-        report->corrupted = "what was printed before it is missing";
-    else if (unfinished || (form->recipe.steps && !report->function[0]))
-        report->corrupted = "no function is to be found where it should be";
-    if (form->recipe.steps && !report->function[0] && bare_arm_trace(report))
-        report->function = any_function(report, form);
-    if (bare_arm_trace(report) && report->function[0] && !unfinished && !(form->flags & OOPS_FORM_LOST))
-        report->corrupted = "";
+    bool found = !form->recipe.steps || report->function[0];
     if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
         report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
+    if (!report->function[0])
+        report->function = any_function(report, form);
+    if (form->flags & OOPS_FORM_LOST)
+        report->corrupted = "what was printed before it is missing";
+    else if (unfinished || (!found && !(report->function[0] && bare_arm_trace(report))))
+        report->corrupted = report->function[0] ? "the function is not where it should be, but elsewhere in it"
+                                                : "no function is to be found where it should be";
     if (unfinished)
         put_str(&b, header_words(report, form));
     else
         fill(&b, report, form, captures, later);
     normalise(&b);
-    if (!report->function[0])
-        report->function = any_function(report, form);
     report->title = oops_pool_strn(report->pool, b.s, b.len);
 }
