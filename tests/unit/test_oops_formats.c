@@ -299,6 +299,32 @@ static void test_oops_other_newlines(void **state) {
     free(text.s);
 }
 
+/* A page made one line of all, as pages do with what is not marked as text; of x86, with and without times. */
+static void test_oops_flat_log(void **state) {
+    static const char *const names[] = {"x86_64-3.10-null.txt", "x86_64-6.1-null-member.txt",
+                                        "x86_64-6.12-gpf-list-poison.txt", "i386-5.10-null.txt"};
+    struct bed_text text = {0};
+    for (unsigned g = 0; g < golden_count; g++)
+        for (unsigned form = 0; form < 2; form++) {
+            bool known = false;
+            for (unsigned n = 0; n < sizeof(names) / sizeof(names[0]); n++)
+                known |= !strcmp(names[n], goldens[g].name);
+            text.len = 0;
+            for (const char *s = goldens[g].log, *end; (end = strchr(s, '\n')) != NULL; s = end + 1) {
+                char time[24];
+                const char *line = form ? s : behind_time(s, end, time);
+                for (; line < end; line++)
+                    if (*line != ' ' || (line > s && line[-1] != ' '))
+                        bed_add(&text, line, 1);
+                bed_add(&text, " ", 1);
+            }
+            bed_add(&text, "\n", 1);
+            if (known)
+                check(g, form ? "one line, with times" : "one line", text.s, text.len);
+        }
+    free(text.s);
+}
+
 /* Two consoles wrote into one file; blank lines between all. */
 static void test_oops_doubled_lines(void **state) {
     struct bed_text text = {0};
@@ -370,15 +396,11 @@ static void test_oops_lines_broken_at_a_column(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oops_forms_first),
-        cmocka_unit_test(test_oops_forms_second),
-        cmocka_unit_test(test_oops_forms_third),
-        cmocka_unit_test(test_oops_characters),
-        cmocka_unit_test(test_oops_utf16),
-        cmocka_unit_test(test_oops_other_newlines),
-        cmocka_unit_test(test_oops_doubled_lines),
-        cmocka_unit_test(test_oops_wrapped_lines),
-        cmocka_unit_test(test_oops_lines_broken_at_a_column),
+        cmocka_unit_test(test_oops_forms_first),   cmocka_unit_test(test_oops_forms_second),
+        cmocka_unit_test(test_oops_forms_third),   cmocka_unit_test(test_oops_characters),
+        cmocka_unit_test(test_oops_utf16),         cmocka_unit_test(test_oops_other_newlines),
+        cmocka_unit_test(test_oops_flat_log),      cmocka_unit_test(test_oops_doubled_lines),
+        cmocka_unit_test(test_oops_wrapped_lines), cmocka_unit_test(test_oops_lines_broken_at_a_column),
     };
     return cmocka_run_group_tests_name("oops_formats", tests, setup, teardown);
 }

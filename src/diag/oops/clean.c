@@ -125,16 +125,11 @@ static const char *colour_end(const char *s, const char *end) {
     return p < end && *p == 'm' && p > s + 1 ? p + 1 : NULL;
 }
 
-static bool starts_within(const char *s, const char *end, const char *words) {
-    size_t n = strlen(words);
-    return (size_t)(end - s) >= n && !memcmp(s, words, n);
-}
-
 /* An escape character in the spellings of programs that show it; the length of the spelling, 0: none. */
 static size_t spelled_escape(const char *s, const char *end) {
     static const char *const spellings[] = {"#033[", "^[[", "\\x1b[", "\\x1B[", "\\u001b[", "\\033[", "\\e["};
     for (unsigned i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
-        if (starts_within(s, end, spellings[i]))
+        if (oops_starts_within(s, end, spellings[i]))
             return strlen(spellings[i]) - 1;
     return 0;
 }
@@ -174,7 +169,7 @@ static size_t entity_at(const char *s, const char *end, uint32_t *means) {
     if (s < end && *s == '#')
         return numeric_entity(s, end, means);
     for (unsigned i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
-        if (starts_within(s, end, entities[i].name)) {
+        if (oops_starts_within(s, end, entities[i].name)) {
             *means = entities[i].means;
             return strlen(entities[i].name);
         }
@@ -199,18 +194,12 @@ static const char *take_entity(const char *s, const char *end, const char *start
 static const char *const tags[] = {"pre",   "code",       "br",   "p",   "div", "span", "td",
                                    "tr",    "tt",         "font", "b",   "li",  "a",    "table",
                                    "tbody", "blockquote", "samp", "kbd", "i",   "em",   "strong"};
-static const char *const breaking_tags[] = {"br", "/p", "/div", "/tr", "/li"};
-
-static bool names_tag(const char *s, const char *end, const char *tag) {
-    size_t n = strlen(tag);
-    return n < (size_t)(end - s) && !strncasecmp(s, tag, n) && strchr(" />", s[n]) && s[n];
-}
 
 /* `s` is behind "<". Returns the length up to behind ">", 0: no tag. */
 static size_t tag_at(const char *s, const char *end) {
     const char *name = s + (s < end && *s == '/');
     for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-        if (!names_tag(name, end, tags[i]))
+        if (!oops_names_tag(name, end, tags[i]))
             continue;
         const char *close = memchr(name, '>', (size_t)(end - name));
         if (close && close - s < 400)
@@ -263,16 +252,16 @@ static const char *take_equals(const char *s, const char *end, const char *start
         *to = put_char(*to, start, (a & 0xf) << 12 | (b & 0x3f) << 6 | (c & 0x3f));
         return s + 8;
     }
-    if (end - s >= 5 && (starts_within(s, end, "C2=A0") || starts_within(s, end, "c2=a0"))) {
+    if (end - s >= 5 && (oops_starts_within(s, end, "C2=A0") || oops_starts_within(s, end, "c2=a0"))) {
         *(*to)++ = ' ';
         return s + 5;
     }
-    if (starts_within(s, end, "3D")) {
+    if (oops_starts_within(s, end, "3D")) {
         *(*to)++ = '=';
         return s + 2;
     }
     bool rest = end - s >= 2 && (end - s == 2 || strchr(" \r\n=[", s[2]));
-    if (rest && (starts_within(s, end, "20") || starts_within(s, end, "09"))) {
+    if (rest && (oops_starts_within(s, end, "20") || oops_starts_within(s, end, "09"))) {
         *(*to)++ = ' ';
         return s + 2;
     }
@@ -414,43 +403,4 @@ size_t oops_clean_bytes(const char *s, size_t len, char *to) {
     to = mend_symbols(start, to);
     *to = '\0';
     return (size_t)(to - start);
-}
-
-/* ---- Where a line ends ---- */
-
-static bool only_blanks(const char *s, const char *end) {
-    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r'))
-        s++;
-    return s == end;
-}
-
-/* "<br>", "</div>": behind it, NULL: no such tag. `s` is behind "<". */
-static const char *breaking_tag_end(const char *s, const char *end) {
-    for (unsigned i = 0; i < sizeof(breaking_tags) / sizeof(breaking_tags[0]); i++)
-        if (names_tag(s, end, breaking_tags[i])) {
-            const char *close = memchr(s, '>', (size_t)(end - s) < 100 ? (size_t)(end - s) : 100);
-            return close ? close + 1 : NULL;
-        }
-    return NULL;
-}
-
-size_t oops_line_end(const char *s, size_t len, size_t *next) {
-    const char *end = s + len;
-    for (const char *p = s; p < end; p++) {
-        const char *rest = NULL;
-        if (*p == '\r' && p > s)
-            rest = p + 1;
-        else if (*p == '<')
-            rest = breaking_tag_end(p + 1, end);
-        else if (*p == '\\' && end - p > 2 && p[1] == 'n' && (p == s || p[-1] != '\\') && p[2] != '"')
-            rest = p + 2;
-        if (!rest || (p == s && *p != '<'))
-            continue;
-        if (only_blanks(rest, end)) /* it is at the end of the line anyway */
-            continue;
-        *next = (size_t)(rest - s);
-        return (size_t)(p - s);
-    }
-    *next = len;
-    return len;
 }

@@ -42,10 +42,10 @@ static bool printk_time(const char *s, const char **end, int64_t *us) {
     if (*p == ',' || *p == '@' || (*p == ' ' && strchr("C/<", p[1])))
         p += strcspn(p, "]");
     p = oops_blanks(p);
-    if (*p != ']')
+    if (*p && *p != ']') /* at the end of a line it may be cut */
         return false;
     *us = (int64_t)(seconds * 1000000 + fraction);
-    *end = p + 1;
+    *end = p + (*p == ']');
     return true;
 }
 

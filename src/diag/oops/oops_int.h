@@ -36,6 +36,11 @@ static inline bool oops_is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
+static inline bool oops_starts_within(const char *s, const char *end, const char *words) {
+    size_t n = strlen(words);
+    return (size_t)(end - s) >= n && !memcmp(s, words, n);
+}
+
 /* Hexadecimal digits, with or without 0x; moves `*text` behind them. False: none, or more than 16. */
 bool oops_hex(const char **text, uint64_t *value);
 bool oops_decimal(const char **text, uint64_t *value);
@@ -73,9 +78,11 @@ struct oops_log_line {
 size_t oops_clean_bytes(const char *s, size_t len, char *to);
 /*
  * Where the first line of `len` bytes without a newline ends: pages and programs
- * have other marks for that. `*next` is where the next one begins. clean.c
+ * have other marks for that, or none: `*flat` is kept from one call to the next.
+ * `*next` is where the next one begins. ends.c
  */
-size_t oops_line_end(const char *s, size_t len, size_t *next);
+size_t oops_line_end(const char *s, size_t len, bool *flat, size_t *next);
+bool oops_names_tag(const char *s, const char *end, const char *tag); /* behind "<" */
 
 /* Behind a date or a clock in any of the known forms, NULL: none. dates.c */
 const char *oops_date_end(const char *s);

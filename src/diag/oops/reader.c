@@ -219,6 +219,7 @@ static bool skip_ahead(struct oops_reader *reader, bool final) {
         to = limit - 64;
     if (to > start)
         reader->number += oops_count_newlines(start, (size_t)(to - start));
+    reader->flat &= to == start;
     reader->at = (size_t)(to - reader->window);
     return hit != NULL || (final && reader->at < reader->len);
 }
@@ -243,7 +244,7 @@ static bool take_next(struct oops_reader *reader, bool final) {
     size_t len = newline ? (size_t)(newline - start) : left < OOPS_LINE_MAX_BYTES ? left : OOPS_LINE_MAX_BYTES;
     if (!newline && !final && left < OOPS_LINE_MAX_BYTES)
         return false;
-    size_t next, piece = oops_line_end(start, len, &next);
+    size_t next, piece = oops_line_end(start, len, &reader->flat, &next);
     bool whole = next == len && newline;
     bool idle = is_idle(reader);
     if (!idle || is_of_interest(reader, start, piece)) {
@@ -254,6 +255,7 @@ static bool take_next(struct oops_reader *reader, bool final) {
     }
     reader->at += next + whole;
     reader->number += whole;
+    reader->flat &= !whole;
     return true;
 }
 

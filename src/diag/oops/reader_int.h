@@ -71,6 +71,7 @@ struct oops_reader {
     char *window;
     size_t len, at;  /* bytes in the window; the next to be looked at */
     uint64_t number; /* of the line at `at` */
+    bool flat;       /* that line was many */
     char *clean;     /* a line after cleaning */
     struct oops_foreign foreign;
     struct oops_wide wide;

@@ -11,11 +11,12 @@
 
 #include "diag/oops/reader_int.h"
 
-#define BEFORE_CUT_LINES 4       /* in which what led to a BUG is looked for */
-#define QUIET_LINES      60      /* of the same printer that belong to no report: it is over */
-#define QUIET_AFTER_END  25      /* the same behind "end trace" */
-#define FOREIGN_LINES    2000    /* of others */
-#define MIXED_US         2000000 /* reports of two CPUs whose headers are further apart are not mixed */
+#define BEFORE_CUT_LINES   4       /* in which what led to a BUG is looked for */
+#define QUIET_LINES        60      /* of the same printer that belong to no report: it is over */
+#define QUIET_AFTER_END    25      /* the same behind "end trace" */
+#define QUIET_BEFORE_PANIC 8       /* more of them, and it is another event's */
+#define FOREIGN_LINES      2000    /* of others */
+#define MIXED_US           2000000 /* reports of two CPUs whose headers are further apart are not mixed */
 
 /* ---- What led to a report ---- */
 
@@ -68,11 +69,12 @@ void oops_slots_remember_window(struct oops_reader *reader, size_t start) {
     }
     reader->recent_count = 0;
     size_t columns = 0; /* of the line before */
+    bool flat = false;
     for (size_t at = from, n, next; at < start; at += next) {
         const char *newline = memchr(reader->window + at, '\n', start - at);
         size_t len = newline ? (size_t)(newline - (reader->window + at)) : start - at;
         if (len <= OOPS_LINE_MAX_BYTES) {
-            n = oops_line_end(reader->window + at, len, &next);
+            n = oops_line_end(reader->window + at, len, &flat, &next);
             unsigned count = oops_reader_clean(reader, reader->window + at, n, cleaned);
             bool more = count == 1 && goes_on(reader, columns, &cleaned[0]);
             for (unsigned i = 0; i < count && !more; i++) {
@@ -378,6 +380,11 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
            slot->traces <= waiting_beside(reader, slot);
 }
 
+/* A panic that is not said to be of this report, behind lines that are not of it either. */
+static bool gives_up_later(const struct slot *slot, const struct oops_form *form) {
+    return form->kind == OOPS_PANIC && !(form->flags & OOPS_FORM_LOST) && slot->quiet > QUIET_BEFORE_PANIC;
+}
+
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     struct slot *slot = slot_of(reader, line, form->flags & OOPS_FORM_CONTINUES);
     if (slot && repeats_header(slot, line->text)) {
@@ -394,6 +401,7 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
     bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
+    dies_anew |= slot && gives_up_later(slot, form);
     if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
