@@ -173,6 +173,24 @@ static void test_oops_checks(void **state) {
                  "lamp_dim");
 }
 
+/* Who waits for work is not who holds a lock; an error that comes late is not of its handler. */
+static void test_oops_who_waited(void **state) {
+    check_blames("WARNING: possible circular locking dependency detected\n6.1.0 #1 Not tainted\n"
+                 "------------------------------------------------------\nlamp/412 is trying to acquire lock:\n"
+                 "ffff888103e45f90 ((work_completion)(&lamp->work)){+.+.}-{0:0}, at: __flush_work+0x21/0x240\n\n"
+                 "but task is already holding lock:\n"
+                 "ffff888235833e38 (&lamp->lock){+.+.}-{4:4}, at: lamp_open+0x12c/0x510\n\nstack backtrace:\n"
+                 "CPU: 0 PID: 412 Comm: lamp Not tainted 6.1.0 #1\nCall Trace:\n dump_stack_lvl+0x5b/0x80\n"
+                 " print_circular_bug.cold+0x38/0x45\n check_noncircular+0x148/0x160\n __lock_acquire+0x1465/0x2000\n"
+                 " __flush_work+0x21/0x240\n __cancel_work_timer+0x10/0x20\n lamp_dim+0x44/0x90\n",
+                 "lamp_dim");
+    check_blames("SError Interrupt on CPU3, code 0x00000000bf000002 -- SError\nCPU: 3 PID: 412 Comm: lamp\n"
+                 "pc : readl+0x40/0x80\nlr : readl+0x3c/0x80\nsp : ffff800012345670\nCall trace:\n"
+                 " panic+0x168/0x368\n nmi_panic+0x8c/0x90\n arm64_serror_panic+0x6c/0x78\n do_serror+0x28/0x60\n"
+                 " el1h_64_error_handler+0x30/0x48\n el1h_64_error+0x58/0x5c\n readl+0x40/0x80\n lamp_dim+0x44/0x90\n",
+                 "lamp_dim");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_helpers_by_whole_words),
@@ -182,6 +200,7 @@ int main(void) {
         cmocka_unit_test(test_oops_stalls),
         cmocka_unit_test(test_oops_hangs),
         cmocka_unit_test(test_oops_checks),
+        cmocka_unit_test(test_oops_who_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

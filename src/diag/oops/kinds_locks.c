@@ -75,7 +75,7 @@ const struct oops_form oops_forms_locks[] = {
      0},
     /* ---- Lockdep ---- */
     {"WARNING: possible circular locking dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
-     "is trying to acquire lock", RECIPE("AAS", skip_work), 0},
+     "is trying to acquire lock", RECIPE("FAS", skip_work), 0},
     {"WARNING: possible irq lock inversion dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
      "just changed the state of lock", RECIPE("Xa", NULL), 0},
     {"WARNING: *-safe -> *-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f", NULL,
