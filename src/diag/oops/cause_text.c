@@ -323,9 +323,11 @@ static void judge_access(const struct oops_report *r, struct oops_verdict *v) {
     const struct oops_operand *op = &v->insn.mem;
     v->confidence = OOPS_CONFIDENCE_LOW;
     if (!v->insn.decoded) {
+        const struct oops_state *fault = oops_report_fault(r);
         oops_note(r->pool, &v->reasons, "the instruction is not known: %s",
-                  oops_report_fault(r) && oops_report_fault(r)->code_trouble[0] ? oops_report_fault(r)->code_trouble
-                                                                                : "no usable Code: line is in the log");
+                  fault && fault->code_trouble[0]                     ? fault->code_trouble
+                  : fault && fault->code_len && fault->code_trap >= 0 ? "it is none that this decoder knows"
+                                                                      : "no usable Code: line is in the log");
         return;
     }
     v->confidence = OOPS_CONFIDENCE_MEDIUM;

@@ -26,9 +26,9 @@ static bool take_item(const char **text, struct item *item) {
         s++;
     }
     item->digits = s;
-    if (*s == '?') {
+    if (*s == '?' || *s == 'X') { /* arm64; powerpc */
         item->unknown = true;
-        s += strspn(s, "?");
+        s += strspn(s, *s == '?' ? "?" : "X");
     } else {
         while (isxdigit((unsigned char)*s))
             s++;

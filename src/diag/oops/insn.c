@@ -49,6 +49,11 @@ static bool decode(const struct oops_insn_request *q, struct oops_insn *insn) {
         return q->thumb ? oops_insn_thumb(q, insn) : oops_insn_arm(q, insn);
     case OOPS_ARCH_RISCV:
         return oops_insn_riscv(q, insn);
+    case OOPS_ARCH_MIPS:
+        return oops_insn_mips(q, insn);
+    case OOPS_ARCH_PPC:
+    case OOPS_ARCH_PPC64:
+        return oops_insn_ppc(q, insn);
     default:
         return false;
     }

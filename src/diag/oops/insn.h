@@ -32,6 +32,8 @@ bool oops_insn_arm64(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_arm(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_thumb(const struct oops_insn_request *q, struct oops_insn *insn);
 bool oops_insn_riscv(const struct oops_insn_request *q, struct oops_insn *insn);
+bool oops_insn_mips(const struct oops_insn_request *q, struct oops_insn *insn);
+bool oops_insn_ppc(const struct oops_insn_request *q, struct oops_insn *insn);
 
 /* x86: whether the instruction may write the register (of a name as in struct oops_reg); also when it is unknown. */
 bool oops_insn_x86_writes(const uint8_t *code, unsigned len, bool wide, const char *reg);

@@ -18,12 +18,10 @@ static const struct sign words[] = {
     {"RIP: ", OOPS_ARCH_X86_64},         {"RIP  [", OOPS_ARCH_X86_64},    {"EIP: ", OOPS_ARCH_I386},
     {"EIP is at", OOPS_ARCH_I386},       {"*pdpt = ", OOPS_ARCH_I386},    {"*pde = ", OOPS_ARCH_I386},
     {"Mem abort info", OOPS_ARCH_ARM64}, {"pstate: ", OOPS_ARCH_ARM64},   {"ESR = ", OOPS_ARCH_ARM64},
-    {" psr: ", OOPS_ARCH_ARM},           {"epc : ", OOPS_ARCH_RISCV},     {" badaddr: ", OOPS_ARCH_RISCV},
-    {"Krnl PSW", OOPS_ARCH_S390X},       {"Krnl GPRS", OOPS_ARCH_S390X},  {"epc   : ", OOPS_ARCH_MIPS},
-    {" ERA: ", OOPS_ARCH_LOONGARCH},     {"PRMD: ", OOPS_ARCH_LOONGARCH}, {"era   : ", OOPS_ARCH_LOONGARCH},
+    {" psr: ", OOPS_ARCH_ARM},           {" badaddr: ", OOPS_ARCH_RISCV}, {"Krnl PSW", OOPS_ARCH_S390X},
+    {"Krnl GPRS", OOPS_ARCH_S390X},      {" ERA: ", OOPS_ARCH_LOONGARCH}, {"PRMD: ", OOPS_ARCH_LOONGARCH},
     {"IAOQ[0]: ", OOPS_ARCH_PARISC},     {"IASQ: ", OOPS_ARCH_PARISC},    {"RP(r2): ", OOPS_ARCH_PARISC},
     {"TSTATE: ", OOPS_ARCH_SPARC},       {"TPC: <", OOPS_ARCH_SPARC},     {"excvaddr: ", OOPS_ARCH_XTENSA},
-    {"BLINK ]: ", OOPS_ARCH_ARC},        {"ERET  ]: ", OOPS_ARCH_ARC},
 };
 
 /* At the beginning of a line. */

@@ -24,6 +24,7 @@ struct place {
     enum oops_arch guess; /* by register names */
     bool in_stack_dump;   /* "Stack:" of older kernels: hexadecimal words */
     bool in_modules;      /* the list goes on in the next line */
+    bool in_instructions; /* powerpc's "Instruction dump:" */
     bool after_end;       /* behind "end trace" */
     bool other_cpu;       /* in an NMI backtrace or another task's */
     uint64_t line;
@@ -299,14 +300,36 @@ static bool frame_line(struct place *at, const char *text) {
 
 /* ---- One line after the other ---- */
 
+/* Whose code it is: powerpc prints it behind the trace, other blocks of registers within. */
+static struct oops_state *state_of_code(const struct place *at) {
+    const struct oops_report *r = at->r;
+    struct oops_state *fault = r->fault_state >= 0 ? &r->states[r->fault_state] : NULL;
+    bool powerpc = r->arch == OOPS_ARCH_PPC64 || r->arch == OOPS_ARCH_PPC;
+    return !at->state || (powerpc && fault && !at->other_cpu) ? fault : at->state;
+}
+
+/* "Instruction dump:", then two lines of "60000000 XXXXXXXX <e8630028> 4e800020" */
+static bool instructions_line(struct place *at, const char *text) {
+    if (oops_starts(text, "Instruction dump:")) {
+        at->in_instructions = true;
+        return true;
+    }
+    struct oops_state *state = state_of_code(at);
+    if (!at->in_instructions || !state || strspn(text, "0123456789abcdef <>X") != strlen(text) || strlen(text) < 17) {
+        at->in_instructions = false;
+        return false;
+    }
+    oops_code_line(at->r->pool, text, state, at->r->arch);
+    state->code_line = state->code_line ? state->code_line : at->line;
+    return true;
+}
+
 static bool code_line(struct place *at, const char *text) {
     const char *s = oops_starts(text, "Code: ") ? text + 6 : oops_starts(text, "Code:") ? text + 5 : NULL;
     if (!s)
         return false;
     struct oops_report *r = at->r;
-    struct oops_state *state = at->state;
-    if (!state && r->fault_state >= 0)
-        state = &r->states[r->fault_state];
+    struct oops_state *state = state_of_code(at);
     if (!state || state->code_len)
         return true;
     if (at->guess == OOPS_ARCH_UNKNOWN && strchr(s, '<'))
@@ -444,6 +467,8 @@ static void take_line(struct place *at, const char *text) {
     if (mark_line(at, text) || trace_line(at, text))
         return;
     if (at->in_stack_dump && hex_words(text))
+        return;
+    if (instructions_line(at, text))
         return;
     if (modules_line(at, text))
         return;

@@ -196,8 +196,20 @@ static enum oops_pattern x86_64_area(uint64_t value) {
     return OOPS_PATTERN_KERNEL;
 }
 
+/* Architectures whose kernel has an address space of its own: an address alone does not tell whose it is. */
+static bool spaces_apart(enum oops_arch arch) {
+    return arch == OOPS_ARCH_S390X || arch == OOPS_ARCH_PARISC || arch == OOPS_ARCH_SPARC || arch == OOPS_ARCH_M68K;
+}
+
 static void area(enum oops_arch arch, uint64_t value, struct oops_value *v) {
     bool kernel = is_64(arch) ? value >> 63 : value >= 0xc0000000;
+    if (arch == OOPS_ARCH_MIPS && value >> 32 == 0) /* KSEG0 to KSEG3 of 32 bits */
+        kernel = value >> 31;
+    if (spaces_apart(arch)) {
+        v->name = "an address";
+        v->pattern = OOPS_PATTERN_KERNEL;
+        return;
+    }
     v->name = kernel ? "a kernel address" : "an address of user space";
     v->pattern = !kernel ? OOPS_PATTERN_USER : arch == OOPS_ARCH_X86_64 ? x86_64_area(value) : OOPS_PATTERN_KERNEL;
     if (v->pattern == OOPS_PATTERN_MODULE)
