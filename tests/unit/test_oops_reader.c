@@ -284,6 +284,12 @@ static void test_oops_instructions(void **state) {
     check_insn(OOPS_ARCH_RISCV, "2f25b600", "amoadd.w a0,a1,(a2)", "a2", 0);
     check_insn(OOPS_ARCH_RISCV, "8865", "c.ld a0,8(a1)", "a1", 8);
     check_insn(OOPS_ARCH_ARM, "183090e5", "ldr r3, [r0, #24]", "r0", 24);
+    check_insn(OOPS_ARCH_MIPS, "1000828c", "lw $2,16($4)", "$4", 16);
+    check_insn(OOPS_ARCH_MIPS, "f8ff44fc", "sd $4,-8($2)", "$2", -8);
+    check_insn(OOPS_ARCH_PPC64, "280063e8", "ld r3,40(r3)", "r3", 40);
+    check_insn(OOPS_ARCH_PPC64, "d1ff21f8", "stdu r1,-48(r1)", "r1", -48);
+    check_insn(OOPS_ARCH_PPC64, "2a48dd7f", "ldx r30,r29,r9", "r29", 0);
+    check_insn(OOPS_ARCH_PPC, "10002391", "stw r9,16(r3)", "r3", 16);
     check_insn(OOPS_ARCH_X86_64, "f00fb117", "lock cmpxchg %edx,(%rdi)", "rdi", 0);
     check_insn(OOPS_ARCH_X86_64, "c704250000000074657374", "movl $0x74736574,0x0", "", 0);
 }

@@ -189,6 +189,9 @@ const struct oops_form oops_forms_arch[] = {
     {"Internal error: Oops: *[#", OOPS_PAGE_FAULT, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error:", OOPS_TRAP, "Internal error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     /* ---- powerpc: die(), xmon ---- */
+    {"Oops: Misaligned *[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES}, /* hexagon */
+    {"Oops: Illegal Instruction*[#", OOPS_TRAP, "illegal instruction in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
+    {"Oops: Precise Bus Error*[#", OOPS_EXTERNAL_ABORT, "bus error in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Oops: *achine check", OOPS_EXTERNAL_ABORT, "machine check in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Oops: Exception in kernel mode, sig: 5 ", OOPS_BUG, "kernel BUG in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Oops: Exception in kernel mode, sig: 11 ", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f",
@@ -210,6 +213,11 @@ const struct oops_form oops_forms_arch[] = {
     {"cpu 0x*: Vector: 700*at [", OOPS_BUG, "kernel BUG in %f", NULL, XMON_TRACE, OOPS_FORM_CONTINUES},
     {"cpu 0x*: Vector: *at [", OOPS_TRAP, "exception in %f", NULL, XMON_TRACE, OOPS_FORM_CONTINUES},
     /* ---- Others ---- */
+    {"Kernel BUG: *[#", OOPS_BUG, "kernel BUG in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES}, /* sh */
+    {"reserved instruction: *[#", OOPS_TRAP, "reserved instruction in %f", NULL, PC_THEN_TRACE, 0},
+    {"illegal slot instruction: *[#", OOPS_TRAP, "illegal instruction in %f", NULL, PC_THEN_TRACE, 0},
+    {"unaligned program counter: *[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
+    {"Fault in unaligned fixup: *[#", OOPS_TRAP, "Alignment trap in %f", NULL, PC_THEN_TRACE, 0},
     {"Oops: sig: 11 [#", OOPS_PAGE_FAULT, "BUG: unable to handle kernel paging request in %f", NULL, PC_THEN_TRACE,
      OOPS_FORM_CONTINUES}, /* xtensa */
     {"PANIC at *.c:*:*()", OOPS_BUG, "spl panic in %f", NULL, RECIPE("CS", skip_spl), 0},
