@@ -242,6 +242,59 @@ def test_how_sure_a_file_is_the_right_one(folder):
                "which another flavour of the same version may have too")
 
 
+# ---- The documented schema ----
+
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "oops.md"
+GOLDENS = pathlib.Path(__file__).resolve().parents[1] / "golden" / "oops"
+
+
+def documented():
+    """Rows of the tables of fields: what stands in the first cell -> all words in backquotes of the row."""
+    rows, table = {}, None
+    for line in DOCS.read_text().split("## JSON\n")[1].splitlines():
+        cells = line.split(" | ")
+        if line.startswith("| field"):
+            table = "verdict." if "verdict" in line else ""
+        elif table is not None and line.startswith("| ") and len(cells) > 1:
+            words = set(re.findall(r"`([a-z0-9_]+)(?:\[\])?`", line))
+            for name in re.findall(r"`([a-z0-9_]+)(?:\[\])?`", cells[0]) or [cells[0][2:]]:
+                rows[table + name] = words
+    return rows
+
+
+def names_of(value, path=""):
+    """(path of the object, key) of all keys, arrays left out."""
+    for item in value if isinstance(value, list) else []:
+        yield from names_of(item, path)
+    for key, inner in value.items() if isinstance(value, dict) else []:
+        yield path, key
+        if key not in ("registers", "unwound_registers"):  # whose keys are registers
+            yield from names_of(inner, f"{path}.{key}".lstrip("."))
+
+
+def test_every_field_is_documented(folder):
+    rows = documented()
+    resolved, symbol = rows["frames"], rows["a symbol"]
+    places = {"states.pc": symbol, "states.lr": symbol, "states.code": rows["states"], "traces.frames": resolved | symbol,
+              "traces.frames.places": resolved, "traces.frames.missing": resolved, "verdict.pc": resolved,
+              "verdict.lr": resolved, "verdict.pc.places": resolved, "verdict.pc.missing": resolved,
+              "verdict.instruction.operand": rows["verdict.instruction"],
+              "verdict.instruction.operand2": rows["verdict.instruction"], "verdict.callers": rows["verdict.variable"]}
+    image = kernel(folder, 0)
+    logs = [(complete_report(image).encode(), ["--vmlinux", image.path])]
+    logs += [(path.read_bytes().split(b"\n\n", 1)[1], []) for path in sorted(GOLDENS.iterdir())]
+    seen = set()
+    for log, options in logs:
+        done = subprocess.run([PROGRAM, "oops", "--json", *options], input=log, capture_output=True)
+        seen |= set(names_of(json.loads(done.stdout)))
+    for path, key in sorted(seen):
+        known = places.get(path) or (rows.get(path) if path not in ("", "verdict") else None)
+        check(key in known if known else (f"{path}.{key}".lstrip(".")) in rows, f"docs/oops.md does not have {path}.{key}")
+    for name in set(rows) - {"frames", "a symbol", "verdict.lr"}:  # the last of arm64, arm and riscv alone
+        path, _, key = name.rpartition(".")
+        check((path, key) in seen, f"docs/oops.md has {name}, but no report does")
+
+
 # ---- Files that are not what they should be ----
 
 def patched(data, at, *new):

@@ -13,7 +13,11 @@
 const char *oops_value_text(struct oops_pool *pool, const struct oops_value *v, uint64_t value);
 
 void oops_kind_headline(const struct oops_report *r,
-                        struct oops_verdict *v);                           /* of what is no bad access; cause_kinds.c */
+                        struct oops_verdict *v); /* of what is no bad access; cause_kinds.c */
+void oops_detail_headline(const struct oops_report *r, struct oops_verdict *v); /* and of these lines; cause_detail.c */
+bool oops_unaligned(const struct oops_report *r); /* the address is no multiple of what it has to be; cause_text.c */
+bool oops_jumped(const struct oops_report *r);    /* to the address that could not be read; cause_text.c */
+bool oops_in_user_space(const struct oops_report *r);                      /* the program counter is a user's */
 void oops_facts(const struct oops_report *r, struct oops_verdict *v);      /* facts.c */
 void oops_misfits(const struct oops_report *r, struct oops_verdict *v);    /* misfits.c */
 void oops_next_steps(const struct oops_report *r, struct oops_verdict *v); /* next.c */

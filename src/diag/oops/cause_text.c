@@ -101,6 +101,8 @@ const char *oops_value_text(struct oops_pool *pool, const struct oops_value *v, 
     case OOPS_PATTERN_NULL_NEGATIVE:
         return oops_pool_printf(pool, "NULL%s", offset);
     case OOPS_PATTERN_ERR_PTR:
+        if (v->offset) /* no error has this number */
+            return oops_pool_printf(pool, "%lld (%s)", (long long)v->offset, v->name);
         return oops_pool_printf(pool, "the error pointer %s", v->name);
     case OOPS_PATTERN_LIST_POISON:
     case OOPS_PATTERN_SLAB_POISON:
@@ -182,8 +184,15 @@ static void note_registers(const struct oops_report *r, struct oops_verdict *v) 
 
 /* ---- The sentence ---- */
 
+/* What could not be read is the next instruction itself; i386 without NX calls that a read. */
+bool oops_jumped(const struct oops_report *r) {
+    const struct oops_state *state = oops_report_fault(r);
+    return r->access == OOPS_ACCESS_EXEC || (r->has_fault_address && state && state->has_pc && state->pc.has_address &&
+                                             !state->pc.name[0] && state->pc.address == r->fault_address);
+}
+
 static const char *verb(const struct oops_report *r, const struct oops_verdict *v) {
-    enum oops_access access = r->access;
+    enum oops_access access = oops_jumped(r) ? OOPS_ACCESS_EXEC : r->access;
     if (access == OOPS_ACCESS_UNKNOWN && v->insn.mem.there)
         access = v->insn.mem.write ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
     switch (access) {
@@ -258,6 +267,8 @@ static const char *how_from_base(const struct oops_report *r, const struct oops_
                                 "(container_of), and that pointer is NULL",
                                 who, (long long)value.offset, -(long long)value.offset);
     case OOPS_PATTERN_ERR_PTR:
+        if (value.offset)
+            return oops_pool_printf(r->pool, "%s %s", who, oops_value_text(r->pool, &value, base->value));
         return oops_pool_printf(r->pool, "%s the error code %s, used as a pointer without IS_ERR()", who, value.name);
     default:
         return is_telling(value.pattern)
@@ -273,7 +284,7 @@ static bool is_absolute(const struct oops_operand *op) {
 
 static const char *how(const struct oops_report *r, const struct oops_verdict *v) {
     const struct oops_operand *op = &v->insn.mem;
-    if (r->access == OOPS_ACCESS_EXEC)
+    if (oops_jumped(r))
         return v->address.pattern == OOPS_PATTERN_NULL ? "a function pointer that is NULL was called"
                                                        : "a function pointer or a return address is wrong";
     if (!op->there || !oops_report_fault(r))
@@ -306,11 +317,64 @@ static const char *target_text(const struct oops_report *r, const struct oops_ve
     return oops_value_text(r->pool, &v->address, r->fault_address);
 }
 
+/* Registers of the machine that take some values only: what was refused is what is written to them. */
+static const char *refused_value(const struct oops_report *r, const struct oops_verdict *v) {
+    static const char *const others[] = {"wrmsr", "rdmsr", "xsetbv", "xrstor", "xrstors", "fxrstor",
+                                         "iret",  "iretq", "lldt",   "ltr",    "ldmxcsr", NULL};
+    const struct oops_state *state = oops_report_fault(r);
+    const char *text = v->insn.text, *control = strstr(text, ",%cr");
+    if (r->kind != OOPS_GPF || !v->insn.decoded || !state)
+        return "";
+    control = control ? control : strstr(text, ",%dr");
+    const char *percent = control ? strchr(text, '%') : NULL;
+    const struct oops_reg *reg =
+        percent && percent < control
+            ? oops_state_reg(state, oops_pool_strn(r->pool, percent + 1, (size_t)(control - percent - 1)))
+            : NULL;
+    if (reg)
+        return oops_pool_printf(r->pool, "the CPU refused to set %s to 0x%llx in %s, instruction `%s`", control + 2,
+                                (unsigned long long)reg->value, where(r), text);
+    bool msr = !strcmp(v->insn.mnemonic, "wrmsr") || !strcmp(v->insn.mnemonic, "rdmsr");
+    reg = msr ? oops_state_reg(state, "rcx") : NULL;
+    if (reg)
+        return oops_pool_printf(r->pool,
+                                "the CPU has no MSR 0x%llx, or refused the value for it, in %s, instruction `%s`",
+                                (unsigned long long)(reg->value & 0xffffffff), where(r), text);
+    for (const char *const *o = others; *o; o++)
+        if (!strcmp(v->insn.mnemonic, *o))
+            return oops_pool_printf(r->pool, "the CPU refused `%s` in %s: the state that it loads is not allowed", text,
+                                    where(r));
+    return "";
+}
+
+bool oops_unaligned(const struct oops_report *r) {
+    unsigned class = (unsigned)(r->error_code >> 26) & 63;
+    bool arm64 = r->arch == OOPS_ARCH_ARM64 && r->has_error_code && class == 0x25 && (r->error_code & 63) == 0x21;
+    return arm64 || (r->kind == OOPS_EXTERNAL_ABORT && strstr(r->header, "lignment"));
+}
+
+static bool no_answer(const struct oops_report *r) {
+    return strstr(r->header, "external abort") || strstr(r->header, "SError") || strstr(r->header, "xternal");
+}
+
 static void bad_access_headline(const struct oops_report *r, struct oops_verdict *v) {
     const char *target = target_text(r, v);
     const char *from = jumper(r);
-    if (r->access == OOPS_ACCESS_EXEC && from[0])
+    const char *refused = refused_value(r, v);
+    if (refused[0])
+        v->headline = refused;
+    else if (oops_unaligned(r))
+        v->headline = oops_pool_printf(r->pool, "%s an address that is not aligned for it, %s, in %s%s%s%s", verb(r, v),
+                                       target, where(r), v->insn.decoded ? ", instruction `" : "", v->insn.text,
+                                       v->insn.decoded ? "`" : "");
+    else if (r->kind == OOPS_EXTERNAL_ABORT && no_answer(r))
+        v->headline =
+            oops_pool_printf(r->pool, "the bus or a device answered an access%s%s with an error, in %s",
+                             r->has_fault_address ? " to " : "", r->has_fault_address ? target : "", where(r));
+    else if (oops_jumped(r) && from[0])
         v->headline = oops_pool_printf(r->pool, "jump to %s, from `%s` or what it called: %s", target, from, how(r, v));
+    else if (oops_jumped(r))
+        v->headline = oops_pool_printf(r->pool, "jump to %s: %s", target, how(r, v));
     else if (v->insn.decoded && v->insn.mem.there) {
         const char *why = how(r, v);
         v->headline = oops_pool_printf(r->pool, "%s %s in %s, instruction `%s`%s%s%s", verb(r, v), target, where(r),
@@ -323,11 +387,14 @@ static void judge_access(const struct oops_report *r, struct oops_verdict *v) {
     const struct oops_operand *op = &v->insn.mem;
     v->confidence = OOPS_CONFIDENCE_LOW;
     if (!v->insn.decoded) {
-        const struct oops_state *fault = oops_report_fault(r);
-        oops_note(r->pool, &v->reasons, "the instruction is not known: %s",
-                  fault && fault->code_trouble[0]                     ? fault->code_trouble
-                  : fault && fault->code_len && fault->code_trap >= 0 ? "it is none that this decoder knows"
-                                                                      : "no usable Code: line is in the log");
+        const struct oops_state *state = oops_report_fault(r);
+        if (state && state->code_trouble[0])
+            oops_note(r->pool, &v->reasons, "the instruction is not known, the kernel printed no code: \"%s\"",
+                      state->code_trouble);
+        else if (state && state->code_len && state->code_trap >= 0)
+            oops_note(r->pool, &v->reasons, "the instruction is none that this decoder knows");
+        else
+            oops_note(r->pool, &v->reasons, "the instruction is not known: no usable Code: line is in the log");
         return;
     }
     v->confidence = OOPS_CONFIDENCE_MEDIUM;
@@ -336,7 +403,7 @@ static void judge_access(const struct oops_report *r, struct oops_verdict *v) {
         oops_note(r->pool, &v->reasons,
                   "the address computed from the instruction and the registers, 0x%llx, is the one reported",
                   (unsigned long long)op->ea);
-    } else if (op->ea_known && r->has_fault_address && r->access != OOPS_ACCESS_EXEC) {
+    } else if (op->ea_known && r->has_fault_address && !oops_jumped(r)) {
         struct oops_value shadow;
         oops_value_classify(r, op->ea, &shadow);
         oops_note(
@@ -366,6 +433,7 @@ void oops_verdict_text(const struct oops_report *r, struct oops_verdict *v) {
         judge_access(r, v);
     } else {
         oops_kind_headline(r, v);
+        oops_detail_headline(r, v);
     }
     oops_facts(r, v);
     oops_misfits(r, v);

@@ -66,7 +66,9 @@ static const char *arm64_error(const struct oops_report *r, uint64_t esr) {
                                        : "exception";
     if (class != 0x25 && class != 0x21)
         return oops_pool_printf(r->pool, "ESR %llx: %s", (unsigned long long)esr, what);
-    return oops_pool_printf(r->pool, "ESR %llx: %s, %s, %s, level %u", (unsigned long long)esr, what,
+    bool level = (esr & 63) < 0x10; /* of the page tables */
+    return oops_pool_printf(r->pool, level ? "ESR %llx: %s, %s, %s, level %u" : "ESR %llx: %s, %s, %s",
+                            (unsigned long long)esr, what,
                             class == 0x21  ? "fetch"
                             : esr >> 6 & 1 ? "write"
                                            : "read",

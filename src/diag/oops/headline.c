@@ -13,7 +13,7 @@ static const char *bad_word(struct oops_session *s, uint64_t value) {
     if (v.pattern == OOPS_PATTERN_USER)
         return oops_pool_printf(s->pool, "a user space address (0x%llx)", (unsigned long long)value);
     if (v.name && *v.name)
-        return v.pattern == OOPS_PATTERN_ERR_PTR
+        return v.pattern == OOPS_PATTERN_ERR_PTR && !v.offset
                    ? oops_pool_printf(s->pool, "an error (%s)", v.name)
                    : oops_pool_printf(s->pool, "0x%llx, %s,", (unsigned long long)value, v.name);
     return oops_pool_printf(s->pool, "0x%llx", (unsigned long long)value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "diag/oops/cause.h"
+#include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 
 /* Packages with the vmlinux of a distribution's kernel, told by its release and version. */
@@ -42,6 +43,32 @@ static bool has(const struct oops_verdict *v, enum oops_pattern pattern) {
     return false;
 }
 
+/* The function that called through the pointer, and where in it. */
+static const struct oops_symbol *caller_of_jump(const struct oops_report *r) {
+    const struct oops_trace *trace = oops_report_trace(r);
+    for (unsigned i = 0; trace && i < trace->count; i++)
+        if (trace->frames[i].sym.name[0] && !trace->frames[i].guess)
+            return &trace->frames[i].sym;
+    return NULL;
+}
+
+static void by_jump(const struct oops_report *r, struct oops_verdict *v) {
+    const struct oops_symbol *from = caller_of_jump(r);
+    const char *which = v->address.pattern == OOPS_PATTERN_NULL ? "that was never set"
+                        : v->address.pattern == OOPS_PATTERN_MODULE || v->address.pattern == OOPS_PATTERN_TEXT
+                            ? "of a module that was unloaded, of freed init code, or overwritten"
+                            : "that was overwritten, or read from freed memory";
+    if (from && from->has_off)
+        oops_note(r->pool, &v->next,
+                  "look before %s+0x%llx for the call through a pointer, or what was called there: a "
+                  "pointer %s",
+                  oops_demangle(r->pool, from->name), (unsigned long long)from->off, which);
+    else
+        oops_note(r->pool, &v->next,
+                  "look for a call through a pointer %s; its caller is the first frame of the trace%s", which,
+                  from ? "" : ", which is missing here");
+}
+
 static void by_pattern(const struct oops_report *r, struct oops_verdict *v) {
     if (has(v, OOPS_PATTERN_SLAB_POISON) || has(v, OOPS_PATTERN_LIST_POISON) || has(v, OOPS_PATTERN_PAGE_POISON))
         oops_note(r->pool, &v->next,
@@ -53,7 +80,17 @@ static void by_pattern(const struct oops_report *r, struct oops_verdict *v) {
                   "or machine check messages");
     if (has(v, OOPS_PATTERN_ERR_PTR))
         oops_note(r->pool, &v->next, "look for the call whose result was not checked with IS_ERR()");
-    if (has(v, OOPS_PATTERN_USER))
+    if (oops_jumped(r)) {
+        by_jump(r, v);
+        return;
+    }
+    if (has(v, OOPS_PATTERN_VMALLOC))
+        oops_note(r->pool, &v->next,
+                  "no page is there: the memory was given back (vfree(), iounmap(), the stack of a thread that ended) "
+                  "or is data of a module that was unloaded; look for who still holds its address");
+    if (has(v, OOPS_PATTERN_USER) && r->fault_address < 0x100000)
+        oops_note(r->pool, &v->next, "a pointer is NULL, and a large offset or an index was added to it");
+    else if (has(v, OOPS_PATTERN_USER))
         oops_note(r->pool, &v->next,
                   "an address of user space without copy_from_user() or get_user(): look where it came from");
 }
@@ -75,7 +112,8 @@ static const struct {
      "look for a list_del() that runs twice, or without the lock that guards the list; KASAN shows who "
      "freed the entry"},
     {OOPS_STACK_GUARD, "look for recursion in the trace, or for large variables on the stack (scripts/checkstack.pl)"},
-    {OOPS_BAD_PAGE, "memory is corrupt: a driver wrote to pages it had given back, or the hardware is bad"},
+    {OOPS_BAD_PAGE, "a page was freed while in use, or freed twice, or written to after it had been given back; "
+                    "page_owner=on and KASAN tell who; if the pages differ each time, test the memory"},
     {OOPS_EXTERNAL_ABORT,
      "the hardware refused the access: is the device powered and clocked, is the address mapped right?"},
 };
@@ -89,7 +127,22 @@ void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
         oops_note(r->pool, &v->next,
                   "the pages of a process were counted wrong: its page tables were damaged, or "
                   "mapped and unmapped by a path that does not count alike");
-    for (unsigned i = 0; i < sizeof(by_kind) / sizeof(by_kind[0]) && !counted; i++)
+    if (oops_unaligned(r))
+        oops_note(r->pool, &v->next,
+                  "atomic instructions (set_bit(), locks, counters) and accesses to devices need an address that is a "
+                  "multiple of their size: look for a packed structure, or a cast to unsigned long *");
+    bool other = oops_in_user_space(r) && (r->kind == OOPS_SOFT_LOCKUP || r->kind == OOPS_RCU_STALL);
+    if (other)
+        oops_note(r->pool, &v->next,
+                  "the kernel was not looping on this CPU: look at what kept the watchdog's thread or the clock from "
+                  "running: realtime tasks, a virtual machine that was paused, interrupts that never end");
+    other |= r->kind == OOPS_EXTERNAL_ABORT && !strstr(r->header, "xternal") && !strstr(r->header, "SError");
+    other |= r->kind == OOPS_BAD_PAGE && strstr(v->headline, "slab allocator") != NULL;
+    bool watchdog = r->kind == OOPS_PANIC && strstr(r->header, "Hard LOCKUP") != NULL;
+    if (watchdog)
+        oops_note(r->pool, &v->next,
+                  "look for a loop with interrupts off; the other CPUs' traces show who holds the lock");
+    for (unsigned i = 0; i < sizeof(by_kind) / sizeof(by_kind[0]) && !counted && !other; i++)
         if (by_kind[i].kind == r->kind && (r->kind != OOPS_LOCKDEP || oops_starts(r->title, "possible deadlock")))
             oops_note(r->pool, &v->next, "%s", by_kind[i].text);
     symbols(r, v);

@@ -18,6 +18,8 @@
 #define NULL_REACH       0x10000u            /* an offset into a structure is smaller than this */
 #define NEGATIVE_REACH   0x4000u             /* container_of() of NULL */
 #define POISON_REACH     0x1000u             /* an offset from a poison value */
+#define FAR_REACH        0x100000u           /* NULL with an index, too; nothing is mapped there */
+#define ERRNO_MAX        133u                /* EHWPOISON; behind it only those of include/linux/errno.h */
 #define SHADOW_X86       0xdffffc0000000000u /* KASAN_SHADOW_OFFSET */
 #define SHADOW_ARM64     0xdfff800000000000u
 #define SHADOW_ARM64_OLD 0xdfffa00000000000u
@@ -92,6 +94,19 @@ static const char *error_name(struct oops_pool *pool, uint64_t number) {
         if ((uint64_t)errors[i].number == number)
             return errors[i].name;
     return oops_pool_printf(pool, "error -%u", (unsigned)number);
+}
+
+/* 0 or the address, with its sign, if no error has this number: a member of an error pointer, mostly. */
+static int64_t no_error(uint64_t number) {
+    bool internal = number >= 512 && number <= 531;
+    return number <= ERRNO_MAX || internal ? 0 : -(int64_t)number;
+}
+
+static void error_pointer(struct oops_pool *pool, uint64_t number, struct oops_value *v) {
+    v->pattern = OOPS_PATTERN_ERR_PTR;
+    v->offset = no_error(number);
+    v->name = v->offset ? "close below 0: an error pointer or a small negative number, plus an offset"
+                        : error_name(pool, number);
 }
 
 /* Page tables of five levels: CR4 says so. */
@@ -210,7 +225,9 @@ static void area(enum oops_arch arch, uint64_t value, struct oops_value *v) {
         v->pattern = OOPS_PATTERN_KERNEL;
         return;
     }
-    v->name = kernel ? "a kernel address" : "an address of user space";
+    v->name = kernel              ? "a kernel address"
+              : value < FAR_REACH ? "an address close above NULL"
+                                  : "an address of user space";
     v->pattern = !kernel ? OOPS_PATTERN_USER : arch == OOPS_ARCH_X86_64 ? x86_64_area(value) : OOPS_PATTERN_KERNEL;
     if (v->pattern == OOPS_PATTERN_MODULE)
         v->name = "an address of a module";
@@ -230,14 +247,15 @@ void oops_value_classify(const struct oops_report *report, uint64_t value, struc
         v->offset = (int64_t)value;
         v->name = "NULL";
     } else if (negative <= 4095 && negative > 0x100) {
-        v->pattern = OOPS_PATTERN_ERR_PTR;
-        v->name = error_name(report->pool, negative);
+        error_pointer(report->pool, negative, v);
     } else if (negative <= NEGATIVE_REACH) {
         /* Small errors and the offset of a member before NULL look the same: -EINVAL is -22. */
         bool aligned = negative % 8 == 0;
-        v->pattern = negative > 4095 || aligned ? OOPS_PATTERN_NULL_NEGATIVE : OOPS_PATTERN_ERR_PTR;
+        v->pattern = OOPS_PATTERN_NULL_NEGATIVE;
         v->offset = -(int64_t)negative;
-        v->name = v->pattern == OOPS_PATTERN_ERR_PTR ? error_name(report->pool, negative) : "NULL";
+        v->name = "NULL";
+        if (negative <= 4095 && !aligned)
+            error_pointer(report->pool, negative, v);
     } else if (find_poison(wide, value, v) || (wide && illegal_area(value, v)) || kasan_shadow(arch, value, v)) {
         return;
     } else if (is_text(value, wide) && !(wide && canonical(report, value) && value >> 63)) {

@@ -214,6 +214,9 @@ static unsigned first_of_interest(const struct oops_trace *trace) {
         i++;
     while (i > 0 && i < trace->count && trace->frames[i - 1].guess && !oops_only_reports(trace->frames[i - 1].sym.name))
         i--;
+    for (unsigned k = 0; i == trace->count && k < trace->count; k++)
+        if (!oops_only_reports(trace->frames[k].sym.name))
+            return k; /* a guess, but all there is */
     return i < trace->count ? i : 0;
 }
 
@@ -226,9 +229,10 @@ static void print_frames(const struct out *o, const struct oops_report *r, const
                          const struct oops_verdict *v, bool resolved) {
     enum oops_stack stack = resolved && oops_report_fault(r) ? first_stack(trace) : OOPS_STACK_NONE;
     bool sure = false;
-    for (unsigned i = 0; i < trace->count; i++)
-        sure |= !trace->frames[i].guess;
-    for (unsigned i = o->all ? 0 : first_of_interest(trace); i < trace->count; i++) {
+    unsigned first = o->all ? 0 : first_of_interest(trace);
+    for (unsigned i = first; i < trace->count; i++)
+        sure |= !trace->frames[i].guess && !oops_only_reports(trace->frames[i].sym.name);
+    for (unsigned i = first; i < trace->count; i++) {
         const struct oops_frame *frame = &trace->frames[i];
         bool told = resolved && i == 0 && frame->kind == OOPS_FRAME_PC && oops_report_fault(r); /* the line above */
         if (told || (frame->guess && sure && !o->all))
