@@ -136,6 +136,13 @@ static void test_oops_stalls(void **state) {
                  " [<80170a40>] c0_compare_interrupt+0x6c/0x90\n [<80170c40>] handle_percpu_irq+0x6c/0x90\n"
                  " [<80170d40>] plat_irq_dispatch+0x6c/0x90\n [<80171000>] lamp_dim+0x44/0x90\n",
                  "lamp_dim");
+    /* its own thread was starved: no other function is to be seen */
+    check_blames(
+        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\nrcu: \t(detected by 0, t=3752 jiffies, g=2785)\n"
+        "rcu: rcu_preempt kthread starved for 3752 jiffies! g2785 f0x0 RCU_GP_ONOFF(3) ->state=0x0 ->cpu=0\n"
+        "Call trace:\n __switch_to+0x10c/0x200\n __schedule+0x2d8/0x980\n schedule_timeout+0x44/0x90\n"
+        " rcu_gp_fqs_loop+0x94/0xa8\n kthread+0x13c/0x188\n ret_from_fork+0x10/0x34\n",
+        "rcu_gp_fqs_loop");
 }
 
 static void test_oops_hangs(void **state) {

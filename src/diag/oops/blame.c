@@ -52,7 +52,8 @@ struct search {
 
 static void keep(struct search *search, const char *s) {
     struct oops_span name = {s, oops_plain_length(s)};
-    if (!name.len || search->count == NAMES_MAX || oops_is_reporter(name))
+    bool padding = oops_starts(s, "__pfx_"); /* before a function: nothing runs there */
+    if (!name.len || padding || search->count == NAMES_MAX || oops_is_reporter(name))
         return;
     if (!oops_is_helper(name) && !oops_span_in_list(name, search->form->recipe.skip)) {
         search->names[search->count++] = name;

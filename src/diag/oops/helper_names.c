@@ -20,6 +20,7 @@
  */
 const char *const oops_reporters[] = {
     /* traces, warnings, panics */
+    "^add_taint",
     "^arch_stack_walk",
     "^assfail$",
     "^bust_spinlocks",
@@ -256,19 +257,15 @@ const char *const oops_helpers[] = {
     "^vma_alloc_zeroed",
     /* allocators: slabs, what is around them */
     "^allocate_slab",
-    "^cache_alloc",
     "^cache_flusharray",
     "^cache_free",
-    "^cache_grow",
     "^discard_slab",
     "^do_kmalloc",
     "^do_kmem_cache",
     "^free$",
-    "^free_block$",
     "^free_large_kmalloc",
     "^free_slab$",
     "^free_to_partial_list",
-    "^get_freepointer",
     "~calloc",
     "^kfree$",
     "^kfree_const",

@@ -238,10 +238,7 @@ static const char *header_symbol(struct oops_report *report) {
  * stalled CPU what it did before what stopped it.
  */
 static const char *any_frame(struct oops_report *report, const struct oops_form *form) {
-    static const struct pass {
-        bool guesses, helpers, stopped;
-    } passes[] = {
-        {false, true, false}, {true, false, false}, {true, true, false}, {false, true, true}, {true, true, true}};
+    static const struct pass { bool guesses, helpers; } passes[] = {{false, true}, {true, false}, {true, true}};
     const struct oops_trace *trace = oops_report_trace(report);
     bool stall = form->recipe.pick == OOPS_PICK_STALL;
     for (unsigned p = 0; trace && p < sizeof(passes) / sizeof(passes[0]); p++)
@@ -249,9 +246,9 @@ static const char *any_frame(struct oops_report *report, const struct oops_form 
             const char *s = trace->frames[i].sym.name;
             struct oops_span name = {s, oops_plain_length(s)};
             bool helper = oops_is_helper(name) || oops_span_in_list(name, form->recipe.skip);
-            bool stopped = stall && oops_span_in_list(name, oops_interrupts);
-            if (name.len && trace->frames[i].guess == passes[p].guesses && (passes[p].helpers || !helper) &&
-                (passes[p].stopped || !stopped) && !oops_only_reports(s) && !oops_starts(s, "__pfx_"))
+            bool stopped = stall && oops_span_in_list(name, oops_interrupts) && !oops_starts(s, "rcu_gp_");
+            if (name.len && trace->frames[i].guess == passes[p].guesses && (passes[p].helpers || !helper) && !stopped &&
+                !oops_only_reports(s) && !oops_starts(s, "__pfx_"))
                 return oops_pool_strn(report->pool, s, name.len);
         }
     return "";
@@ -264,13 +261,17 @@ static const char *any_frame(struct oops_report *report, const struct oops_form 
 static const char *any_function(struct oops_report *report, const struct oops_form *form) {
     bool named = strstr(report->header, "+0x") != NULL;
     bool stopped = form->recipe.pick == OOPS_PICK_STALL || form->kind == OOPS_PANIC;
-    const struct oops_form plain = {.recipe = {named ? "RcS|hcS|HS" : "RcS|cS",
+    const struct oops_form plain = {.kind = form->kind,
+                                    .recipe = {named ? "RcS|hcS|HS" : "RcS|cS",
                                                stopped ? oops_interrupts : form->recipe.skip,
                                                form->recipe.pick == OOPS_PICK_HANG ? OOPS_PICK_HANG : OOPS_PICK_FIRST}};
     const struct oops_state *fault = oops_report_fault(report);
     const struct oops_form counter = {.recipe = {"r", NULL, OOPS_PICK_FIRST}};
     const struct oops_form locked = {.recipe = {"A|a", form->recipe.skip, OOPS_PICK_FIRST}};
+    static const char *const threads[] = {"^kthread$", "^worker_thread$", "^ret_from_", NULL}; /* all of them do */
     const char *found = oops_blame(report, &plain);
+    if (form->recipe.pick == OOPS_PICK_STALL && oops_in_list(found, threads))
+        found = "";
     if (!found[0] && form->kind == OOPS_LOCKDEP)
         found = oops_blame(report, &locked);
     if (found[0])
