@@ -172,6 +172,8 @@ const struct oops_form oops_forms_arch[] = {
     /* ---- arm, arm64: die() ---- */
     {"Internal error: Oops - KASAN", OOPS_KASAN, "KASAN: invalid-access in %f", NULL, PC_THEN_TRACE,
      OOPS_FORM_CONTINUES},
+    {"Internal error: : *[#", OOPS_EXTERNAL_ABORT, "Internal error in %f", NULL, PC_THEN_TRACE,
+     OOPS_FORM_CONTINUES}, /* behind "Unhandled fault:" */
     {"Internal error: SError", OOPS_EXTERNAL_ABORT, "SError in %f", NULL, PC_THEN_TRACE, OOPS_FORM_CONTINUES},
     {"Internal error: *external abort", OOPS_EXTERNAL_ABORT, "Internal error in %f", NULL, PC_THEN_TRACE,
      OOPS_FORM_CONTINUES},

@@ -385,6 +385,12 @@ static bool gives_up_later(const struct slot *slot, const struct oops_form *form
     return form->kind == OOPS_PANIC && !(form->flags & OOPS_FORM_LOST) && slot->quiet > QUIET_BEFORE_PANIC;
 }
 
+/* The kernel dies, and what warned before was a boot loader, maybe. */
+static bool is_elsewhere(const struct slot *slot, const struct oops_log_line *line) {
+    bool dies = strstr(line->text, "[#") || (line->kernel && !slot->kernel);
+    return dies && !strcmp(slot->form->match, "WARNING: *");
+}
+
 static void take_header(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     struct slot *slot = slot_of(reader, line, form->flags & OOPS_FORM_CONTINUES);
     if (slot && repeats_header(slot, line->text)) {
@@ -402,6 +408,7 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
     bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
     dies_anew |= slot && gives_up_later(slot, form);
+    dies_anew |= slot && is_elsewhere(slot, line);
     if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
