@@ -94,6 +94,8 @@ static void test_oops_lines_prefixes(void **state) {
     check_line("f+0\xc3\x97"
                "19/0x39",
                "f+0x19/0x39");
+    check_line(">RIP: 0010:f+0x1/0x2", "RIP: 0010:f+0x1/0x2"); /* quoted without a blank */
+    check_line("[  773.98484", "");                            /* cut in its time stamp */
     check_line("", "");
 }
 

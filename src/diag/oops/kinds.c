@@ -65,6 +65,7 @@ static const char *const harmless[] = {
     "[Firmware Bug]",
     "DMAR: [",
     "Kernel panic - not syncing: *]---",
+    "PANIC: \"", /* crash(8) */
 };
 
 static bool is_harmless(const char *text) {

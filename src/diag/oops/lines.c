@@ -366,7 +366,8 @@ static bool take_stream(const char **s, struct oops_log_line *line) {
 /* "> " of a mail, "| " of a table, quotes, bullets of a list */
 static bool take_quote(const char **s, struct oops_log_line *line) {
     const char *p = *s;
-    bool mark = (*p == '>' || *p == '|') && (!p[1] || strchr(" >[`|", p[1]));
+    bool first = !line->kernel && !line->wall[0]; /* nothing that a kernel prints begins so */
+    bool mark = (*p == '>' || *p == '|') && (!p[1] || strchr(" >[`|", p[1]) || (*p == '>' && first));
     bool around = (*p == '"' || *p == '\'' || *p == ',') && p[1] && strchr("[<\"", p[1]);
     bool quote = *p == '`' || around || (*p == '"' && !strchr(p + 1, '"')); /* its closing one is gone already */
     if (!mark && !quote)
@@ -395,6 +396,17 @@ static bool take_line_number(const char **s, struct oops_log_line *line) {
     return true;
 }
 
+/* Whether it is the rest of a wrapped record: a place in a function, an address. */
+static bool is_kernels(const char *s, const char *end) {
+    size_t digits = 0;
+    for (; s < end && digits < 16; s++) {
+        if (oops_starts_within(s, end, "+0x"))
+            return true;
+        digits = isxdigit((unsigned char)*s) ? digits + 1 : 0;
+    }
+    return digits == 16;
+}
+
 /* "syzkaller login: [   24.0] BUG:": what a program had begun to write. */
 static bool take_glued(const char **s, struct oops_log_line *line) {
     const char *end, *open = strchr(*s, '[');
@@ -402,7 +414,7 @@ static bool take_glued(const char **s, struct oops_log_line *line) {
     for (; open && open - *s < 160; open = strchr(open + 1, '['))
         if (printk_time(open, &end, &us) && (*end == ' ' || *end == '[' || !*end))
             break;
-    if (!open || open == *s || open - *s >= 160 || line->has_time)
+    if (!open || open == *s || open - *s >= 160 || line->has_time || is_kernels(*s, open))
         return false;
     *s = open;
     return true;

@@ -184,18 +184,28 @@ static bool repeats(int step) {
            step == OOPS_ORDER_STACK;
 }
 
-/* Whether the last report has a step twice. */
+static int64_t pid_of(const char *cpu_line) {
+    const char *pid = oops_after(cpu_line, "PID: ");
+    return pid ? atoll(pid) : -1;
+}
+
+/* Whether the last report has a step twice. What a panic prints of the task that is there is no second one. */
 static bool steps_are_mixed(enum oops_arch arch, const struct oops_report *last) {
-    bool seen[OOPS_ORDER_STEPS] = {false};
+    bool seen[OOPS_ORDER_STEPS] = {false}, panicked = false;
+    int64_t pid = -1;
     for (unsigned i = 1; i < last->line_count; i++) {
-        int step = oops_order_step(arch, last->pool, last->lines[i].text);
+        const char *text = last->lines[i].text;
+        int step = oops_order_step(arch, last->pool, text);
+        panicked |= oops_starts(text, "Kernel panic");
         if (step == OOPS_ORDER_NESTED) /* the registers come again */
             memset(seen, 0, sizeof(seen));
-        if (step < 0 || repeats(step))
+        if (step < 0 || repeats(step) || step == OOPS_ORDER_END)
             continue;
-        if (seen[step])
+        bool cpu = oops_starts(text, "CPU: ");
+        if (seen[step] && (!panicked || (cpu && pid_of(text) != pid)))
             return true;
         seen[step] = true;
+        pid = cpu ? pid_of(text) : pid;
     }
     return false;
 }

@@ -47,7 +47,7 @@ static const char *const arm_steps[] = {"pgd = ",
                                         "LR is at",
                                         "pc : ",
                                         "sp : ",
-                                        "r10:",
+                                        "r10: ",
                                         "r7 : ",
                                         "r3 : ",
                                         "Flags:",
@@ -133,7 +133,7 @@ int oops_order_step(enum oops_arch arch, struct oops_pool *pool, const char *tex
         return register_step(text + 1);
     if (oops_starts(text, "--- interrupt: ") && strstr(text, " at "))
         return OOPS_ORDER_NESTED;
-    if (oops_starts(text, "---[ end"))
+    if (oops_starts(text, "---[ end trace"))
         return OOPS_ORDER_END;
     if (oops_starts(text, "Code:") || oops_starts(text, "Instruction dump:"))
         return OOPS_ORDER_CODE;
@@ -160,6 +160,11 @@ int oops_order_nested(enum oops_arch arch) {
 }
 
 int oops_order_start(enum oops_arch arch, const char *header) {
+    int own = named_step(families[arch], header);
+    if (own >= 0) /* no header but that line */
+        return own;
+    if (strstr(header, "SError Interrupt"))
+        return named_step(families[arch], "CPU: ") - 1;
     bool bug = strstr(header, "kernel BUG") != NULL, warning = strstr(header, "WARNING") != NULL;
     const char *before = bug ? (arch == OOPS_ARCH_RISCV   ? "Oops "
                                 : arch == OOPS_ARCH_PPC64 ? "Oops: "

@@ -154,10 +154,11 @@ static void take_line(struct oops_reader *reader, const char *raw, size_t len, u
     bool held = reader->holds;
     size_t columns = len && raw[len - 1] == '\r' ? len - 1 : len;
     reader->widest = columns > reader->widest ? columns : reader->widest;
-    if (count == 1 && joined(reader, &lines[0], raw, columns))
+    unsigned first = joined(reader, &lines[0], raw, columns); /* the rest of it is of others */
+    if (first == count)
         return;
     take_held(reader);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = first; i < count; i++) {
         lines[i].number = number;
         if (i == count - 1 && len < HELD_BYTES / 4 && (oops_slots_any(reader) || !held))
             hold(reader, &lines[i], raw, columns);

@@ -406,7 +406,7 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
-    bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
+    bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* another failure */
     dies_anew |= slot && gives_up_later(slot, form);
     dies_anew |= slot && is_elsewhere(slot, line);
     if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {

@@ -66,7 +66,7 @@ static bool slab_cut(const char *text) {
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         if (ends_with(text, ends[i]))
             return true;
-    return false;
+    return ends_with(text, "):");
 }
 
 /* A header of which the words that would tell it are in the next line. */
