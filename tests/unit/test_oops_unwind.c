@@ -533,6 +533,76 @@ static void test_oops_unwind_on_other_machines(void **state) {
         check_machine(bed, &machines[i]);
 }
 
+/* ---- Rules in .eh_frame alone ---- */
+
+static struct oops_object *compile_rules(struct bed *bed, const char *compiler, const char *option, const char *name) {
+    char command[512], path[160];
+    struct err e = {0};
+    FILE *out;
+    snprintf(path, sizeof(path), "%s/rules.c", bed->cc.dir);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(source, out);
+    fclose(out);
+    snprintf(command, sizeof(command),
+             "cd %s && %s -g -O2 -fno-pic -fno-stack-protector %s -c rules.c -o %s 2>rules.log", bed->cc.dir, compiler,
+             option, name);
+    if (system(command) != 0)
+        return NULL;
+    snprintf(path, sizeof(path), "%s/%s", bed->cc.dir, name);
+    return oops_object_open(path, "bed", NULL, &e);
+}
+
+static bool same_ops(const Dwarf_Op *a, size_t n, const Dwarf_Op *b, size_t m) {
+    bool same = n == m;
+    for (size_t i = 0; same && i < n; i++)
+        same = a[i].atom == b[i].atom && a[i].number == b[i].number && a[i].number2 == b[i].number2;
+    return same;
+}
+
+/* At every instruction of a function, in both files. */
+static void compare_rules(struct oops_object *a, struct oops_object *b, const char *name) {
+    const struct oops_sym *x = symbol(a, name), *y = symbol(b, name);
+    assert_int_equal(x->size, y->size);
+    for (uint64_t off = 0; off < x->size; off++) {
+        Dwarf_Frame *f, *g;
+        Dwarf_Op *p, *q, own[3], other[3];
+        size_t n, m;
+        assert_true(oops_dwarf_frame(a->dwarf, x->addr + off, &f));
+        assert_true(oops_dwarf_frame(b->dwarf, y->addr + off, &g));
+        assert_int_equal(dwarf_frame_cfa(f, &p, &n), 0);
+        assert_int_equal(dwarf_frame_cfa(g, &q, &m), 0);
+        assert_true(same_ops(p, n, q, m));
+        for (int reg = 0; reg < 31; reg++) {
+            int rc = dwarf_frame_register(f, reg, own, &p, &n);
+            assert_int_equal(dwarf_frame_register(g, reg, other, &q, &m), rc);
+            assert_true(rc != 0 || same_ops(p, n, q, m));
+        }
+        free(f);
+        free(g);
+    }
+}
+
+static void check_ehframe(struct bed *bed, const char *compiler) {
+    static const char *const functions[] = {"leaf", "keeps", "holds", "top", "entry"};
+    struct oops_object *debug = compile_rules(bed, compiler, "-fno-asynchronous-unwind-tables", "debug_frame.ko"),
+                       *eh = compile_rules(bed, compiler, "-fasynchronous-unwind-tables", "eh_frame.ko");
+    if (debug && eh) {
+        assert_null(oops_elf_find(eh->elf, ".debug_frame"));
+        assert_non_null(oops_elf_find(eh->elf, ".eh_frame"));
+        for (unsigned i = 0; i < 5; i++)
+            compare_rules(debug, eh, functions[i]);
+    }
+    oops_object_free(debug);
+    oops_object_free(eh);
+}
+
+static void test_oops_unwind_by_eh_frame_alone(void **state) {
+    struct bed *bed = bed_of(state);
+    check_ehframe(bed, CC_X86);
+    check_ehframe(bed, "clang --target=aarch64-linux-gnu"); /* where it is */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_unwind_keeps_what_the_callee_did_not_touch),
@@ -545,6 +615,7 @@ int main(void) {
         cmocka_unit_test(test_oops_unwind_on_other_machines),
         cmocka_unit_test(test_oops_unwind_takes_registers_that_arm_prints),
         cmocka_unit_test(test_oops_unwind_says_when_no_calls_end_there),
+        cmocka_unit_test(test_oops_unwind_by_eh_frame_alone),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

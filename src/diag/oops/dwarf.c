@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "diag/oops/demangle.h"
+#include "diag/oops/ehframe.h"
 #include "diag/oops/source.h"
 
 #define DIES_MAX   2000000u  /* looked at for one question */
@@ -29,6 +30,8 @@ struct oops_dwarf {
     Dwfl_Module *module;
     Dwarf_CFI *cfi[2]; /* of .debug_frame and .eh_frame; libdw's */
     bool cfi_tried;
+    const struct oops_elf *file; /* a relocatable one */
+    struct oops_ehframe ehframe; /* its .eh_frame */
     struct {
         Dwarf_Die cu, function;
     } known[KNOWN_MAX]; /* the functions asked for last: a unit may have 100000 entries to pass over */
@@ -75,6 +78,7 @@ static int open_relocatable(struct oops_dwarf *d, struct oops_elf *elf, struct e
     }
     dwfl_report_end(d->dwfl, NULL, NULL);
     d->module = module;
+    d->file = elf;
     GElf_Addr bias;
     d->dwarf = dwfl_module_getdwarf(module, &bias);
     Elf *theirs = dwfl_module_getelf(module, &bias);
@@ -128,6 +132,7 @@ struct oops_dwarf *oops_dwarf_open(struct oops_elf *elf, struct err *e) {
 void oops_dwarf_free(struct oops_dwarf *d) {
     if (!d)
         return;
+    oops_ehframe_close(&d->ehframe);
     if (d->dwfl)
         dwfl_end(d->dwfl);
     else {
@@ -162,7 +167,9 @@ static void find_rules(struct oops_dwarf *d) {
         return;
     d->cfi_tried = true;
     d->cfi[0] = d->module ? dwfl_module_dwarf_cfi(d->module, &bias) : dwarf_getcfi(d->dwarf);
-    d->cfi[1] = d->module ? dwfl_module_eh_cfi(d->module, &bias) : dwarf_getcfi_elf(d->elf);
+    if (d->module)
+        oops_ehframe_open(&d->ehframe, d->file);
+    d->cfi[1] = d->module ? d->ehframe.cfi : dwarf_getcfi_elf(d->elf);
 }
 
 bool oops_dwarf_frame(struct oops_dwarf *d, uint64_t addr, Dwarf_Frame **frame) {
