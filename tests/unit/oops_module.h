@@ -39,7 +39,9 @@ static const char bed_source[] =
     "plain int calls(struct drive *drive) { int v = drive->ops->finish(3); sink++; return v; }\n"
     "static inline int inner(struct drive *in) { sink = in->port[1].a; return sink * 5; }\n"
     "plain int outer(struct drive *out) { return inner(out) + 1; }\n"
-    "int entry(void) { return starts(&sink) + submits(0) + reads_port(0) + calls(0) + outer(0); }\n";
+    "struct drive *registry[8];\n"
+    "plain long picks(unsigned i) { return registry[i]->port[1].a; }\n"
+    "int entry(void) { return starts(&sink) + submits(0) + reads_port(0) + calls(0) + outer(0) + picks(3); }\n";
 
 #define CC_X86 "cc -mcmodel=kernel -fcf-protection=none"
 

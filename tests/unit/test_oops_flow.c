@@ -45,6 +45,11 @@ static const struct row x86[] = {
 };
 
 static const struct row arm64[] = {
+    {"add x0, x1, x2, lsl #3", {0x20, 0x0c, 0x02, 0x8b}, 4, OOPS_STEP_SUM, "x0", "x1", 0, 0},
+    {"add x0, x1, w2, uxtw #3", {0x20, 0x4c, 0x22, 0x8b}, 4, OOPS_STEP_SUM, "x0", "x1", 0, 0},
+    {"ldr x0, [x1, w2, uxtw #3]", {0x20, 0x58, 0x62, 0xf8}, 4, OOPS_STEP_LOAD, "x0", "x1", 0, 0},
+    {"str w6, [x0]", {0x06, 0x00, 0x00, 0xb9}, 4, OOPS_STEP_OTHER, "", "", 0, 0},
+    {"udf #0", {0x00, 0x00, 0x00, 0x00}, 4, OOPS_STEP_TRAP, "", "", 0, 0},
     {"mov x19, x0", {0xf3, 0x03, 0x00, 0xaa}, 4, OOPS_STEP_COPY, "x19", "x0", 0, 0},
     {"add x20, x0, #0x8", {0x14, 0x20, 0x00, 0x91}, 4, OOPS_STEP_COPY, "x20", "x0", 8, 0},
     {"sub x0, x1, #0x98", {0x20, 0x60, 0x02, 0xd1}, 4, OOPS_STEP_COPY, "x0", "x1", -0x98, 0},
@@ -62,6 +67,7 @@ static const struct row arm64[] = {
 };
 
 static const struct row arm[] = {
+    {"add r0, r3, r0, lsl #2", {0x00, 0x01, 0x83, 0xe0}, 4, OOPS_STEP_SUM, "r0", "r3", 0, 0},
     {"mov r4, r0", {0x00, 0x40, 0xa0, 0xe1}, 4, OOPS_STEP_COPY, "r4", "r0", 0, 0},
     {"add r0, r4, #4", {0x04, 0x00, 0x84, 0xe2}, 4, OOPS_STEP_COPY, "r0", "r4", 4, 0},
     {"sub r0, r1, #0x98", {0x98, 0x00, 0x41, 0xe2}, 4, OOPS_STEP_COPY, "r0", "r1", -0x98, 0},
@@ -106,6 +112,8 @@ static const struct row i386[] = {
 };
 
 static const struct row riscv[] = {
+    {"c.add a5, a0", {0xaa, 0x97}, 2, OOPS_STEP_SUM, "a5", "a5", 0, 0},
+    {"sh3add a0, a1, a2", {0x33, 0xe5, 0xc5, 0x20}, 4, OOPS_STEP_SUM, "a0", "a2", 0, 0},
     {"mv s1, a0", {0xaa, 0x84}, 2, OOPS_STEP_COPY, "s1", "a0", 0, 0},
     {"addi a0, s1, 8", {0x13, 0x85, 0x84, 0x00}, 4, OOPS_STEP_COPY, "a0", "s1", 8, 0},
     {"li a0, 0", {0x01, 0x45}, 2, OOPS_STEP_CONST, "a0", "", 0, 0},

@@ -172,6 +172,46 @@ static void test_oops_symbols_blame_a_parameter(void **state) {
     oops_report_free(r);
 }
 
+/* Where the element of the array has been loaded: what follows takes a member of it. */
+static uint64_t behind_the_element(struct bed *bed, int *reg) {
+    struct oops_code code;
+    uint64_t off = 0;
+    assert_int_equal(oops_code_init(&code, bed->object, NULL, symbol(bed, "picks")), 0);
+    for (unsigned i = 0; i < code.count && !off; i++) {
+        const struct oops_step *step = &code.steps[i].step;
+        if (step->kind != OOPS_STEP_LOAD || !step->indexed)
+            continue;
+        off = code.steps[i].off + step->len;
+        *reg = step->dst;
+    }
+    oops_code_release(&code);
+    assert_true(off > 0);
+    return off;
+}
+
+static void test_oops_symbols_name_the_element(void **state) {
+    struct bed *bed = bed_of(state);
+    int reg = -1;
+    uint64_t off = behind_the_element(bed, &reg);
+    struct oops_report *r = report(bed, "picks", 40, 3, unreadable, (const char *const[]){"entry", NULL});
+    r->states[r->fault_state].pc.off = off;
+    struct oops_verdict v = explain(bed, r, bed->module);
+    assert_true(v.blame.there);
+    assert_string_equal(v.blame.variable, "registry[3]");
+    assert_string_equal(v.blame.member, "port[1].a");
+
+    struct oops_code code; /* without registers the element has a name only */
+    struct oops_type type;
+    const char *name;
+    assert_int_equal(oops_code_init(&code, bed->object, NULL, symbol(bed, "picks")), 0);
+    struct oops_origin o = oops_origin_of(&code, code.sym->addr + off, reg, 0, r->pool);
+    assert_int_equal(o.kind, OOPS_ORIGIN_LOAD);
+    assert_true(oops_origin_name(&code, &o, r->pool, &name, &type));
+    assert_string_equal(name, "registry[i]");
+    oops_code_release(&code);
+    oops_report_free(r);
+}
+
 static void test_oops_symbols_walk_to_the_caller_that_made_the_address(void **state) {
     struct bed *bed = bed_of(state);
     struct oops_report *r =
@@ -237,6 +277,7 @@ int main(void) {
         cmocka_unit_test(test_oops_symbols_name_members),
         cmocka_unit_test(test_oops_symbols_stop_at_the_callees_type),
         cmocka_unit_test(test_oops_symbols_blame_a_parameter),
+        cmocka_unit_test(test_oops_symbols_name_the_element),
         cmocka_unit_test(test_oops_symbols_walk_to_the_caller_that_made_the_address),
         cmocka_unit_test(test_oops_symbols_blame_a_called_pointer),
         cmocka_unit_test(test_oops_symbols_say_when_the_bytes_are_others),

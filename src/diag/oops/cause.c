@@ -11,6 +11,7 @@
 #include "diag/oops/demangle.h"
 #include "diag/oops/oops_int.h"
 #include "diag/oops/suspects.h"
+#include "diag/oops/unwind.h"
 
 #define LINKS_MAX  12u
 #define BEYOND_MAX 4u
@@ -195,6 +196,12 @@ static bool is_argument(const struct oops_flow *flow, int reg) {
     return false;
 }
 
+/* What is known of registers in this function. */
+static void registers_of(const struct hunt *h, const struct oops_spot *spot, struct oops_code *code) {
+    code->now = oops_unwound_at(h->session, spot);
+    code->now_at = spot->addr;
+}
+
 static void outwards(struct hunt *h, struct oops_spot *spot, int argument, uint64_t value) {
     struct oops_spot *caller = oops_session_caller(h->session, spot);
     struct oops_code code;
@@ -202,6 +209,7 @@ static void outwards(struct hunt *h, struct oops_spot *spot, int argument, uint6
         h->count >= LINKS_MAX || oops_code_init(&code, caller->object, h->session->kernel, caller->sym) != 0)
         return;
     struct oops_callee c = oops_callee_before(&code, caller->addr);
+    registers_of(h, caller, &code);
     if (c.kind != OOPS_CALLEE_NONE) {
         struct here here = {caller, &code, c.at, argument, value};
         follow(h, caller, &here, caller->addr);
@@ -412,6 +420,7 @@ static void cause_of_call(struct hunt *h, struct oops_spot *caller) {
     if (!caller->object || caller->exact || oops_code_init(&code, caller->object, h->session->kernel, caller->sym) != 0)
         return;
     struct oops_callee c = oops_callee_before(&code, caller->addr);
+    registers_of(h, caller, &code);
     const struct oops_state *state = oops_report_fault(h->session->report);
     if (c.kind == OOPS_CALLEE_POINTER && c.reg >= 0 && state) {
         struct here here = {caller, &code, c.at, c.reg, state->pc.address};
@@ -450,6 +459,7 @@ static void cause_of_access(struct hunt *h, struct oops_spot *spot, const struct
     struct oops_code code;
     if (oops_code_init(&code, spot->object, h->session->kernel, spot->sym) != 0)
         return;
+    registers_of(h, spot, &code);
     h->has_ea = op->ea_known || report->has_fault_address;
     h->ea = op->ea_known ? op->ea : report->fault_address;
     int reg = *op->base ? oops_flow_register(flow, op->base) : -1;

@@ -15,6 +15,7 @@ enum oops_step_kind {
     OOPS_STEP_COPY,  /* dst = src + imm */
     OOPS_STEP_CONST, /* dst = imm */
     OOPS_STEP_LOAD,  /* dst = *(src + imm); src -1: an absolute address */
+    OOPS_STEP_SUM,   /* dst = src + imm + index * times */
     OOPS_STEP_CALL,
     OOPS_STEP_JUMP,   /* always */
     OOPS_STEP_BRANCH, /* perhaps */
@@ -30,8 +31,10 @@ struct oops_step {
     uint64_t writes; /* registers with a new value afterwards, a bit each */
     uint64_t target; /* of a direct call, jump or branch */
     bool direct;
-    bool from_memory;      /* an indirect call or jump through *(src + imm), else through src */
-    bool indexed;          /* an index register takes part: the place is not known */
+    bool from_memory; /* an indirect call or jump through *(src + imm), else through src */
+    bool indexed;     /* an index register takes part: the place is src + imm + index * times */
+    int index;        /* that register, if `times` is not 0; else something more is added */
+    unsigned times;
     unsigned field, width; /* where a displacement or immediate stands in the instruction, for relocations */
     uint8_t it;            /* Thumb: the IT state that the instruction begins; 0: none */
 };

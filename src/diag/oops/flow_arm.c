@@ -88,6 +88,11 @@ static void single(uint32_t w, const uint8_t *code, size_t len, struct oops_step
     s->src = rn;
     s->imm = before ? disp : 0;
     s->indexed = w >> 25 & 1;
+    if (s->indexed) {
+        s->imm = 0;
+        s->index = (int)(w & 15);
+        s->times = before && (w >> 23 & 1) && !(w >> 4 & 7) && (w >> 7 & 31) < 16 ? 1u << (w >> 7 & 31) : 0;
+    }
     if (!load || byte)
         return;
     s->dst = rt;
@@ -155,6 +160,12 @@ static void data(uint32_t w, uint64_t addr, struct oops_step *s) {
         s->src = rn == PC ? -1 : rn;
         s->imm = rn == PC ? (int64_t)(addr + 8) + imm : imm;
     }
+    if (op == 4 && !immediate && !flags && !(w >> 4 & 7) && (w >> 7 & 31) < 16 && rn != PC) { /* add, lsl #k */
+        s->kind = OOPS_STEP_SUM;
+        s->src = rn;
+        s->index = rm;
+        s->times = 1u << (w >> 7 & 31);
+    }
     if (rd == PC && s->writes)
         jump(s, s->kind == OOPS_STEP_COPY ? rm : -1);
 }
@@ -181,7 +192,8 @@ static bool decode(const uint8_t *code, size_t len, uint64_t addr, struct oops_s
         data(w, addr, s);
     else if ((w & 0x0f100010) == 0x0e100010) /* mrc */
         s->writes = 1ull << (w >> 12 & 15);
-    bool moves = s->kind == OOPS_STEP_COPY || s->kind == OOPS_STEP_CONST || s->kind == OOPS_STEP_LOAD;
+    bool moves = s->kind == OOPS_STEP_COPY || s->kind == OOPS_STEP_CONST || s->kind == OOPS_STEP_LOAD ||
+                 s->kind == OOPS_STEP_SUM;
     if (w >> 28 != ALWAYS && moves)
         s->kind = OOPS_STEP_OTHER;
     else if (w >> 28 != ALWAYS && (s->kind == OOPS_STEP_JUMP || s->kind == OOPS_STEP_RETURN))

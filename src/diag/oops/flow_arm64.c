@@ -79,6 +79,8 @@ static void single(uint32_t w, struct oops_step *s) {
     s->kind = OOPS_STEP_LOAD;
     s->dst = (int)rt;
     s->indexed = by_register;
+    s->index = (int)(w >> 16 & 31);
+    s->times = by_register ? (w & 1u << 12 ? 8 : 1) : 0;
     if (scaled)
         s->imm = (int64_t)(w >> 10 & 0xfff) * 8;
     else if (!by_register && mode != 1) /* not behind the access */
@@ -121,6 +123,16 @@ static void sums(uint32_t w, uint64_t addr, struct oops_step *s) {
     } else if ((w & 0xff800000) == 0x92800000) { /* movn */
         s->kind = OOPS_STEP_CONST;
         s->imm = (int64_t) ~((uint64_t)(w >> 5 & 0xffff) << (w >> 21 & 3) * 16);
+    } else if ((w & 0xff200000) == 0x8b000000 && !(w >> 22 & 3) && (w >> 10 & 63) < 16) { /* add x, n, m, lsl #k */
+        s->kind = OOPS_STEP_SUM;
+        s->src = (int)rn;
+        s->index = (int)(w >> 16 & 31);
+        s->times = 1u << (w >> 10 & 63);
+    } else if ((w & 0xffe00000) == 0x8b200000 && (w >> 10 & 7) <= 4) { /* add x, n, w, uxtw #k and the like */
+        s->kind = OOPS_STEP_SUM;
+        s->src = (int)rn;
+        s->index = (int)(w >> 16 & 31);
+        s->times = 1u << (w >> 10 & 7);
     } else if ((w & 0x9f000000) == 0x90000000) { /* adrp */
         uint64_t page = (uint64_t)sign(((w >> 5 & 0x7ffff) << 2 | (w >> 29 & 3)), 21) << 12;
         s->kind = OOPS_STEP_CONST;

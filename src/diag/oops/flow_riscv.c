@@ -23,6 +23,15 @@ static int64_t sign(uint64_t value, unsigned bits) {
     return (int64_t)(value << (64 - bits)) >> (64 - bits);
 }
 
+static void sum(struct oops_step *s, unsigned rd, unsigned rs, unsigned index, unsigned times) {
+    s->kind = OOPS_STEP_SUM;
+    s->dst = (int)rd;
+    s->src = (int)rs;
+    s->index = (int)index;
+    s->times = times;
+    s->writes = 1ull << rd;
+}
+
 static void copy(struct oops_step *s, unsigned rd, unsigned rs, int64_t imm) {
     s->kind = rs == 0 ? OOPS_STEP_CONST : OOPS_STEP_COPY;
     s->dst = (int)rd;
@@ -60,6 +69,12 @@ static void wide(uint32_t w, uint64_t addr, struct oops_step *s) {
     case 0x13: /* addi and others */
         if (f3 == 0)
             copy(s, rd, rs, imm);
+        break;
+    case 0x33: /* add, sh1add to sh3add */
+        if (f3 == 0 && w >> 25 == 0)
+            sum(s, rd, rs, w >> 20 & 31, 1);
+        else if (w >> 25 == 0x10 && f3 && !(f3 & 1))
+            sum(s, rd, w >> 20 & 31, rs, 1u << f3 / 2);
         break;
     case 0x17: /* auipc */
         copy(s, rd, 0, (int64_t)(addr + (uint64_t)sign(w & 0xfffff000, 32)));
@@ -138,7 +153,7 @@ static void narrow_others(uint32_t w, struct oops_step *s) {
         load(s, rd, 2, (int64_t)((w >> 12 & 1) << 5 | (w >> 5 & 3) << 3 | (w >> 2 & 7) << 6));
     } else if (f3 == 4 && rs) {
         if (w >> 12 & 1) /* c.add */
-            s->writes = 1ull << rd;
+            sum(s, rd, rd, rs, 1);
         else
             copy(s, rd, rs, 0);
     } else if (f3 == 4 && rd) {

@@ -60,6 +60,11 @@ static void memory_of(const struct decoded *d, const ZydisDecodedOperand *op, st
     step->src = -1;
     step->indexed = op->mem.index != ZYDIS_REGISTER_NONE || op->mem.segment == ZYDIS_REGISTER_GS ||
                     op->mem.segment == ZYDIS_REGISTER_FS;
+    bool segment = op->mem.segment == ZYDIS_REGISTER_GS || op->mem.segment == ZYDIS_REGISTER_FS;
+    if (op->mem.index != ZYDIS_REGISTER_NONE && !segment && number_of(d, op->mem.index) >= 0) {
+        step->index = number_of(d, op->mem.index);
+        step->times = op->mem.scale;
+    }
     if (op->mem.base == ZYDIS_REGISTER_RIP)
         step->imm = (int64_t)(d->addr + in->length + (uint64_t)step->imm);
     else if (op->mem.base != ZYDIS_REGISTER_NONE)
@@ -121,6 +126,8 @@ static void data_of(const struct decoded *d, struct oops_step *step) {
         memory_of(d, from, step);
         if (is_plain(d, to) && !step->indexed)
             step->kind = step->src < 0 ? OOPS_STEP_CONST : OOPS_STEP_COPY;
+        else if (is_plain(d, to) && step->times && step->src >= 0)
+            step->kind = OOPS_STEP_SUM;
         return;
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:

@@ -7,6 +7,7 @@
 #include "diag/oops/origin.h"
 
 #include "diag/oops/thumb.h"
+#include "diag/oops/unwind.h"
 
 #include <bpf/btf.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define STEPS_MAX 20000u
+#define INDEX_MAX (1 << 24)
 #define WALK_MAX  4000u
 
 /* ftrace's call at the start keeps all registers, and mostly is a nop. */
@@ -157,9 +159,11 @@ struct walk {
     struct oops_pool *pool;
     int reg;
     int i;
-    int64_t add;
+    int64_t add, element; /* the latter: what indices have added to it */
     unsigned beyond, loads, budget;
     bool joined;
+    bool some; /* an element of an array whose number is not known: that of `index`, if not NULL */
+    const char *index;
     const char *last; /* the name passed over, whose neighbours it is not found again at */
 };
 
@@ -198,15 +202,15 @@ static bool is_address(const struct oops_object *object, int64_t number) {
  * Which symbol an address in the file is of. Machines with fixed instructions make an address of two halves, the
  * second of which the walk has passed as a sum, and compilers reach variables from their neighbours.
  */
-static void name_address(struct oops_origin *o, const struct oops_object *object, uint64_t addr) {
+static void name_address(struct oops_origin *o, const struct oops_object *object, uint64_t addr, int64_t element) {
     bool whole = object->elf->machine == EM_X86_64 || object->elf->machine == EM_386;
-    uint64_t all = whole ? addr : addr + (uint64_t)o->add;
+    uint64_t all = whole ? addr : addr + (uint64_t)(o->add - element);
     const struct oops_sym *sym = oops_symtab_at(&object->symtab, object->elf->is64 ? all : (uint32_t)all);
     if (!sym)
         return;
     o->symbol = sym->name;
     o->number = (int64_t)((object->elf->is64 ? all : (uint32_t)all) - sym->addr);
-    o->add = whole ? o->add : 0;
+    o->add = whole ? o->add : element;
 }
 
 static struct oops_origin constant(const struct walk *w, const struct oops_step *s) {
@@ -218,32 +222,100 @@ static struct oops_origin constant(const struct walk *w, const struct oops_step 
         o.number = ref.outside ? ref.addend : 0;
         o.symbol = ref.outside ? ref.name : "";
         if (!ref.outside)
-            name_address(&o, object, ref.addr);
+            name_address(&o, object, ref.addr, w->element);
     } else if (object->elf->type != ET_REL && is_address(object, s->imm)) {
-        name_address(&o, object, (uint64_t)s->imm);
+        name_address(&o, object, (uint64_t)s->imm, w->element);
     }
     return o;
 }
 
+/* The register has the same value at `now_at` as before step `i`: a look along the addresses. */
+static bool unchanged_since(const struct oops_code *c, int i, int reg) {
+    const struct oops_unwound *u = c->now;
+    if (!u || reg < 0 || reg >= 64 || !(u->known >> reg & 1) || c->sym->addr + c->steps[i].off > c->now_at)
+        return false;
+    for (unsigned k = (unsigned)i; k < c->count && c->sym->addr + c->steps[k].off < c->now_at; k++)
+        if (c->steps[k].step.writes >> reg & 1)
+            return false;
+    return true;
+}
+
+/* The number of an element, before step `i`: what is left of it, or of what it was copied from. */
+static bool index_value(const struct oops_code *c, int i, int reg, int64_t *value) {
+    int64_t add = 0;
+    for (;;) {
+        if (unchanged_since(c, i, reg)) {
+            *value = (int32_t)(c->now->value[reg] + (uint64_t)add);
+            return *value > -INDEX_MAX && *value < INDEX_MAX; /* else it is the address, and the other one the index */
+        }
+        if (i == 0 || c->steps[i].joined)
+            return false;
+        const struct oops_step *s = &c->steps[--i].step;
+        if (s->kind == OOPS_STEP_JUMP || s->kind == OOPS_STEP_RETURN || s->kind == OOPS_STEP_TRAP)
+            return false;
+        if (!(s->writes >> reg & 1))
+            continue;
+        if (s->kind != OOPS_STEP_COPY || s->dst != reg || s->indexed)
+            return false;
+        reg = s->src;
+        add += s->imm;
+    }
+}
+
+/* What an index adds to an address. */
+static bool index_adds(const struct walk *w, const struct oops_step *s, int64_t *add) {
+    int64_t value;
+    if (!s->times || !index_value(w->code, w->i, s->index, &value))
+        return false;
+    *add = value * (int64_t)s->times;
+    return true;
+}
+
+/* The variable that holds the number of an element. */
+static const char *index_name(const struct walk *w, const struct oops_step *s) {
+    struct oops_pick pick = {.reg = s->index};
+    struct oops_var var;
+    bool found = s->times && oops_origin_variable(w->code, place(w), &pick, &var) && var.at.add == 0;
+    return found ? oops_pool_str(w->pool, var.name) : NULL;
+}
+
+/* Only what an address is computed from may be without its index: it has a name, but no value. */
+static bool any_element(struct walk *w, const struct oops_step *s) {
+    if (!w->loads || w->some)
+        return false;
+    w->some = true;
+    w->index = index_name(w, s);
+    return true;
+}
+
 static struct oops_origin load(struct walk *w, const struct oops_step *s) {
     struct oops_origin o = made(w, OOPS_ORIGIN_LOAD);
-    if (s->indexed || w->loads >= OOPS_LOADS_MAX)
+    int64_t element = 0;
+    if ((s->indexed && !s->times) || w->loads >= OOPS_LOADS_MAX)
         return lost();
+    o.some = s->indexed && !index_adds(w, s, &element);
+    o.index = o.some ? index_name(w, s) : NULL;
     o.base = oops_pool_alloc(w->pool, sizeof(*o.base));
     if (!o.base)
         return lost();
     if (s->src < 0) {
         *o.base = constant(w, s);
-        o.base->add = 0;
+        o.base->add = element;
         return o;
     }
     struct walk inner = *w;
     inner.reg = s->src;
-    inner.add = s->imm;
+    inner.add = s->imm + element;
+    inner.element = element;
     inner.beyond = 0;
     inner.last = NULL;
     inner.loads++;
+    inner.some = false;
     *o.base = walk_on(&inner);
+    if (inner.some && !o.some) {
+        o.some = true;
+        o.index = inner.index;
+    }
     return o;
 }
 
@@ -337,9 +409,12 @@ static struct oops_origin walk_on(struct walk *w) {
                 return load(w, s);
             if (s->kind == OOPS_STEP_CALL)
                 return result(w, s);
-            if (s->kind != OOPS_STEP_COPY || s->dst != w->reg || s->indexed)
+            int64_t element = 0;
+            bool sum = s->kind == OOPS_STEP_SUM && (index_adds(w, s, &element) || any_element(w, s));
+            if ((s->kind != OOPS_STEP_COPY && !sum) || s->dst != w->reg || (s->indexed && !sum))
                 return lost();
-            w->add += s->imm;
+            w->add += s->imm + element;
+            w->element += element;
             w->reg = s->src;
         }
         if (named_here(w, &o))
@@ -364,6 +439,14 @@ struct oops_origin oops_origin_of(struct oops_code *code, uint64_t addr, int reg
     return walk_on(&w);
 }
 
+/* "slot[0].owner" as "slot[index].owner": which element it was is not known. */
+static const char *with_index(const struct oops_origin *o, const char *path, struct oops_pool *pool) {
+    const char *first = o->some ? strstr(path, "[0]") : NULL;
+    if (!first)
+        return path;
+    return oops_pool_printf(pool, "%.*s[%s]%s", (int)(first - path), path, o->index ? o->index : "...", first + 3);
+}
+
 static bool name_of_load(const struct oops_code *code, const struct oops_origin *o, struct oops_pool *pool,
                          const char **name, struct oops_type *type) {
     const char *inner;
@@ -375,13 +458,17 @@ static bool name_of_load(const struct oops_code *code, const struct oops_origin 
         uint64_t at = o->at ? o->at : code->sym->addr; /* where functions begin, room for ftrace has no unit */
         *name = o->base->symbol;
         *type = (struct oops_type){.from = OOPS_TYPE_NONE};
-        if (!code->object->dwarf || !oops_vars_global(code->object->dwarf, at, *name, &global))
+        if (!code->object->dwarf || !oops_vars_global(code->object->dwarf, at, *name, &global)) {
+            if (o->some)
+                *name = with_index(o, oops_pool_printf(pool, "%s[0]", *name), pool);
             return off == 0;
+        }
         if (!oops_type_member(&global.type, (uint64_t)off, NULL, pool, &member))
             return false;
         *type = member.type;
         if (*member.path)
-            *name = oops_pool_printf(pool, "%s%s%s", *name, *member.path == '[' ? "" : ".", member.path);
+            *name = oops_pool_printf(pool, "%s%s%s", *name, *member.path == '[' ? "" : ".",
+                                     with_index(o, member.path, pool));
         return true;
     }
     if (!oops_origin_name(code, o->base, pool, &inner, &base) || o->base->add < 0)
@@ -390,10 +477,13 @@ static bool name_of_load(const struct oops_code *code, const struct oops_origin 
     if (!oops_type_member(&to, (uint64_t)o->base->add, NULL, pool, &member) || member.padding)
         return false;
     *type = member.type;
-    if (!*member.path)
+    if (!*member.path && o->some)
+        *name = oops_pool_printf(pool, "%s[%s]", inner, o->index ? o->index : "...");
+    else if (!*member.path)
         *name = oops_pool_printf(pool, "*%s", inner);
     else
-        *name = oops_pool_printf(pool, "%s%s%s", inner, *member.path == '[' ? "" : "->", member.path);
+        *name =
+            oops_pool_printf(pool, "%s%s%s", inner, *member.path == '[' ? "" : "->", with_index(o, member.path, pool));
     return true;
 }
 

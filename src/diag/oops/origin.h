@@ -11,6 +11,8 @@
 #include "diag/oops/types.h"
 #include "diag/oops/vars.h"
 
+struct oops_unwound;
+
 /* A function's instructions, decoded once. */
 struct oops_code {
     struct oops_object *object;
@@ -24,6 +26,8 @@ struct oops_code {
         bool joined; /* something jumps here */
     } * steps;
     unsigned count;
+    const struct oops_unwound *now; /* what registers hold at `now_at`: indices are looked up there; NULL: not known */
+    uint64_t now_at;
 };
 
 /* 0, -ENOENT: no code in the file, -ENOTSUP: not an architecture that is followed, -ENOMEM. */
@@ -53,6 +57,8 @@ struct oops_origin {
     int reg;                  /* ARGUMENT */
     uint64_t at;              /* address of the instruction that made it */
     bool doubtful;            /* other ways lead here */
+    bool some;                /* LOAD: of an element of an array, which one is not known */
+    const char *index;        /* its number's variable; NULL: not known either */
     struct oops_origin *base; /* LOAD; in the pool */
 };
 

@@ -255,7 +255,8 @@ static void by_register(struct oops_thumb_insn *d) {
         oops_thumb_access(d, op >= 3, sizes[op], rn, 0);
     d->t->step.indexed = true;
     d->t->step.writes |= op >= 3 ? 1ull << rt : 0;
-    d->t->index = (int)low(d, 6);
+    d->t->index = d->t->step.index = (int)low(d, 6);
+    d->t->step.times = 1;
     oops_thumb_say(d, names[op], "", "%s, [%s, %s]", REG(rt), REG(rn), REG(low(d, 6)));
 }
 
@@ -477,7 +478,8 @@ uint8_t oops_thumb_in_block(uint8_t it, struct oops_step *s) {
     uint8_t after = oops_thumb_it_after(it, s);
     if (!(it & 15) || it >> 4 == IT_ALWAYS)
         return after;
-    if (s->kind == OOPS_STEP_COPY || s->kind == OOPS_STEP_CONST || s->kind == OOPS_STEP_LOAD) {
+    if (s->kind == OOPS_STEP_COPY || s->kind == OOPS_STEP_CONST || s->kind == OOPS_STEP_LOAD ||
+        s->kind == OOPS_STEP_SUM) {
         s->kind = OOPS_STEP_OTHER;
         s->dst = -1;
     } else if (s->kind == OOPS_STEP_JUMP || s->kind == OOPS_STEP_RETURN) {

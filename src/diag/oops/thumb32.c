@@ -109,6 +109,16 @@ static void move_shifted(struct oops_thumb_insn *d, const char *shift) {
                    REG(thumb_rm_of(d)), shift);
 }
 
+/* add rd, rn, rm, lsl #by */
+static void keep_indexed_sum(struct oops_thumb_insn *d, unsigned by) {
+    struct oops_step *s = &d->t->step;
+    s->kind = OOPS_STEP_SUM;
+    s->dst = (int)thumb_rd_of(d);
+    s->src = (int)thumb_rn_of(d);
+    s->index = (int)thumb_rm_of(d);
+    s->times = 1u << by;
+}
+
 static bool shifted_register(struct oops_thumb_insn *d) {
     char shift[16], name[12];
     unsigned op = thumb_bits(d, 24, 21), rd = thumb_rd_of(d), rn = thumb_rn_of(d);
@@ -131,6 +141,8 @@ static bool shifted_register(struct oops_thumb_insn *d) {
         oops_thumb_say(d, set_flags("mvn", flags, name), ".w", "%s, %s%s", REG(rd), rm, shift);
     } else if (*operations[op]) {
         thumb_writes(d, rd);
+        if (op == 8 && !flags && !thumb_bits(d, 5, 4) && !thumb_bits(d, 14, 14))
+            keep_indexed_sum(d, thumb_bits(d, 13, 12) << 2 | thumb_bits(d, 7, 6));
         oops_thumb_say(d, set_flags(operations[op], flags, name), width_of(op), "%s, %s, %s%s", REG(rd), REG(rn), rm,
                        shift);
     } else {

@@ -186,7 +186,11 @@ bool oops_thumb_single(struct oops_thumb_insn *d) {
         oops_thumb_load_word(d, rt, rn, disp);
     else
         oops_thumb_access(d, s.load, 1u << s.size, rn, disp);
-    d->t->step.indexed = d->t->index >= 0;
+    if (d->t->index >= 0) {
+        d->t->step.indexed = true;
+        d->t->step.index = d->t->index;
+        d->t->step.times = 1u << d->t->shift;
+    }
     if (s.load && rt != PC)
         thumb_writes(d, rt);
     if (s.back)
