@@ -109,6 +109,20 @@ static void test_oops_says_that_the_watchdog_found_user_space(void **state) {
          "was in user space, not looping in the kernel");
 }
 
+static void test_oops_says_what_kasan_looked_up(void **state) {
+    says("[   34.105528] general protection fault, probably for non-canonical address 0xdffffc0000000029: 0000 [#1] "
+         "SMP KASAN\n"
+         "[   34.105529] CPU: 1 PID: 99 Comm: toy Not tainted 5.14.0 #1\n"
+         "[   34.105530] RIP: 0010:toy_timer+0x3/0x34\n"
+         "[   34.105531] Code: 90 90 90 <80> 3c 02 00 0f 85 90 90\n"
+         "[   34.105532] RSP: 0018:ffffb1e0c0003e48 EFLAGS: 00010286\n"
+         "[   34.105533] RAX: dffffc0000000000 RBX: 0000000000000000 RCX: 0000000000000000\n"
+         "[   34.105534] RDX: 0000000000000029 RSI: 0000000000000000 RDI: 0000000000000148\n"
+         "[   34.105535] Call Trace:\n"
+         "[   34.105536]  leave_it+0x10/0x20\n",
+         "access to NULL+328..335 (0xdffffc0000000029 is the shadow that KASAN keeps of it) in `toy_timer`");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oops_says_why_it_may_not_sleep),
@@ -118,6 +132,7 @@ int main(void) {
         cmocka_unit_test(test_oops_says_that_a_jump_went_nowhere),
         cmocka_unit_test(test_oops_says_what_the_cpu_refused),
         cmocka_unit_test(test_oops_says_that_the_watchdog_found_user_space),
+        cmocka_unit_test(test_oops_says_what_kasan_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ void oops_kind_headline(const struct oops_report *r,
                         struct oops_verdict *v); /* of what is no bad access; cause_kinds.c */
 void oops_detail_headline(const struct oops_report *r, struct oops_verdict *v); /* and of these lines; cause_detail.c */
 bool oops_unaligned(const struct oops_report *r); /* the address is no multiple of what it has to be; cause_text.c */
-bool oops_jumped(const struct oops_report *r);    /* to the address that could not be read; cause_text.c */
+const char *oops_lock_end(const char *open);   /* the parenthesis that closes a lock's name, or NULL; cause_detail.c */
+bool oops_jumped(const struct oops_report *r); /* to the address that could not be read; cause_text.c */
 bool oops_in_user_space(const struct oops_report *r);                      /* the program counter is a user's */
 void oops_facts(const struct oops_report *r, struct oops_verdict *v);      /* facts.c */
 void oops_misfits(const struct oops_report *r, struct oops_verdict *v);    /* misfits.c */

@@ -71,6 +71,12 @@ static const char *why_not_sleep(const struct oops_report *r) {
     return "in atomic context";
 }
 
+/* "((wq_completion)x){+.+.}": the one before the brace. */
+const char *oops_lock_end(const char *open) {
+    const char *brace = strstr(open, "){");
+    return brace ? brace : strchr(open, ')');
+}
+
 /* The lock taken last: of " #1: ffff... (&t->gc_lock){+...}-{3:3}, at: f+0x1/0x2" name and place. */
 static const char *last_lock(const struct oops_report *r) {
     const char *text = "";
@@ -79,7 +85,7 @@ static const char *last_lock(const struct oops_report *r) {
         const char *s = r->lines[i].text;
         held |= strstr(s, " held by ") != NULL && strstr(s, " lock") != NULL;
         const char *open = held && s[strspn(s, " ")] == '#' ? strchr(s, '(') : NULL,
-                   *close = open ? strchr(open, ')') : NULL;
+                   *close = open ? oops_lock_end(open) : NULL;
         const char *at = oops_after(s, "at: ");
         if (!close)
             continue;
@@ -300,10 +306,32 @@ static void hard_lockup(const struct oops_report *r, struct oops_verdict *v) {
                          oops_only_reports(r->function) || strstr(r->function, "watchdog") ? "" : function_text(r));
 }
 
+/* Warnings of the kernel's allocators whose meaning is well known. */
+static void known_warning(const struct oops_report *r, struct oops_verdict *v) {
+    static const struct {
+        const char *file, *function, *means;
+    } known[] = {
+        {"mm/util.c", "kvmalloc_node", "more than INT_MAX bytes were asked for: look where the size comes from"},
+        {"mm/slub.c", "kvmalloc_node", "more than INT_MAX bytes were asked for: look where the size comes from"},
+        {"mm/page_alloc.c", "__alloc_pages",
+         "so large a piece that no allocation can have it, or one that must not fail was asked for: look where the "
+         "size "
+         "comes from"},
+    };
+    const struct oops_state *state = oops_report_fault(r);
+    const char *name = state ? state->pc.name : "";
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strstr(r->source, known[i].file) && strstr(name, known[i].function))
+            oops_note(r->pool, &v->next, "this warning's usual meaning: %s", known[i].means);
+}
+
 void oops_detail_headline(const struct oops_report *r, struct oops_verdict *v) {
     switch (r->kind) {
     case OOPS_ATOMIC_SLEEP:
         atomic_sleep(r, v);
+        break;
+    case OOPS_WARNING:
+        known_warning(r, v);
         break;
     case OOPS_BAD_PAGE:
         bad_page(r, v);

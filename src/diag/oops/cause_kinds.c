@@ -120,7 +120,7 @@ static void lockdep(const struct oops_report *r, struct oops_verdict *v) {
         bool acquire = strstr(r->lines[i].text, "is trying to acquire lock") != NULL;
         bool held = strstr(r->lines[i].text, "already holding lock") != NULL;
         const char *open = acquire || held ? strchr(r->lines[i + 1].text, '(') : NULL;
-        const char *close = open ? strchr(open, ')') : NULL;
+        const char *close = open ? oops_lock_end(open) : NULL;
         if (close && acquire && !wants[0])
             wants = oops_pool_strn(r->pool, open + 1, (size_t)(close - open - 1));
         else if (close && held && !holds[0])

@@ -114,7 +114,12 @@ const char *oops_value_text(struct oops_pool *pool, const struct oops_value *v, 
     case OOPS_PATTERN_FLIPPED_BIT:
         return oops_pool_printf(pool, "%s (0x%llx would be usual)", v->name, (unsigned long long)v->near);
     case OOPS_PATTERN_KASAN_SHADOW:
-        return oops_pool_printf(pool, "%s: 0x%llx is meant", v->name, (unsigned long long)v->near);
+        if (v->near < 0x10000)
+            return oops_pool_printf(pool, "NULL+%llu..%llu (0x%llx is the shadow that KASAN keeps of it)",
+                                    (unsigned long long)v->near, (unsigned long long)v->near + 7,
+                                    (unsigned long long)value);
+        return oops_pool_printf(pool, "0x%llx or up to 7 behind it (0x%llx is the shadow that KASAN keeps of it)",
+                                (unsigned long long)v->near, (unsigned long long)value);
     default:
         return oops_pool_printf(pool, "%s 0x%llx", v->name[0] ? v->name : "address", (unsigned long long)value);
     }
@@ -192,6 +197,8 @@ bool oops_jumped(const struct oops_report *r) {
 }
 
 static const char *verb(const struct oops_report *r, const struct oops_verdict *v) {
+    if (v->address.pattern == OOPS_PATTERN_KASAN_SHADOW)
+        return "access to"; /* read was the shadow */
     enum oops_access access = oops_jumped(r) ? OOPS_ACCESS_EXEC : r->access;
     if (access == OOPS_ACCESS_UNKNOWN && v->insn.mem.there)
         access = v->insn.mem.write ? OOPS_ACCESS_WRITE : OOPS_ACCESS_READ;
@@ -252,6 +259,10 @@ static const char *how_from_base(const struct oops_report *r, const struct oops_
     const char *who = who_has(r, op->base, passed);
     switch (value.pattern) {
     case OOPS_PATTERN_NULL:
+        if (op->disp < 0)
+            return oops_pool_printf(r->pool,
+                                    "%s NULL, and what is touched lies %lld bytes before it (container_of() of NULL)",
+                                    who, -(long long)op->disp);
         return op->disp ? oops_pool_printf(r->pool, "%s NULL, and the field touched is at offset %lld", who,
                                            (long long)op->disp)
                         : oops_pool_printf(r->pool, "%s NULL", who);

@@ -121,7 +121,13 @@ static const struct {
 void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
     if (r->die_count > 1 || strchr(r->taint, 'D'))
         oops_note(r->pool, &v->next, "decode the first oops since boot before this one");
-    by_pattern(r, v);
+    bool sanitizer = r->kind == OOPS_KASAN || r->kind == OOPS_UBSAN || r->kind == OOPS_KMSAN || r->kind == OOPS_KFENCE;
+    if (!sanitizer) /* whose addresses are what they are about */
+        by_pattern(r, v);
+    bool check = r->kind == OOPS_BUG || r->kind == OOPS_WARNING;
+    if (check && r->source[0])
+        oops_note(r->pool, &v->next, "read the condition at %s%s%s, and the comment there", r->source,
+                  r->release[0] ? " of " : "", r->release);
     bool counted = strstr(r->header, "rss-counter") != NULL; /* no page was found bad, only their number */
     if (counted)
         oops_note(r->pool, &v->next,
