@@ -1,5 +1,5 @@
 /*
- * Names of functions against lists of patterns (helper_names.c, helper_paths.c).
+ * Names of functions against lists of patterns (reporter_names.c, helper_names.c, helper_paths.c).
  */
 #include <string.h>
 

@@ -249,7 +249,7 @@ void oops_modules_line(struct oops_report *report, const char *text);
 
 /* The function to blame, "" if none is found; and the title. blame.c, title.c */
 const char *oops_blame(struct oops_report *report, const struct oops_form *form);
-/* Patterns of names, the last one NULL. helper_names.c, helper_paths.c */
+/* Patterns of names, the last one NULL. reporter_names.c, helper_names.c, helper_paths.c */
 extern const char *const oops_reporters[];   /* say that something happened */
 extern const char *const oops_handlers[];    /* of exceptions */
 extern const char *const oops_helpers[];     /* carry out what others ask for */
