@@ -259,7 +259,7 @@ static bool is_frame(const char *text) {
 }
 
 static bool hex_word_line(const char *text) {
-    unsigned words = 0;
+    unsigned words = 0, wide = 0; /* a word a line, where the kernel forgot to go on in one */
     const char *s = oops_blanks(text);
     size_t address = strspn(s, "0123456789abcdef"); /* "8020: e07281d8 00000000": a stack of arm */
     if (address >= 4 && s[address] == ':')
@@ -270,8 +270,9 @@ static bool hex_word_line(const char *text) {
             return false;
         s += n;
         words++;
+        wide += n >= 8;
     }
-    return words >= 3;
+    return words >= 3 || (words && wide == words);
 }
 
 static bool register_line(const char *text) {
