@@ -123,6 +123,8 @@ const char *const oops_helpers[] = {
     "~down_trylock",
     "~down_write",
     "^get_local_lock",
+    "^arch_local_irq_",
+    "^lock_is_held",
     "^local_bh_disable",
     "^local_bh_enable",
     "~lock_acquire",
