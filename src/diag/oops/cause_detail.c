@@ -68,7 +68,7 @@ static const char *why_not_sleep(const struct oops_report *r) {
         return "with interrupts off";
     if (rcu && *rcu >= '1' && *rcu <= '9')
         return "inside rcu_read_lock()";
-    return "in atomic context";
+    return "";
 }
 
 /* "((wq_completion)x){+.+.}": the one before the brace. */
@@ -109,7 +109,11 @@ static void atomic_sleep(const struct oops_report *r, struct oops_verdict *v) {
     }
     const char *lock = last_lock(r),
                *did = strstr(r->header, "scheduling") ? "gave up the CPU" : "called what may sleep";
-    v->headline = oops_pool_printf(r->pool, "%s %s%s %s%s", task, did, function_text(r), why_not_sleep(r), lock);
+    const char *why = why_not_sleep(r);
+    if (!why[0] && !lock[0])
+        return; /* the title says as much */
+    v->headline = oops_pool_printf(r->pool, "%s %s%s %s%s", task, did, function_text(r),
+                                   why[0] ? why : "in atomic context", lock);
     v->confidence = OOPS_CONFIDENCE_HIGH;
 }
 
@@ -158,9 +162,10 @@ static void slab(const struct oops_report *r, struct oops_verdict *v) {
         return;
     const char *what = twice ? "an object was freed twice" : r->title;
     const char *f = word(r, freed, "+ "), *a = word(r, had, "+ ");
-    v->headline =
-        oops_pool_printf(r->pool, "%s%s%s%s%s%s%s", what, f[0] ? "; it was freed by `" : "", f, f[0] ? "`" : "",
-                         a[0] ? (f[0] ? ", allocated by `" : "; it was allocated by `") : "", a, a[0] ? "`" : "");
+    v->headline = oops_pool_printf(
+        r->pool, "%s%s%s%s%s%s%s", what, f[0] ? twice ? "; it was freed by `" : "; an object was freed by `" : "", f,
+        f[0] ? "`" : "", a[0] ? (f[0] ? ", allocated by `" : "; an object was allocated by `") : "", a,
+        a[0] ? "`" : "");
     if (had[0])
         oops_note(r->pool, &v->facts, "allocated in %s", had);
     if (freed[0])

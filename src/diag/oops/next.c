@@ -118,12 +118,29 @@ static const struct {
      "the hardware refused the access: is the device powered and clocked, is the address mapped right?"},
 };
 
+static void sanitizers(const struct oops_report *r, struct oops_verdict *v) {
+    bool freed = strstr(r->title, "use-after-free") || strstr(r->title, "double-free");
+    bool beyond = strstr(r->title, "out-of-bounds") != NULL;
+    if ((r->kind != OOPS_KASAN && r->kind != OOPS_KFENCE) || !(freed || beyond))
+        return;
+    oops_note(r->pool, &v->next, "%s",
+              freed ? "compare the trace of who freed it with this one: which of the two should have waited, or held a "
+                      "reference?"
+                    : "compare the size of the object, which the report says, with the index or length that was used");
+}
+
 void oops_next_steps(const struct oops_report *r, struct oops_verdict *v) {
     if (r->die_count > 1 || strchr(r->taint, 'D'))
         oops_note(r->pool, &v->next, "decode the first oops since boot before this one");
     bool sanitizer = r->kind == OOPS_KASAN || r->kind == OOPS_UBSAN || r->kind == OOPS_KMSAN || r->kind == OOPS_KFENCE;
     if (!sanitizer) /* whose addresses are what they are about */
         by_pattern(r, v);
+    sanitizers(r, v);
+    if (r->kind == OOPS_PANIC && strstr(r->title, "Unable to mount root fs"))
+        oops_note(
+            r->pool, &v->next,
+            "the kernel found no root file system: is root= right, are the drivers of the disk and the file system "
+            "in the kernel or its initramfs, and was the disk found in the lines before?");
     bool check = r->kind == OOPS_BUG || r->kind == OOPS_WARNING;
     if (check && r->source[0])
         oops_note(r->pool, &v->next, "read the condition at %s%s%s, and the comment there", r->source,
