@@ -186,18 +186,6 @@ static bool is_other(const struct guest_log *g) {
     return now.st_ino != open_one.st_ino || now.st_dev != open_one.st_dev;
 }
 
-static void reopen(struct guest_log *g) {
-    struct stat st;
-    if (g->fd >= 0 && is_other(g)) {
-        close(g->fd);
-        g->fd = -1;
-    }
-    if (g->fd < 0)
-        g->fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (g->fd >= 0 && fstat(g->fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(g->fd, 0, SEEK_CUR) > st.st_size)
-        lseek(g->fd, 0, SEEK_SET);
-}
-
 static ssize_t look(struct guest_log *g) {
     ssize_t n = g->fd >= 0 ? read(g->fd, g->piece, PIECE) : 0;
     if (n > 0 && g->reader) {
@@ -209,6 +197,20 @@ static ssize_t look(struct guest_log *g) {
         end_reports(g);
     }
     return n;
+}
+
+static void reopen(struct guest_log *g) {
+    struct stat st;
+    if (g->fd >= 0 && is_other(g)) {
+        if (look(g) > 0)
+            return; /* written between the last look and the move */
+        close(g->fd);
+        g->fd = -1;
+    }
+    if (g->fd < 0)
+        g->fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (g->fd >= 0 && fstat(g->fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(g->fd, 0, SEEK_CUR) > st.st_size)
+        lseek(g->fd, 0, SEEK_SET);
 }
 
 /* What stands in the file, but not more of a file without an end than that. */
