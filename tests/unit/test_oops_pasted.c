@@ -48,7 +48,7 @@ static void test_oops_wrapped_headers(void **state) {
          "CPU: 0 PID: 1417 at drivers/lamp/very/deep/down/core.c:77\nlamp_dim+0x44/0x90 [lamp]\n",
          "WARNING in lamp_dim", "lamp_dim"},
         {"[  402.117176] BUG lamp-144 (Tainted: G    B   W         ): Right\nRedzone overwritten\n",
-         "BUG: Redzone overwritten", "lamp_dim"},
+         "BUG: Redzone overwritten in lamp_dim", "lamp_dim"},
     };
     for (unsigned i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         struct bed_text text = {0};

@@ -5,7 +5,7 @@
 
 #include "diag/oops/kinds.h"
 
-static const struct oops_form *const tables[] = {oops_forms_memory, oops_forms_arch, oops_forms_locks,
+static const struct oops_form *const tables[] = {oops_forms_memory, oops_forms_bug, oops_forms_arch, oops_forms_locks,
                                                  oops_forms_general};
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 

@@ -24,8 +24,20 @@
 
 /* Each ends with a row without a match; in the order in which they are tried. */
 extern const struct oops_form oops_forms_memory[];  /* kinds_memory.c */
+extern const struct oops_form oops_forms_bug[];     /* kinds_general.c */
 extern const struct oops_form oops_forms_arch[];    /* kinds_arch.c */
 extern const struct oops_form oops_forms_locks[];   /* kinds_locks.c */
 extern const struct oops_form oops_forms_general[]; /* kinds_general.c; with words for everything else at its end */
+
+/* Words before a trace that no header came before; kinds_traces.c. */
+extern const struct oops_form oops_forms_messages[];
+/* Functions, parted by '|', that tell the kind of a trace by being in it; the last row has none. */
+struct oops_witness {
+    const char *functions;
+    struct oops_form form;
+};
+extern const struct oops_witness oops_witnesses[];
+extern const struct oops_form oops_form_waiting, oops_form_asleep, oops_form_null, oops_form_fault, oops_form_bug,
+    oops_form_trap, oops_form_said, oops_form_dump;
 
 #endif

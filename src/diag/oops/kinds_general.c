@@ -25,6 +25,17 @@ static const char *const skip_bad_stack[] = {"bad_stack", NULL};
 static const char *const skip_skb[] = {"^skb_", NULL};
 static const char *const skip_rust[] = {"rust_begin_unwind", NULL};
 
+/* Tried before the exception that BUG() raises, which may stand in the same line. */
+const struct oops_form oops_forms_bug[] = {
+    {"kernel BUG at mm/usercopy.c", OOPS_BUG, "BUG: bad usercopy in %f", NULL, TRACE(skip_usercopy), 0},
+    {"kernel BUG at lib/list_debug.c", OOPS_LIST_CORRUPTION, "BUG: corrupted list in %f", NULL, TRACE(NULL), 0},
+    {"kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG at * [verbose", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
+    {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), OOPS_FORM_CONTINUES},
+    {.match = NULL},
+};
+
 const struct oops_form oops_forms_general[] = {
     /* ---- Warnings of known places ---- */
     {"WARNING: *lib/debugobjects.c*debug_print", OOPS_DEBUG_OBJECT, "WARNING: ODEBUG bug in %f", NULL,
@@ -67,13 +78,6 @@ const struct oops_form oops_forms_general[] = {
     {"WARNING: *.c:* at ", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},
     {"WARNING: *.h:* at ", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},
     {"WARNING: *.rs:* at ", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},
-    /* ---- BUG() ---- */
-    {"kernel BUG at mm/usercopy.c", OOPS_SLAB, "BUG: bad usercopy in %f", NULL, TRACE(skip_usercopy), 0},
-    {"kernel BUG at lib/list_debug.c", OOPS_LIST_CORRUPTION, "BUG: corrupted list in %f", NULL, TRACE(NULL), 0},
-    {"kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
-    {"Kernel BUG at * [verbose", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
-    {"Kernel BUG at", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), 0},
-    {"Kernel BUG *", OOPS_BUG, "kernel BUG in %f", NULL, RECIPE("RlCS", skip_skb), OOPS_FORM_CONTINUES},
     /* ---- Panics without an oops ---- */
     {"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: *+0x", OOPS_PANIC,
      "kernel panic: stack is corrupted in %f", NULL, RECIPE("H", NULL), OOPS_FORM_NO_TRACE | OOPS_FORM_CONTINUES},

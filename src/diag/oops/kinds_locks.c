@@ -9,6 +9,7 @@
 
 /* Functions that are not to blame in a kind of report, beside those of helpers.c. */
 static const char *const skip_spin[] = {"spin_", "_lock", "_unlock", NULL};
+static const char *const skip_cant[] = {"cant_sleep", "cant_migrate", NULL};
 static const char *const skip_schedule[] = {"schedule", NULL};
 static const char *const skip_preempt[] = {"dump_stack", "preempt", "debug_", "processor_id", "this_cpu", NULL};
 static const char *const skip_sock_lock[] = {"lock_sock", "release_sock", NULL};
@@ -16,6 +17,7 @@ static const char *const skip_work[] = {"process_one_work", "flush_workqueue", "
                                         NULL};
 static const char *const skip_rcu[] = {"rcu", "kmem", "slab", NULL};
 static const char *const skip_stall[] = {"apic_timer_interrupt", "rcu", NULL};
+static const char *const skip_rtmutex[] = {"mutex", "^task_blocks", "lock", NULL};
 static const char *const skip_key[] = {"stack", "lock", "IRQ", NULL};
 
 const struct oops_form oops_forms_locks[] = {
@@ -35,6 +37,22 @@ const struct oops_form oops_forms_locks[] = {
     {"BUG: rwlock cpu recursion", OOPS_LOCKDEP, "BUG: rwlock cpu recursion in %f", NULL, TRACE(skip_spin), 0},
     {"BUG: rwlock bad magic", OOPS_LOCKDEP, "BUG: rwlock bad magic in %f", NULL, TRACE(skip_spin), 0},
     {"BUG: rwlock wrong owner", OOPS_LOCKDEP, "BUG: rwlock wrong owner in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: read-lock lockup", OOPS_LOCKDEP, "BUG: rwlock lockup suspected in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: write-lock lockup", OOPS_LOCKDEP, "BUG: rwlock lockup suspected in %f", NULL, TRACE(skip_spin), 0},
+    {"BUG: spinlock ", OOPS_LOCKDEP, "BUG: spinlock misused in %f", NULL, TRACE(skip_spin), OOPS_FORM_NEEDS_TRACE},
+    {"BUG: rwlock ", OOPS_LOCKDEP, "BUG: rwlock misused in %f", NULL, TRACE(skip_spin), OOPS_FORM_NEEDS_TRACE},
+    {"BUG: circular locking deadlock detected", OOPS_LOCKDEP, "possible deadlock in %f", "current] stackdump",
+     RECIPE("XCS|CS", skip_rtmutex), 0},
+    {"BUG: Nested lock was not taken", OOPS_LOCKDEP, "WARNING: nested lock was not taken in %f", "is trying to lock",
+     RECIPE("XAS|CS", NULL), 0},
+    {"BUG: looking up invalid subclass", OOPS_LOCKDEP, "BUG: looking up invalid subclass in %f", NULL, TRACE(skip_key),
+     0},
+    {"BUG: key *", OOPS_LOCKDEP, "BUG: key has not been registered in %f", NULL, TRACE(skip_key),
+     OOPS_FORM_NEEDS_TRACE},
+    {"bad contention detected", OOPS_LOCKDEP, "bad contention in %f", "is trying to contend lock",
+     RECIPE("XPCS|CS", NULL), 0},
+    {"lock held at task exit time", OOPS_LOCKDEP, "BUG: lock held at task exit in %f", NULL, RECIPE("a|CS", NULL), 0},
+    {"WARNING: chain_key collision", OOPS_LOCKDEP, "WARNING: chain_key collision in %f", NULL, TRACE(skip_key), 0},
     {"BUG: *still has locks held!", OOPS_LOCKDEP, "BUG: still has locks held in %f", NULL, RECIPE("p", NULL), 0},
     {"BUG: lock held when returning to user space", OOPS_LOCKDEP, "BUG: lock held when returning to user space in %f",
      NULL, RECIPE("a", NULL), OOPS_FORM_NO_TRACE},
@@ -46,14 +64,22 @@ const struct oops_form oops_forms_locks[] = {
     {"BUG: MAX_", OOPS_LOCKDEP, "%0", NULL, NO_FUNCTION, 0},
     {"BUG: workqueue leaked lock or atomic", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic in %m",
      "last function: *", NO_FUNCTION, OOPS_FORM_NO_TRACE},
-    {"BUG: workqueue leaked lock or atomic", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic", NULL, NO_FUNCTION,
+    {"BUG: workqueue leaked atomic, lock or RCU", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic in %m",
+     "last function: *", NO_FUNCTION, OOPS_FORM_NO_TRACE},
+    {"BUG: workqueue leaked", OOPS_LOCKDEP, "BUG: workqueue leaked lock or atomic", NULL, NO_FUNCTION,
      OOPS_FORM_NO_TRACE},
     /* ---- Contexts ---- */
     {"BUG: scheduling while atomic", OOPS_ATOMIC_SLEEP, "BUG: scheduling while atomic in %f", NULL,
      TRACE(skip_schedule), 0},
     {"BUG: sleeping function called from invalid context", OOPS_ATOMIC_SLEEP,
      "BUG: sleeping function called from invalid context in %f", NULL, TRACE(NULL), 0},
-    {"BUG: using *() in preemptible", OOPS_ATOMIC_SLEEP, "BUG: using %1() in preemptible code in %f", NULL,
+    {"BUG: scheduling in a non-blocking section", OOPS_ATOMIC_SLEEP, "BUG: scheduling in a non-blocking section in %f",
+     NULL, TRACE(skip_schedule), 0},
+    {"BUG: assuming atomic context", OOPS_ATOMIC_SLEEP, "BUG: assuming atomic context in %f", NULL, TRACE(skip_cant),
+     0},
+    {"BUG: assuming non migratable context", OOPS_ATOMIC_SLEEP, "BUG: assuming non migratable context in %f", NULL,
+     TRACE(skip_cant), 0},
+    {"BUG: using *() in preemptible", OOPS_PREEMPTIBLE, "BUG: using %1() in preemptible code in %f", NULL,
      RECIPE("CS|K", skip_preempt), 0},
     /* ---- Lockups ---- */
     {"BUG: soft lockup", OOPS_SOFT_LOCKUP, "BUG: soft lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
@@ -63,10 +89,15 @@ const struct oops_form oops_forms_locks[] = {
      STALLED("RCS|RS|CS", NULL), 0},
     {"detected hard LOCKUP on other CPUs", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|CS", NULL),
      0},
+    {"Watchdog detected LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
     {"watchdog: CPU * Hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|CS", NULL),
      OOPS_FORM_CONTINUES},
     {"self-detected hard LOCKUP", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0},
     {"INFO: rcu_* stall", OOPS_RCU_STALL, "INFO: rcu detected stall in %f", NULL, STALLED("IRS|JS", skip_stall), 0},
+    {"INFO: RCU detected CPU", OOPS_RCU_STALL, "INFO: rcu detected stall in %f", NULL, STALLED("IRS|JS|CS", skip_stall),
+     0},
+    {"INFO: task * is blocked on ", OOPS_HUNG_TASK, "INFO: task hung in %f", NULL, HUNG("CS", NULL),
+     OOPS_FORM_CONTINUES | OOPS_FORM_NEEDS_TRACE},
     {"INFO: task * blocked *for more than *seconds", OOPS_HUNG_TASK, "INFO: task hung in %f", NULL, HUNG("CS", NULL),
      0},
     {"INFO: task ", OOPS_HUNG_TASK, "INFO: task hung in %f", "blocked *for more than *seconds", HUNG("CS", NULL),
@@ -100,8 +131,8 @@ const struct oops_form oops_forms_locks[] = {
      "is trying to acquire lock", RECIPE("Xa", NULL), 0},
     {"INFO: possible irq lock inversion dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
      "just changed the state of lock", RECIPE("Xa", NULL), 0},
-    {"INFO: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f",
-     "is trying to acquire", RECIPE("Xa", NULL), 0},
+    {"INFO: *-safe -> *-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f", "is trying to acquire",
+     RECIPE("Xa", NULL), 0},
     {"INFO: possible recursive locking detected", OOPS_LOCKDEP, "possible deadlock in %f", "is trying to acquire lock",
      RECIPE("Xa", NULL), 0},
     {"INFO: inconsistent lock state", OOPS_LOCKDEP, "inconsistent lock state in %f", " takes", RECIPE("Xa", NULL), 0},

@@ -24,6 +24,11 @@ static const char *const skip_leak[] = {
     "idr_get",  "list_lru_init", "kasprintf",     "kvasprintf", "pcpu_create",  "strdup",
     "strndup",  "memdup",        "^dev_set_name", "^skb_clone", "^sget_userns", NULL};
 static const char *const skip_kmalloc[] = {"kmalloc", "krealloc", "slab", "kmem", NULL};
+static const char *const skip_slab[] = {
+    "object_err",       "check_bytes",       "print_trailer", "debug_processing", "slab",
+    "cache_free",       "^__free_",          "cache_alloc",   "^check_poison",    "kmem_cache",
+    "^kfree",           "^mempool",          "^free_debug",   "^alloc_debug",     "on_freelist",
+    "free_consistency", "alloc_consistency", "^init_object",  "kmalloc",          NULL};
 static const char *const skip_ubsan[] = {"ubsan", "overflow", NULL};
 
 const struct oops_form oops_forms_memory[] = {
@@ -36,6 +41,8 @@ const struct oops_form oops_forms_memory[] = {
      "Read of size |Write of size |Read at addr |Write at addr ", RECIPE("HCS", skip_tags), 0},
     {"BUG: KASAN: * on address", OOPS_KASAN, "KASAN: %1 %a", "Read of size |Write of size ", NO_FUNCTION, 0},
     {"BUG: KASAN: *", OOPS_KASAN, "KASAN: %1", NULL, NO_FUNCTION, OOPS_FORM_LOST},
+    {"BUG: KASan: * in *", OOPS_KASAN, "KASAN: %1 %a in %f", "Read of size |Write of size ", RECIPE("HCS", skip_tags),
+     0},
     /* ---- KMSAN, KCSAN, KFENCE ---- */
     {"BUG: KMSAN: kernel-usb-infoleak", OOPS_KMSAN, "KMSAN: kernel-usb-infoleak in %f", NULL, RECIPE("S|CS", skip_usb),
      OOPS_FORM_NO_TRACE},
@@ -57,21 +64,26 @@ const struct oops_form oops_forms_memory[] = {
     {"BUG: Bad page map", OOPS_BAD_PAGE, "BUG: Bad page map", NULL, NO_FUNCTION, 0},
     {"BUG: Dentry *still in use (*) [*of ", OOPS_OTHER, "BUG: Dentry still in use in %3", NULL, NO_FUNCTION, 0},
     {"BUG: memory leak", OOPS_MEMORY_LEAK, "memory leak in %f", NULL, RECIPE("BS", skip_leak), 0},
+    {"unreferenced object 0x", OOPS_MEMORY_LEAK, "memory leak in %f", NULL, RECIPE("BS", skip_leak),
+     OOPS_FORM_CONTINUES},
+    {"BUG: mempool element poison mismatch", OOPS_SLAB, "BUG: mempool element poison mismatch in %f", NULL,
+     TRACE(skip_slab), 0},
     {"BUG *: Object already free", OOPS_SLAB, "BUG: Object already free", NULL, NO_FUNCTION, 0},
-    {"BUG *: Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Left Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Right Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Poison overwritten", OOPS_SLAB, "BUG: Poison overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Padding overwritten", OOPS_SLAB, "BUG: Padding overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Object padding overwritten", OOPS_SLAB, "BUG: Padding overwritten", NULL, NO_FUNCTION, 0},
-    {"BUG *: Objects remaining", OOPS_SLAB, "BUG: Objects remaining in slab on shutdown", NULL, NO_FUNCTION, 0},
-    {"BUG *: Freepointer corrupt", OOPS_SLAB, "BUG: slab freelist corrupt", NULL, NO_FUNCTION, 0},
-    {"BUG *: Freelist", OOPS_SLAB, "BUG: slab freelist corrupt", NULL, NO_FUNCTION, 0},
-    {"BUG *: Freechain corrupt", OOPS_SLAB, "BUG: slab freelist corrupt", NULL, NO_FUNCTION, 0},
-    {"BUG *: Wrong object count", OOPS_SLAB, "BUG: Wrong object count", NULL, NO_FUNCTION, 0},
-    {"BUG kmalloc-* (*): *", OOPS_SLAB, "BUG: %3", NULL, NO_FUNCTION, 0},
-    {"BUG * (Not tainted): *", OOPS_SLAB, "BUG: %2", NULL, NO_FUNCTION, 0},
-    {"BUG * (Tainted: *): *", OOPS_SLAB, "BUG: %3", NULL, NO_FUNCTION, 0},
+    {"BUG *: Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Left Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Right Redzone overwritten", OOPS_SLAB, "BUG: Redzone overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Poison overwritten", OOPS_SLAB, "BUG: Poison overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Padding overwritten", OOPS_SLAB, "BUG: Padding overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Object padding overwritten", OOPS_SLAB, "BUG: Padding overwritten in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Objects remaining", OOPS_SLAB, "BUG: Objects remaining in slab on shutdown in %f", NULL, TRACE(skip_slab),
+     0},
+    {"BUG *: Freepointer corrupt", OOPS_SLAB, "BUG: slab freelist corrupt in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Freelist", OOPS_SLAB, "BUG: slab freelist corrupt in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Freechain corrupt", OOPS_SLAB, "BUG: slab freelist corrupt in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG *: Wrong object count", OOPS_SLAB, "BUG: Wrong object count in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG kmalloc-* (*): *", OOPS_SLAB, "BUG: %3 in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG * (Not tainted): *", OOPS_SLAB, "BUG: %2 in %f", NULL, TRACE(skip_slab), 0},
+    {"BUG * (Tainted: *): *", OOPS_SLAB, "BUG: %3 in %f", NULL, TRACE(skip_slab), 0},
     {"Slab corruption", OOPS_SLAB, "BUG: slab corruption", NULL, NO_FUNCTION, OOPS_FORM_NO_TRACE},
     {"slab error in *:", OOPS_SLAB, "BUG: slab error in %1", NULL, RECIPE("CS", skip_kmalloc), 0},
     /* ---- UBSAN ---- */

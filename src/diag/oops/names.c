@@ -44,6 +44,7 @@ static const char *const kinds[OOPS_KINDS] = {
     [OOPS_MEMORY_LEAK] = "memory-leak",
     [OOPS_LOCKDEP] = "lockdep",
     [OOPS_ATOMIC_SLEEP] = "atomic-sleep",
+    [OOPS_PREEMPTIBLE] = "preemptible",
     [OOPS_HUNG_TASK] = "hung-task",
     [OOPS_SOFT_LOCKUP] = "soft-lockup",
     [OOPS_HARD_LOCKUP] = "hard-lockup",
@@ -54,8 +55,13 @@ static const char *const kinds[OOPS_KINDS] = {
     [OOPS_DEBUG_OBJECT] = "debug-object",
     [OOPS_BAD_PAGE] = "bad-page",
     [OOPS_SLAB] = "slab",
+    [OOPS_OUT_OF_MEMORY] = "out-of-memory",
+    [OOPS_KOBJECT] = "kobject",
+    [OOPS_IRQ] = "irq",
+    [OOPS_FILESYSTEM] = "filesystem",
     [OOPS_NETDEV_HELD] = "netdev-held",
     [OOPS_PANIC] = "panic",
+    [OOPS_STACK_DUMP] = "stack-dump",
     [OOPS_OTHER] = "other",
 };
 

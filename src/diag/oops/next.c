@@ -107,6 +107,13 @@ static const struct {
     {OOPS_LOCKDEP,
      "the sections \"-> #n\" show where each lock of the chain was taken: one of those orders must change"},
     {OOPS_ATOMIC_SLEEP, "look for a spinlock, preempt_disable() or interrupt handler around the call that may sleep"},
+    {OOPS_PREEMPTIBLE, "use get_cpu() or this_cpu_*(), or raw_smp_processor_id() where any CPU will do"},
+    {OOPS_OUT_OF_MEMORY, "look at the order and the flags: large orders fail when memory is fragmented (kvmalloc(), "
+                         "smaller buffers), GFP_ATOMIC when reserves are small (vm.min_free_kbytes)"},
+    {OOPS_KOBJECT, "look for a device or module that is registered twice, or again before the old one is gone"},
+    {OOPS_IRQ, "a line that several devices share: each driver must say whether the interrupt was its own; "
+               "/proc/interrupts shows who is on it"},
+    {OOPS_FILESYSTEM, "unmount it and run its fsck; with an emulated drive, look for writes that were lost or torn"},
     {OOPS_REFCOUNT, "look for a get or put on an error path that has no partner; KASAN finds the use after free"},
     {OOPS_LIST_CORRUPTION,
      "look for a list_del() that runs twice, or without the lock that guards the list; KASAN shows who "

@@ -150,6 +150,7 @@ struct oops_form {
 #define OOPS_FORM_CONTINUES   2u  /* a part of a report that is open, if one is */
 #define OOPS_FORM_NEEDS_TRACE 4u  /* words that occur elsewhere too: a report only with a trace behind it */
 #define OOPS_FORM_LOST        8u  /* only what was printed behind the real header */
+#define OOPS_FORM_ADJACENT    32u /* common words, said before a trace: nothing may stand between */
 #define OOPS_FORM_HERE        16u /* the line names the function itself, at the first capture */
 
 /* The form that a line starts, or NULL. */
@@ -162,6 +163,20 @@ const char *oops_form_match(unsigned n);
  */
 const struct oops_form *oops_form_choose(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES],
                                          struct oops_span *later);
+
+/* ---- Traces without a header (headless.c) ---- */
+
+/* Whether a trace or a block of registers begins here, with words that nothing but a kernel prints. */
+bool oops_headless_begins(const char *text);
+bool oops_headless_trace(const char *text); /* a trace */
+/* Functions that print nothing but a trace of themselves: where its heading is missing. */
+bool oops_headless_frame(const char *text);
+/* What is known to be said before a trace, or NULL. */
+const struct oops_form *oops_message_form(const char *text, struct oops_span captures[OOPS_CAPTURES]);
+/* The form of a report whose header is none; never NULL. */
+const struct oops_form *oops_headless_form(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES]);
+bool oops_task_line(const char *text);                      /* sched_show_task() prints one before each trace */
+bool oops_headless_tells(const struct oops_report *report); /* there is enough of it to be a report */
 
 /*
  * Whether `line`, of `columns` bytes before it was cleaned, goes on in the line

@@ -109,7 +109,7 @@ static enum oops_state_role role_of(const struct place *at, const struct oops_sy
         return OOPS_STATE_USER;
     if (at->other_cpu && at->r->fault_state >= 0)
         return OOPS_STATE_OTHER_CPU;
-    if (at->after_end)
+    if (at->after_end && !(at->r->headless && at->r->fault_state < 0))
         return OOPS_STATE_FIRST_OOPS;
     return at->r->fault_state < 0 ? OOPS_STATE_FAULT : OOPS_STATE_INTERRUPTED;
 }

@@ -232,7 +232,8 @@ static bool is_of_interest(struct oops_reader *reader, const char *raw, size_t l
         return true;
     unsigned count = oops_reader_clean(reader, raw, len, lines);
     for (unsigned i = 0; i < count; i++)
-        if (oops_form_of(&reader->scanner, lines[i].text) || strncmp(lines[i].text, "Linux version ", 14) == 0)
+        if (oops_form_of(&reader->scanner, lines[i].text) || oops_headless_begins(lines[i].text) ||
+            oops_headless_frame(lines[i].text) || strncmp(lines[i].text, "Linux version ", 14) == 0)
             return true;
     return oops_line_may_go_on(lines[count - 1].text);
 }

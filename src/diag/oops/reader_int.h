@@ -51,6 +51,7 @@ struct slot {
     const struct oops_form *form;
     bool open, ended;
     bool waits;         /* interrupted by the next report's header before it was complete; gets no more lines */
+    bool prose;         /* its header stands among words of people: worth telling only when nothing else is */
     bool kernel;        /* its header had a prefix of the kernel's */
     bool collects_cpus; /* all CPUs were asked for their traces */
     char caller;
@@ -59,9 +60,10 @@ struct slot {
     bool doubled;     /* every line came twice so far */
     bool repeated;    /* the last one has */
     unsigned quiet, foreign;
-    unsigned traces;     /* begun so far */
-    unsigned ends;       /* "end trace" of this and those that wait */
-    unsigned body_lines; /* up to and with the last line that surely belongs to it */
+    unsigned traces;                /* begun so far */
+    unsigned ends;                  /* "end trace" of this and those that wait */
+    unsigned first_seen, last_body; /* its header and its last sure line, in the order in which lines came */
+    unsigned body_lines;            /* up to and with the last line that surely belongs to it */
 };
 
 struct oops_reader {
@@ -130,5 +132,20 @@ void oops_slots_take(struct oops_reader *reader, const struct oops_log_line *lin
 bool oops_slots_any(const struct oops_reader *reader); /* a report is open */
 void oops_slots_close(struct oops_reader *reader);     /* all that are */
 void oops_slots_end(struct oops_reader *reader);       /* the log is over: what was held back is given out */
+
+/* ---- headless.c ---- */
+
+/* What came before a trace, by the same printer. */
+struct oops_look {
+    unsigned lines; /* remembered lines back to the one that is its header; 0: none */
+    bool known;     /* which says something known */
+    bool task;      /* a line between names the task, as dump_stack() does first */
+    bool headed;    /* it has begun before */
+    bool injected;  /* somebody tests how the kernel copes with failures: nothing to report */
+};
+struct oops_look oops_look_back(const struct oops_reader *reader, const struct oops_log_line *line);
+/* The `back`-th line remembered, from 0, if it is of the same printer or a header; else NULL. */
+const struct oops_log_line *oops_look_line(const struct oops_reader *reader, const struct oops_log_line *line,
+                                           unsigned back, bool header);
 
 #endif

@@ -79,6 +79,7 @@ enum oops_kind {
     OOPS_MEMORY_LEAK,  /* kmemleak */
     OOPS_LOCKDEP,      /* circular locking, inconsistent lock state, RCU usage ... */
     OOPS_ATOMIC_SLEEP, /* sleeping function called from invalid context, scheduling while atomic */
+    OOPS_PREEMPTIBLE,  /* using smp_processor_id() in preemptible code */
     OOPS_HUNG_TASK,
     OOPS_SOFT_LOCKUP,
     OOPS_HARD_LOCKUP,
@@ -86,12 +87,17 @@ enum oops_kind {
     OOPS_WORKQUEUE_LOCKUP,
     OOPS_LIST_CORRUPTION,
     OOPS_REFCOUNT,
-    OOPS_DEBUG_OBJECT, /* ODEBUG */
-    OOPS_BAD_PAGE,     /* bad page state, bad page map, bad rss counter */
-    OOPS_SLAB,         /* SLUB's own checks, bad usercopy */
-    OOPS_NETDEV_HELD,  /* unregister_netdevice: waiting for */
-    OOPS_PANIC,        /* a panic by itself, with no oops before it */
-    OOPS_OTHER,        /* a "BUG:" or "INFO:" of no other kind */
+    OOPS_DEBUG_OBJECT,  /* ODEBUG */
+    OOPS_BAD_PAGE,      /* bad page state, bad page map, bad rss counter */
+    OOPS_SLAB,          /* SLUB's own checks, bad usercopy */
+    OOPS_OUT_OF_MEMORY, /* page allocation failure, vmalloc's failures, the OOM killer */
+    OOPS_KOBJECT,       /* sysfs, kobjects: names taken twice, objects initialised twice */
+    OOPS_IRQ,           /* nobody cared, flags of two users that do not fit */
+    OOPS_FILESYSTEM,    /* one's own check of what is on the medium or in memory */
+    OOPS_NETDEV_HELD,   /* unregister_netdevice: waiting for */
+    OOPS_PANIC,         /* a panic by itself, with no oops before it */
+    OOPS_STACK_DUMP,    /* a trace that somebody asked for, or with a message of no other kind */
+    OOPS_OTHER,         /* a "BUG:" or "INFO:" of no other kind */
     OOPS_KINDS
 };
 const char *oops_kind_name(enum oops_kind kind); /* "null-dereference", as in the JSON */
@@ -217,6 +223,7 @@ struct oops_report {
     const char *title;    /* normalised, so that duplicates are equal: "WARNING in f" */
     const char *function; /* the one to blame by the text: where it failed, without helpers */
     const char *header;   /* the first line that started it, prefixes stripped */
+    bool headless;        /* no known header came before its trace: `header` is the best there is */
     const char *message;  /* a line printed before "cut here" that belongs to it, or ""  */
     const char *source;   /* "FILE:LINE" of a BUG or WARNING, or "" */
     const char *reason; /* the kind in the kernel's own words: "slab-use-after-free", "possible circular locking ..." */

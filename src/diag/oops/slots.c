@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "diag/oops/kinds.h"
 #include "diag/oops/reader_int.h"
 
 #define BEFORE_CUT_LINES   4       /* in which what led to a BUG is looked for */
+#define PROSE_BYTES        20      /* before a header: a sentence, not a prefix */
 #define QUIET_LINES        60      /* of the same printer that belong to no report: it is over */
 #define QUIET_AFTER_END    25      /* the same behind "end trace" */
 #define QUIET_BEFORE_PANIC 8       /* more of them, and it is another event's */
@@ -163,8 +165,9 @@ static void give(struct oops_reader *reader, struct oops_report *report) {
  */
 static bool is_mention(const struct slot *slot) {
     const struct oops_report *r = slot->report;
-    return !slot->kernel && slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) &&
-           !strstr(r->header, "+0x") && !r->state_count && !r->trace_count && !r->taint_known;
+    return slot->prose ||
+           (!slot->kernel && slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) &&
+            !strstr(r->header, "+0x") && !r->state_count && !r->trace_count && !r->taint_known);
 }
 
 static void set_mention(struct oops_reader *reader, struct oops_report *report) {
@@ -222,6 +225,8 @@ static void give_out(struct oops_reader *reader) {
 
 static bool worth_telling(const struct slot *slot) {
     const struct oops_report *r = slot->report;
+    if (r->headless)
+        return oops_headless_tells(r);
     if (!(slot->form->flags & OOPS_FORM_NEEDS_TRACE))
         return true;
     return r->state_count || oops_report_trace(r) || r->taint_known;
@@ -294,6 +299,26 @@ static struct slot *slot_of(struct oops_reader *reader, const struct oops_log_li
     return NULL;
 }
 
+/* Where the form's own words begin in a header. */
+static size_t words_before(const char *text, const struct oops_form *form) {
+    char first[64];
+    size_t n = strcspn(form->match, "*");
+    memcpy(first, form->match, n < sizeof(first) ? n : 0);
+    first[n < sizeof(first) ? n : 0] = '\0';
+    const char *at = strstr(text, first);
+    return at ? (size_t)(at - text) : 0;
+}
+
+/* A title ("# BUG: ..."), or a sentence in which a header is quoted. */
+static bool is_prose(const struct oops_log_line *line, const struct oops_form *form) {
+    if (line->kernel || line->wall[0])
+        return false;
+    size_t n = words_before(line->text, form);
+    bool tagged = n >= 2 && strchr(":[]>|", line->text[n - 2]);
+    return (line->text[0] == '#' && line->text[1] == ' ') || oops_starts(line->text, "Subject: ") ||
+           (n > PROSE_BYTES && !tagged);
+}
+
 static void open_report(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     if (reader->slot_count == OPEN_MAX)
         oops_slots_close(reader);
@@ -306,9 +331,12 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
                                                         .form = form,
                                                         .open = true,
                                                         .kernel = line->kernel,
+                                                        .prose = is_prose(line, form),
                                                         .caller = line->caller,
                                                         .caller_id = line->caller_id,
                                                         .headers = 1,
+                                                        .first_seen = reader->recent_count,
+                                                        .last_body = reader->recent_count,
                                                         .body_lines = 1};
     report->banner = oops_pool_str(report->pool, reader->banner);
     take_message(reader, report, line);
@@ -335,8 +363,10 @@ static void add_line(struct oops_reader *reader, struct slot *slot, const struct
     oops_report_add(slot->report, line);
     slot->quiet = body ? 0 : slot->quiet + 1;
     slot->foreign = 0;
-    if (body)
+    if (body) {
         slot->body_lines = slot->report->line_count;
+        slot->last_body = reader->recent_count;
+    }
     slot->traces += body && oops_starts(line->text, "Call ");
     slot->ends += strstr(line->text, "---[ end ") != NULL;
     slot->ended = slot->ends > waiting_beside(reader, slot); /* those before it may have ended here */
@@ -406,10 +436,14 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     }
     bool same_fault =
         slot && slot->form->title[0] == '%' && slot->form->title[1] == 'n'; /* Rust's panic ends in a BUG() */
-    bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* another failure */
+    bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
     dies_anew |= slot && gives_up_later(slot, form);
     dies_anew |= slot && is_elsewhere(slot, line);
-    if (slot && !dies_anew && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
+    bool real = slot && slot->prose && line->kernel;                           /* what the sentence spoke of */
+    bool foreign = slot && slot->report->headless && form->kind != OOPS_PANIC; /* comes before a trace, not behind */
+    bool another = slot && slot->form->kind == OOPS_MEMORY_LEAK && slot->form->kind == form->kind &&
+                   slot->report->line_count > slot->headers; /* kmemleak lists one leak after the other */
+    if (slot && !dies_anew && !real && !foreign && !another && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
         add_line(reader, slot, line, true);
         return;
     }
@@ -418,6 +452,55 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     else if (slot)
         close_slot(reader, slot);
     open_report(reader, line, form);
+}
+
+/* ---- Traces that no header came before ---- */
+
+/* Whether a trace is none of the open report's, which would have been its first or asked other CPUs for theirs. */
+static bool begins_anew(const struct oops_reader *reader, const struct slot *slot, const struct oops_look *look) {
+    unsigned header = reader->recent_count - look->lines;
+    if (!look->lines || header <= slot->first_seen)
+        return false;
+    if (look->known)
+        return slot->traces || slot->form->flags & OOPS_FORM_NO_TRACE || header > slot->last_body + 1;
+    return slot->ended && look->task && !slot->collects_cpus;
+}
+
+/* The open report ends before line `number` of the log. */
+static void end_before(struct slot *slot, uint64_t number) {
+    struct oops_report *r = slot->report;
+    while (r->line_count > 1 && r->lines[r->line_count - 1].number >= number)
+        r->line_count--;
+    if (slot->body_lines > r->line_count)
+        slot->body_lines = r->line_count;
+    r->last_line = r->lines[r->line_count - 1].number;
+}
+
+/* Whether the trace or the registers that begin here are a report of their own, which is open then. */
+static bool take_headless(struct oops_reader *reader, const struct oops_log_line *line) {
+    struct oops_look look = oops_look_back(reader, line);
+    struct slot *slot = slot_of(reader, line, true);
+    const struct oops_log_line *header = look.lines ? oops_look_line(reader, line, look.lines - 1, true) : line;
+    bool trace = oops_headless_trace(line->text);
+    if (look.injected || (look.headed && !trace) || (slot && !trace) || (slot && !begins_anew(reader, slot, &look)))
+        return false;
+    if (slot) {
+        end_before(slot, header->number);
+        close_slot(reader, slot);
+    }
+    open_report(reader, header, &oops_form_dump);
+    if (reader->error)
+        return true;
+    slot = &reader->slots[reader->slot_count - 1];
+    slot->report->headless = true;
+    for (unsigned back = look.lines; back-- > 0;) {
+        const struct oops_log_line *before = oops_look_line(reader, line, back, false);
+        if (before && before != header)
+            add_line(reader, slot, before, true);
+    }
+    if (header != line)
+        add_line(reader, slot, line, true);
+    return true;
 }
 
 /* The line before was cut and comes again: a report that had only just begun begins anew. */
@@ -451,6 +534,9 @@ void oops_slots_take(struct oops_reader *reader, const struct oops_log_line *lin
     const struct oops_form *form = oops_form_of(&reader->scanner, line->text);
     if (form) {
         take_header(reader, line, form);
+    } else if ((oops_headless_begins(line->text) || (!oops_slots_any(reader) && oops_headless_frame(line->text))) &&
+               take_headless(reader, line)) {
+        /* it has its report */
     } else if (oops_slots_any(reader)) {
         bool body = oops_body_line(line->text);
         struct slot *slot = slot_of(reader, line, body);

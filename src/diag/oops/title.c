@@ -285,9 +285,10 @@ static const char *any_function(struct oops_report *report, const struct oops_fo
 }
 
 void oops_title(struct oops_report *report) {
-    struct oops_span captures[OOPS_CAPTURES], later;
+    struct oops_span captures[OOPS_CAPTURES] = {{"", 0}}, later = {"", 0};
     struct text_buffer b = {.len = 0};
-    const struct oops_form *form = oops_form_choose(report, captures, &later);
+    const struct oops_form *form =
+        report->headless ? oops_headless_form(report, captures) : oops_form_choose(report, captures, &later);
     if (!form) {
         report->title = oops_pool_str(report->pool, report->header);
         return;
