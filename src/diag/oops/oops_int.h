@@ -69,6 +69,7 @@ struct oops_log_line {
     bool kernel; /* it had a prefix that only kernel messages have */
     char caller; /* 'T' task, 'C' CPU, 0: not printed */
     uint32_t caller_id;
+    bool prose;    /* a header that stands in a title or sentence */
     bool replay;   /* "replaying previous printk message": the line before was cut */
     bool bare;     /* '?' or "(unreliable)" frame */
     char wall[40]; /* wall-clock time, as printed */

@@ -18,6 +18,7 @@
 
 #include "diag/oops/reader_int.h"
 
+#define PROSE_BYTES  20 /* before a header: a sentence, not a prefix */
 #define WINDOW_BYTES (256u << 10)
 
 struct oops_reader *oops_reader_new(oops_report_fn *fn, void *ctx) {
@@ -60,12 +61,22 @@ static size_t header_at(const struct oops_form *form, const char *text) {
     return at ? (size_t)(at - text) : 0;
 }
 
+/* A title ("# BUG: ..."), or a sentence in which a header is quoted, whose words begin at `at`. */
+static bool is_prose(const struct oops_log_line *line, size_t at) {
+    const char *text = line->text;
+    if (line->kernel || line->wall[0])
+        return false;
+    bool tagged = at >= 2 && strchr(":[]>|", text[at - 2]);
+    return (text[0] == '#' && text[1] == ' ') || oops_starts(text, "Subject: ") || (at > PROSE_BYTES && !tagged);
+}
+
 unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t len,
                            struct oops_log_line lines[OOPS_GLUED_MAX]) {
     unsigned count = oops_line_clean(raw, len, reader->clean, lines);
     for (unsigned i = 0; i < count; i++) {
         const struct oops_form *form = oops_form_of(&reader->scanner, lines[i].text);
         bool same = reader->foreign.text[0] && oops_foreign_skip(&reader->foreign, lines[i].text) != lines[i].text;
+        lines[i].prose = form && is_prose(&lines[i], header_at(form, lines[i].text));
         if (form && !same)
             oops_foreign_learn(&reader->foreign, lines[i].text, header_at(form, lines[i].text));
         oops_line_skip_foreign(&reader->foreign, &lines[i], 1);

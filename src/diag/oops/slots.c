@@ -13,7 +13,6 @@
 #include "diag/oops/reader_int.h"
 
 #define BEFORE_CUT_LINES   4       /* in which what led to a BUG is looked for */
-#define PROSE_BYTES        20      /* before a header: a sentence, not a prefix */
 #define QUIET_LINES        60      /* of the same printer that belong to no report: it is over */
 #define QUIET_AFTER_END    25      /* the same behind "end trace" */
 #define QUIET_BEFORE_PANIC 8       /* more of them, and it is another event's */
@@ -165,9 +164,9 @@ static void give(struct oops_reader *reader, struct oops_report *report) {
  */
 static bool is_mention(const struct slot *slot) {
     const struct oops_report *r = slot->report;
-    return slot->prose ||
-           (!slot->kernel && slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) &&
-            !strstr(r->header, "+0x") && !r->state_count && !r->trace_count && !r->taint_known);
+    bool quoted = slot->prose && (r->line_count < 2 || !oops_body_line(r->lines[1].text));
+    return quoted || (!slot->kernel && slot->body_lines <= slot->headers && !(slot->form->flags & OOPS_FORM_NO_TRACE) &&
+                      !strstr(r->header, "+0x") && !r->state_count && !r->trace_count && !r->taint_known);
 }
 
 static void set_mention(struct oops_reader *reader, struct oops_report *report) {
@@ -299,26 +298,6 @@ static struct slot *slot_of(struct oops_reader *reader, const struct oops_log_li
     return NULL;
 }
 
-/* Where the form's own words begin in a header. */
-static size_t words_before(const char *text, const struct oops_form *form) {
-    char first[64];
-    size_t n = strcspn(form->match, "*");
-    memcpy(first, form->match, n < sizeof(first) ? n : 0);
-    first[n < sizeof(first) ? n : 0] = '\0';
-    const char *at = strstr(text, first);
-    return at ? (size_t)(at - text) : 0;
-}
-
-/* A title ("# BUG: ..."), or a sentence in which a header is quoted. */
-static bool is_prose(const struct oops_log_line *line, const struct oops_form *form) {
-    if (line->kernel || line->wall[0])
-        return false;
-    size_t n = words_before(line->text, form);
-    bool tagged = n >= 2 && strchr(":[]>|", line->text[n - 2]);
-    return (line->text[0] == '#' && line->text[1] == ' ') || oops_starts(line->text, "Subject: ") ||
-           (n > PROSE_BYTES && !tagged);
-}
-
 static void open_report(struct oops_reader *reader, const struct oops_log_line *line, const struct oops_form *form) {
     if (reader->slot_count == OPEN_MAX)
         oops_slots_close(reader);
@@ -331,7 +310,7 @@ static void open_report(struct oops_reader *reader, const struct oops_log_line *
                                                         .form = form,
                                                         .open = true,
                                                         .kernel = line->kernel,
-                                                        .prose = is_prose(line, form),
+                                                        .prose = line->prose,
                                                         .caller = line->caller,
                                                         .caller_id = line->caller_id,
                                                         .headers = 1,
