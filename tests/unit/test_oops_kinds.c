@@ -130,7 +130,7 @@ static void test_oops_messages(void **state) {
          "lockdep", "possible deadlock in lamp_dim", "lamp_dim"},
         {"NMI Watchdog detected LOCKUP on CPU 0\n" TASK "RIP: 0010:lamp_dim+0x44/0x90 [lamp]\n"
          "Call Trace:\n ksys_write+0x6a/0xe0\n do_syscall_64+0x1/0x2\n",
-         "hard-lockup", "BUG: hard lockup in write", "write"},
+         "hard-lockup", "BUG: hard lockup in lamp_dim", "lamp_dim"},
     };
     for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         check(&forms[i]);
