@@ -49,7 +49,6 @@ static void test_oops_helpers_by_whole_words(void **state) {
                                           "__list_del_entry_valid",
                                           "mmiocpy",
                                           "irq_work_queue",
-                                          "lock_sock_nested",
                                           "refcount_warn_saturate"};
     static const char *const others[] = {
         "lamp_read_locked_mode", "lamp_write_lock_bus", "set_up_write_lamp",  "lamp_block_release", "ulogic_input",
@@ -190,7 +189,7 @@ static void test_oops_who_waited(void **state) {
                  "CPU: 0 PID: 412 Comm: lamp Not tainted 6.1.0 #1\nCall Trace:\n dump_stack_lvl+0x5b/0x80\n"
                  " print_circular_bug.cold+0x38/0x45\n check_noncircular+0x148/0x160\n __lock_acquire+0x1465/0x2000\n"
                  " __flush_work+0x21/0x240\n __cancel_work_timer+0x10/0x20\n lamp_dim+0x44/0x90\n",
-                 "lamp_dim");
+                 "lamp_open");
     check_blames("SError Interrupt on CPU3, code 0x00000000bf000002 -- SError\nCPU: 3 PID: 412 Comm: lamp\n"
                  "pc : readl+0x40/0x80\nlr : readl+0x3c/0x80\nsp : ffff800012345670\nCall trace:\n"
                  " panic+0x168/0x368\n nmi_panic+0x8c/0x90\n arm64_serror_panic+0x6c/0x78\n do_serror+0x28/0x60\n"

@@ -14,7 +14,7 @@
  *   C  the next "Call Trace:" or "Backtrace:", else "stack backtrace:"; c: else from here (arm prints frames at once)
  *   B  the next "backtrace:" of kmemleak
  *   S  the frames from here to the next trace; always the last step
- *   A  the next line with "at: f+0x1/0x2" (lockdep); a: whatever function it is; F: of a flush of work who asked for it
+ *   A  the next line with "at: f+0x1/0x2" (lockdep); a: whatever function it is
  *   P  the next line with "[<address>] f+0x1/0x2"; p: whatever function it is
  *   X  the line that the form's `later` matches
  *   K  the next line with "caller is f+0x1/0x2"
@@ -274,16 +274,6 @@ static void take_frames(struct search *search) {
     }
 }
 
-/* Work is no lock of anyone's: who waits for it is told by the trace alone. */
-static void find_acquirer(struct search *search) {
-    static const char *const flushes[] = {"^flush_work", "^start_flush_work", "^drain_workqueue", "^cancel_", NULL};
-    find_symbol(search, "at: ", false);
-    if (search->count || !oops_span_in_list(search->inner, flushes))
-        return;
-    search->headed = find_words(search, "stack backtrace:", "");
-    take_frames(search);
-}
-
 /* "stack backtrace:" alone only where no other words introduce the trace. */
 static void find_trace(struct search *search, bool or_here) {
     unsigned from = search->at;
@@ -323,9 +313,6 @@ static void take_step(struct search *search, char step) {
         break;
     case 'B':
         find_words(search, "backtrace:|backtrace (crc", "");
-        break;
-    case 'F':
-        find_acquirer(search);
         break;
     case 'S':
         take_frames(search);

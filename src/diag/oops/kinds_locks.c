@@ -72,7 +72,7 @@ const struct oops_form oops_forms_locks[] = {
     {"BUG: scheduling while atomic", OOPS_ATOMIC_SLEEP, "BUG: scheduling while atomic in %f", NULL,
      TRACE(skip_schedule), 0},
     {"BUG: sleeping function called from invalid context", OOPS_ATOMIC_SLEEP,
-     "BUG: sleeping function called from invalid context in %f", NULL, TRACE(NULL), 0},
+     "BUG: sleeping function called from invalid context in %f", NULL, TRACE(skip_sock_lock), 0},
     {"BUG: scheduling in a non-blocking section", OOPS_ATOMIC_SLEEP, "BUG: scheduling in a non-blocking section in %f",
      NULL, TRACE(skip_schedule), 0},
     {"BUG: assuming atomic context", OOPS_ATOMIC_SLEEP, "BUG: assuming atomic context in %f", NULL, TRACE(skip_cant),
@@ -106,7 +106,7 @@ const struct oops_form oops_forms_locks[] = {
      0},
     /* ---- Lockdep ---- */
     {"WARNING: possible circular locking dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
-     "is trying to acquire lock", RECIPE("FAS", skip_work), 0},
+     "is trying to acquire lock", RECIPE("AAS", skip_work), 0},
     {"WARNING: possible irq lock inversion dependency detected", OOPS_LOCKDEP, "possible deadlock in %f",
      "just changed the state of lock", RECIPE("Xa", NULL), 0},
     {"WARNING: *-safe -> *-unsafe lock order detected", OOPS_LOCKDEP, "possible deadlock in %f", NULL,

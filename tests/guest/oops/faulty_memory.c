@@ -86,7 +86,7 @@ static opaque u32 behind_deleted(struct item *gone)
 static opaque unsigned long expose(void __user *to, struct item *item, unsigned long size)
 {
 	sink++;
-	return copy_to_user(to, item, size); /* expect usercopy: kind=slab */
+	return copy_to_user(to, item, size); /* expect usercopy: kind=bug */
 }
 
 static opaque void write_constant(struct handler *fixed)
