@@ -77,7 +77,8 @@ static bool is_stub(const char *text) {
 bool oops_line_may_go_on(const char *text) {
     return is_stub(text) || ends_with(text, "BUG: KASAN:") || ends_with(text, "BUG: KFENCE:") ||
            ends_with(text, "INFO: task") || ends_with(text, "kernel BUG") || ends_with(text, "INFO: possible") ||
-           ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:");
+           ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:") ||
+           ends_with(text, "Internal error:");
 }
 
 /* Headers that end in a function, and this one does not yet. */
@@ -129,9 +130,11 @@ bool oops_line_wraps(const struct oops_scanner *scanner, const struct oops_log_l
         return false;
     if (oops_starts(text, "Krnl PSW : ") && more[0] == '(') /* s390: the function */
         return true;
+    if (ends_with(text, "Internal error:"))
+        return true;
     if (is_stub(text) && !ends_with(text, "INFO:") && (slab_cut(text) || oops_starts(more, "CPU: ")))
         return true;
-    if (begins_anew(more))
+    if (begins_anew(more) || strstr(text, " which became ")) /* lockdep's heading of a trace */
         return false;
     if (columns > WIDEST || (line->kernel && strstr(text, "+0x") && strchr(more, ':')) || oops_form_of(scanner, more))
         return false;
