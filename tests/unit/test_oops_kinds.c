@@ -163,6 +163,30 @@ static void test_oops_headless(void **state) {
         {"lampd           D    0   412      1 0x00000004\nCall Trace:\n __schedule+0x1/0x2\n schedule+0x1/0x2\n" END,
          "hung-task", "INFO: task hung in lamp_dim", "lamp_dim"},
         {TASK TRACE END, "stack-dump", "stack dump in lamp_dim", "lamp_dim"},
+        {"Call trace:\n lamp_dim+0x44/0x90 [lamp]\n ksys_write+0x6a/0xe0\n---[ end trace 0000000000000000 ]---\n",
+         "warning", "WARNING in lamp_dim", "lamp_dim"},
+        {TASK TRACE END "Kernel panic - not syncing: lamp blown\n", "panic", "kernel panic: lamp blown", "lamp_dim"},
+        {TASK TRACE " mark_lock.cold+0x1/0x2\n __lock_acquire+0x1/0x2\n lock_acquire+0x1/0x2\n" END, "lockdep",
+         "locking bug in lamp_dim", "lamp_dim"},
+        {"Call Trace:\n <IRQ>\n lamp_dim+0x44/0x90 [lamp]\n lamp_irq+0x1/0x20 [lamp]\n </IRQ>\n"
+         " asm_common_interrupt+0x1e/0x40\nRIP: 0010:wire_send+0x12/0x136\nCode: 53 <89> d3 48\n"
+         "RSP: 0018:ffff88810bbf7ad8 EFLAGS: 00000246\n wire_flush+0x1/0x20\n---[ end trace 0000000000000000 ]---\n",
+         "warning", "WARNING in lamp_dim", "lamp_dim"},
+    };
+    for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        check(&forms[i]);
+}
+
+/* Where the text ends in the allocator: a guess behind it, or who stands before the caller, or nobody. */
+static void test_oops_allocator_alone(void **state) {
+#define FAILED "lampd: page allocation failure: order:0, mode:0x20\n" TASK TRACE " warn_alloc+0x1/0x2\n"
+    static const struct form forms[] = {
+        {FAILED " __alloc_pages_slowpath+0x1/0x2\n ? net_rx+0x1/0x2\n __alloc_pages_nodemask+0x1/0x2\n",
+         "out-of-memory", "page allocation failure in corrupted", ""},
+        {FAILED " __alloc_pages_slowpath+0x1/0x2\n __slab_alloc+0x1/0x2\n ? lamp_dim+0x1/0x2\n", "out-of-memory",
+         "page allocation failure in lamp_dim", "lamp_dim"},
+        {FAILED " __alloc_pages_nodemask+0x1/0x2\n page_frag_alloc+0x1/0x2\n __napi_alloc_skb+0x1/0x2\n",
+         "out-of-memory", "page allocation failure in __napi_alloc_skb", "__napi_alloc_skb"},
     };
     for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         check(&forms[i]);
@@ -210,6 +234,45 @@ static void test_oops_titles(void **state) {
     }
 }
 
+/* A trace that is only a trace is not told before the report that it belongs to; one of another time is. */
+static void test_oops_dump_before_a_report(void **state) {
+#define OOPS(time)                                                                                                     \
+    time "BUG: kernel NULL pointer dereference, address: 0000000000000008\n" time "RIP: 0010:lamp_on+0x44/0x90\n" time \
+         "Call Trace:\n" time " ksys_read+0x6a/0xe0\n"
+    struct bed_verdict got;
+    const char *sketch = TRACE END "and then\n" OOPS("[   12.000001] ");
+    const char *earlier =
+        "[    1.000001] Call Trace:\n[    1.000001]  lamp_dim+0x1/0x2\n[    1.000001]  vfs_write+0x1/0x2\n"
+        "[    1.000001] on we go\n" OOPS("[   12.000001] ");
+    const char *lockup =
+        "[    1.000001] NMI backtrace for cpu 0\n[    1.000001] Call Trace:\n[    1.000001]  dump_stack+0x1/0x2\n"
+        "[    1.000001]  nmi_cpu_backtrace+0x1/0x2\n[    1.000001]  lamp_dim+0x1/0x2\n...\n"
+        "[   75.000001] NMI watchdog: Watchdog detected hard LOCKUP on cpu 2\n"
+        "[   75.000001]  lamp_on+0x1/0x2\n";
+    assert_int_equal(count_reports(sketch, &got), 1);
+    bed_decode(sketch, strlen(sketch), 1 << 20, 0, &got);
+    assert_int_equal(got.kind, OOPS_NULL_DEREF);
+    assert_int_equal(count_reports(earlier, &got), 2);
+    assert_int_equal(got.kind, OOPS_NULL_DEREF);
+    assert_int_equal(count_reports(lockup, &got), 1);
+    bed_decode(lockup, strlen(lockup), 1 << 20, 0, &got);
+    assert_int_equal(got.kind, OOPS_HARD_LOCKUP);
+}
+
+/* The watchdog's own warning and its message are one lockup, in nobody's function where the text ends. */
+static void test_oops_watchdog_warns(void **state) {
+    static const char log[] =
+        "[    1.0] WARNING: CPU: 3 PID: 0 at kernel/watchdog.c:265 watchdog_overflow_callback+0x98/0xc0()\n"
+        "[    1.0] Watchdog detected hard LOCKUP on cpu 3\n[    1.0] " TASK "[    1.0] Call Trace:\n"
+        "[    1.0]  <NMI>  ? dump_stack+0x41/0x51\n[    1.0]  ? warn_slowpath_fmt+0x4c/0x50\n"
+        "[    1.0]  ? perf_prepare_sample+0x268/0x310\n[    1.0]  ? watchdog_overflow_callback+0x98/0xc0\n";
+    struct bed_verdict got;
+    assert_int_equal(count_reports(log, &got), 1);
+    bed_decode(log, sizeof(log) - 1, 1 << 20, 0, &got);
+    assert_int_equal(got.kind, OOPS_HARD_LOCKUP);
+    assert_string_equal(got.function, "");
+}
+
 static void test_oops_no_reports(void **state) {
     static const char *const logs[] = {
         "[    1.0] lampd: page allocation failure: order:4\n[    1.0] irq 18: nobody cared\n",
@@ -228,11 +291,10 @@ static void test_oops_no_reports(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oops_messages),
-        cmocka_unit_test(test_oops_headless),
-        cmocka_unit_test(test_oops_message_behind_a_report),
-        cmocka_unit_test(test_oops_titles),
-        cmocka_unit_test(test_oops_no_reports),
+        cmocka_unit_test(test_oops_messages),        cmocka_unit_test(test_oops_headless),
+        cmocka_unit_test(test_oops_allocator_alone), cmocka_unit_test(test_oops_message_behind_a_report),
+        cmocka_unit_test(test_oops_titles),          cmocka_unit_test(test_oops_dump_before_a_report),
+        cmocka_unit_test(test_oops_watchdog_warns),  cmocka_unit_test(test_oops_no_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

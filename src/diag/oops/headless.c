@@ -186,6 +186,10 @@ static bool runs_through(const struct oops_report *report, const char *functions
     return false;
 }
 
+static bool interrupted(const struct oops_report *report) {
+    return report->state_count && report->states[0].role == OOPS_STATE_INTERRUPTED;
+}
+
 static bool is_small(uint64_t address) {
     return address < 4096;
 }
@@ -237,10 +241,33 @@ static const struct oops_form *of_sleeper(const struct oops_report *report) {
     return NULL;
 }
 
-const struct oops_form *oops_headless_form(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES]) {
-    const struct oops_form *form = oops_message_form(report->header, captures);
-    if (form)
-        return form;
+static bool has_line(const struct oops_report *report, const char *words) {
+    for (unsigned i = 0; i < report->line_count; i++)
+        if (oops_starts(report->lines[i].text, words))
+            return true;
+    return false;
+}
+
+/* WARN() prints "end trace" and, but for x86, no code; dump_stack() prints neither, a dying task both. */
+static bool warned(const struct oops_report *report) {
+    return has_line(report, "---[ end trace") && (!has_line(report, "Code: ") || interrupted(report));
+}
+
+/* Nothing in it tells the kind: what was printed around it may. */
+static const struct oops_form *by_surroundings(const struct oops_report *report, const struct oops_form *form,
+                                               struct oops_span captures[OOPS_CAPTURES]) {
+    bool stopped = form == &oops_form_trap;
+    if (report->panic[0]) {
+        captures[0] = (struct oops_span){report->panic, strlen(report->panic)};
+        return stopped ? &oops_form_panicked_at : &oops_form_panicked;
+    }
+    if (warned(report))
+        return stopped ? &oops_form_warned_at : &oops_form_warned;
+    return form;
+}
+
+static const struct oops_form *by_contents(const struct oops_report *report) {
+    const struct oops_form *form;
     for (const struct oops_witness *w = oops_witnesses; w->functions; w++) {
         uint64_t address;
         if (!runs_through(report, w->functions))
@@ -253,6 +280,16 @@ const struct oops_form *oops_headless_form(const struct oops_report *report, str
     if ((form = of_sleeper(report)) != NULL)
         return form;
     return oops_body_line(report->header) || oops_headless_begins(report->header) ? &oops_form_dump : &oops_form_said;
+}
+
+const struct oops_form *oops_headless_form(const struct oops_report *report, struct oops_span captures[OOPS_CAPTURES]) {
+    const struct oops_form *form = oops_message_form(report->header, captures);
+    if (form)
+        return form;
+    form = by_contents(report);
+    bool told =
+        form != &oops_form_dump && form != &oops_form_said && form != &oops_form_asleep && form != &oops_form_trap;
+    return told ? form : by_surroundings(report, form, captures);
 }
 
 bool oops_headless_tells(const struct oops_report *report) {

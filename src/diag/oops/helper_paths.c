@@ -181,6 +181,7 @@ const char *const oops_interrupts[] = {
     "^do_nmi$",
     "^end_repeat_nmi",
     "^intel_pmu_handle_irq",
+    "^lapic_can_unplug_cpu",
     "^perf_event_overflow",
     "^perf_ibs_",
     "^perf_prepare_sample",

@@ -72,6 +72,8 @@ const struct oops_form oops_forms_general[] = {
     {"WARNING: *mm/*.c* krealloc", OOPS_WARNING, "WARNING: kmalloc bug in %f", NULL, WARNED(skip_kmalloc), 0},
     {"WARNING: *mm/vmalloc.c*__vmalloc_node", OOPS_WARNING, "WARNING: zero-size vmalloc in %f", NULL, WARNED(NULL), 0},
     {"WARNING: * usb_submit_urb", OOPS_WARNING, "WARNING in %f/usb_submit_urb", NULL, WARNED(skip_usb), 0},
+    {"WARNING: *kernel/watchdog*watchdog_overflow_callback", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL,
+     STALLED("RCS|RS|CS", NULL), 0},
     {"WARNING: CPU: * at *:", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},
     {"WARNING: at *:", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},
     {"WARNING: CPU: * PID: * at *+0x", OOPS_WARNING, "WARNING in %f", NULL, WARNED(NULL), 0},

@@ -20,9 +20,9 @@ static const char *const skip_page[] = {"alloc",        "free_page",    "free_pa
                                         "put_page",     "release_page", "truncate_inode_pages", "update_page",
                                         "vmap",         "^tlb_",        "^free_swap_cache",     NULL};
 static const char *const skip_leak[] = {
-    "kmemleak", "mmap",          "kmem",          "slab",       "alloc",        "create_object",
-    "idr_get",  "list_lru_init", "kasprintf",     "kvasprintf", "pcpu_create",  "strdup",
-    "strndup",  "memdup",        "^dev_set_name", "^skb_clone", "^sget_userns", NULL};
+    "kmemleak", "mmap",          "kmem",       "slab",         "alloc",       "create_object", "build_skb",
+    "idr_get",  "list_lru_init", "kasprintf",  "kvasprintf",   "pcpu_create", "strdup",        "strndup",
+    "memdup",   "^dev_set_name", "^skb_clone", "^sget_userns", NULL};
 static const char *const skip_kmalloc[] = {"kmalloc", "krealloc", "slab", "kmem", NULL};
 static const char *const skip_slab[] = {
     "object_err",       "check_bytes",       "print_trailer", "debug_processing", "slab",

@@ -15,7 +15,6 @@
 static const char *const skip_pages[] = {"alloc_page",
                                          "alloc_frozen_page",
                                          "page_alloc",
-                                         "^__alloc_",
                                          "get_free_page",
                                          "new_slab",
                                          "slab_alloc",
@@ -45,23 +44,24 @@ static const char *const skip_pages[] = {"alloc_page",
                                          "vmap",
                                          "vm_area_alloc",
                                          "^get_page_from",
-                                         "^__get_free",
-                                         "^__get_pages",
+                                         "^get_free",
+                                         "^get_pages",
                                          "dump_header",
                                          "oom_kill",
                                          "out_of_memory",
-                                         "^__page_cache",
                                          "^page_cache_alloc",
                                          "readahead",
                                          "^mem_cgroup",
                                          "try_charge",
                                          "^charge_memcg",
-                                         "__do_kmalloc",
+                                         "do_kmalloc",
+                                         "kmalloc",
+                                         "hrtimer_forward", /* left on stacks that are shown word by word */
                                          NULL};
 static const char *const skip_names[] = {
     "sysfs",  "kernfs", "kobject", "kobj_",   "kset_",           "^device_",         "^__proc", "proc_",
     "sysctl", "^bus_",  "^class_", "^driver", "^__class_create", "^internal_create", "debugfs", NULL};
-static const char *const skip_irqs[] = {"setup_irq", "request_", "devm_", "^__report_bad", "^report_bad", NULL};
+static const char *const skip_irqs[] = {"setup_irq", "request_", "devm_", "^report_bad", NULL};
 static const char *const skip_kmemleak[] = {"kmemleak", "_object", "^scan_", NULL};
 static const char *const skip_slabs[] = {"object_err",    "check_bytes",  "print_trailer", "debug_processing",
                                          "slab",          "cache_free",   "^__free_",      "cache_alloc",
@@ -78,8 +78,9 @@ static const char *const skip_fs[] = {"^xfs_error_report", "^xfs_corruption", "^
                                       "_consist",          "^ubifs_ro_mode",  "^ubi_ro_mode",  "^ext4_error",
                                       "handle_error",      "^xfs_buf_",       "^buffer_io",    NULL};
 static const char *const skip_lockdep[] = {
-    "^print_",   "^check_", "validate_chain", "^__lock_acquire", "^lock_acquire", "^mark_",  "^dept_", "^add_dep",
-    "^cb_check", "^bfs$",   "_bug$",          "^add_wait$",      "^__dept",       "lockdep", "^lock_", "spin_dump",
+    "^print_", "^check_",  "validate_chain", "^__lock_acquire", "^lock_acquire", "^mark_",
+    "^dept_",  "^add_dep", "^cb_check",      "^bfs$",           "_bug$",         "^add_wait$",
+    "^__dept", "lockdep",  "^lock_",         "spin_dump",       "fs_reclaim",    "locks_freed",
     NULL};
 static const char *const skip_asked[] = {"sysrq", "^dump_stack", NULL};
 
@@ -218,7 +219,8 @@ const struct oops_witness oops_witnesses[] = {
      {"", OOPS_PREEMPTIBLE, "BUG: using smp_processor_id() in preemptible code in %f", NULL, SHOWS(skip_checks), 0}},
     {"print_circular_bug|print_circle|check_noncircular|print_usage_bug|print_deadlock_bug|print_unlock_imbalance_bug|"
      "print_irq_inversion_bug|print_bad_irq_dependency|lockdep_rcu_suspicious|print_lock_invalid_wait_context|"
-     "print_freed_lock_bug|print_held_locks_bug|spin_bug|rwlock_bug|debug_rt_mutex_print_deadlock",
+     "print_freed_lock_bug|debug_check_no_locks_freed|print_held_locks_bug|spin_bug|rwlock_bug|debug_rt_mutex_print_"
+     "deadlock",
      {"", OOPS_LOCKDEP, "locking bug in %f", NULL, SHOWS(skip_lockdep), 0}},
     {"watchdog_overflow_callback|watchdog_hardlockup_check",
      {"", OOPS_HARD_LOCKUP, "BUG: hard lockup in %f", NULL, STALLED("RCS|RS|CS", NULL), 0}},
@@ -250,6 +252,8 @@ const struct oops_witness oops_witnesses[] = {
     {"exc_divide_error|do_divide_error|divide_error", {"", OOPS_TRAP, "divide error in %f", NULL, PC_THEN_TRACE, 0}},
     {"machine_check|do_machine_check|do_serror|arm64_serror_panic|el1_error",
      {"", OOPS_EXTERNAL_ABORT, "machine check in %f", NULL, PC_THEN_TRACE, 0}},
+    {"mark_lock|mark_lock_irq|mark_held_locks|validate_chain|check_prev_add",
+     {"", OOPS_LOCKDEP, "locking bug in %f", NULL, SHOWS(skip_lockdep), 0}},
     {"panic|vpanic", {"", OOPS_PANIC, "kernel panic in %f", NULL, SHOWS(NULL), 0}},
     {NULL, {.match = NULL}},
 };
@@ -265,3 +269,7 @@ const struct oops_form oops_form_bug = {"", OOPS_BUG, "kernel BUG in %f", NULL, 
 const struct oops_form oops_form_trap = {"", OOPS_TRAP, "exception in %f", NULL, PC_THEN_TRACE, 0};
 const struct oops_form oops_form_said = {"", OOPS_STACK_DUMP, "%0", NULL, SHOWS(NULL), 0};
 const struct oops_form oops_form_dump = {"", OOPS_STACK_DUMP, "stack dump in %f", NULL, SHOWS(NULL), 0};
+const struct oops_form oops_form_warned = {"", OOPS_WARNING, "WARNING in %f", NULL, SHOWS(NULL), 0};
+const struct oops_form oops_form_warned_at = {"", OOPS_WARNING, "WARNING in %f", NULL, PC_THEN_TRACE, 0};
+const struct oops_form oops_form_panicked = {"", OOPS_PANIC, "kernel panic: %1", NULL, SHOWS(NULL), 0};
+const struct oops_form oops_form_panicked_at = {"", OOPS_PANIC, "kernel panic: %1", NULL, PC_THEN_TRACE, 0};

@@ -104,6 +104,15 @@ static bool user_pc(const struct place *at, const struct oops_symbol *pc, unsign
     }
 }
 
+/* Registers below an interrupt's entry in a trace that no header came before: they are not what is reported. */
+static bool below_interrupt(const struct place *at) {
+    const struct oops_trace *trace = at->trace;
+    if (!at->r->headless || !trace || !trace->count)
+        return false;
+    const char *entry = trace->frames[trace->count - 1].sym.name;
+    return oops_in_list(entry, oops_interrupts) && !oops_in_list(entry, oops_exceptions);
+}
+
 static enum oops_state_role role_of(const struct place *at, const struct oops_symbol *pc, unsigned cs) {
     if (user_pc(at, pc, cs))
         return OOPS_STATE_USER;
@@ -111,7 +120,7 @@ static enum oops_state_role role_of(const struct place *at, const struct oops_sy
         return OOPS_STATE_OTHER_CPU;
     if (at->after_end && !(at->r->headless && at->r->fault_state < 0))
         return OOPS_STATE_FIRST_OOPS;
-    return at->r->fault_state < 0 ? OOPS_STATE_FAULT : OOPS_STATE_INTERRUPTED;
+    return at->r->fault_state < 0 && !below_interrupt(at) ? OOPS_STATE_FAULT : OOPS_STATE_INTERRUPTED;
 }
 
 static struct oops_state *new_state(struct place *at) {

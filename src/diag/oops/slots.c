@@ -17,6 +17,8 @@
 #define QUIET_AFTER_END    25      /* the same behind "end trace" */
 #define QUIET_BEFORE_PANIC 8       /* more of them, and it is another event's */
 #define FOREIGN_LINES      2000    /* of others */
+#define SCREEN_LINES       40      /* from a trace without a header to the report that it belongs to */
+#define VAGUE_US           1000000 /* the same in time */
 #define MIXED_US           2000000 /* reports of two CPUs whose headers are further apart are not mixed */
 
 /* ---- What led to a report ---- */
@@ -189,13 +191,35 @@ static bool is_lone(const struct slot *slot) {
            !r->trace_count && !r->taint_known;
 }
 
+/* A trace or registers of which nothing tells what they are. */
+static bool is_vague(const struct oops_report *r) {
+    return r->headless && (r->kind == OOPS_TRAP || (r->kind == OOPS_STACK_DUMP && oops_starts(r->title, "stack dump")));
+}
+
+/* Whether the report behind what is held back says what that was of. */
+static bool explains(const struct oops_report *r, const struct oops_report *lone) {
+    if (!lone->headless)
+        return r->kind == lone->kind;
+    bool hang = r->kind == OOPS_HARD_LOCKUP || r->kind == OOPS_SOFT_LOCKUP || r->kind == OOPS_RCU_STALL;
+    bool asked = hang && strstr(lone->function, "cpu_backtrace"); /* whoever asked for it said why */
+    bool timed = r->has_time && lone->has_time;
+    bool near = r->first_line <= lone->last_line + SCREEN_LINES;
+    if (r->headless || !near || asked)
+        return near && asked && !r->headless;
+    if (timed && (r->time_us < lone->time_us || r->time_us - lone->time_us > VAGUE_US))
+        return false;
+    bool others = (r->pid >= 0 && lone->pid >= 0 && r->pid != lone->pid) ||
+                  (r->caller && lone->caller && (r->caller != lone->caller || r->caller_id != lone->caller_id));
+    return !others;
+}
+
 /*
  * People quote a header, and show the report further down: only that is told,
  * unless another kind comes next, or none.
  */
 static void give_in_turn(struct oops_reader *reader, const struct slot *slot) {
-    bool lone = is_lone(slot);
-    if (!lone && reader->lone && reader->lone->kind == slot->report->kind) {
+    bool lone = is_lone(slot) || is_vague(slot->report);
+    if (!lone && reader->lone && explains(slot->report, reader->lone)) {
         oops_report_free(reader->lone);
         reader->lone = NULL;
     }
@@ -418,11 +442,14 @@ static void take_header(struct oops_reader *reader, const struct oops_log_line *
     bool dies_anew = slot && slot->ended && strstr(line->text, "[#");       /* behind "end trace": another failure */
     dies_anew |= slot && gives_up_later(slot, form);
     dies_anew |= slot && is_elsewhere(slot, line);
-    bool real = slot && slot->prose && line->kernel;                           /* what the sentence spoke of */
+    bool real = slot && slot->prose && line->kernel; /* what the sentence spoke of */
+    bool message = slot && form->kind == OOPS_HARD_LOCKUP && slot->form->kind == form->kind &&
+                   slot->report->line_count == slot->headers; /* of the warning that it is reported by */
     bool foreign = slot && slot->report->headless && form->kind != OOPS_PANIC; /* comes before a trace, not behind */
     bool another = slot && slot->form->kind == OOPS_MEMORY_LEAK && slot->form->kind == form->kind &&
                    slot->report->line_count > slot->headers; /* kmemleak lists one leak after the other */
-    if (slot && !dies_anew && !real && !foreign && !another && (form->flags & OOPS_FORM_CONTINUES || same_fault)) {
+    if (slot && !dies_anew && !real && !foreign && !another &&
+        (form->flags & OOPS_FORM_CONTINUES || same_fault || message)) {
         add_line(reader, slot, line, true);
         return;
     }

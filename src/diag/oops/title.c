@@ -234,13 +234,37 @@ static const char *header_symbol(struct oops_report *report) {
 }
 
 /*
+ * Who asked for memory where the text ends in the allocator: the guess behind it, else what stands between it and the
+ * caller, as __napi_alloc_skb() does.
+ */
+static const char *allocating(struct oops_report *report, const struct oops_form *form) {
+    static const char *const core[] = {
+        "alloc_pages", "alloc_frozen_page", "get_page_from",  "^warn_alloc", "slab", "kmalloc",
+        "kmem_cache",  "cache_alloc",       "fallback_alloc", "cache_grow",  NULL};
+    const struct oops_trace *trace = oops_report_trace(report);
+    struct oops_span found = {"", 0};
+    bool guessed = false;
+    for (unsigned i = 0; trace && i < trace->count; i++) {
+        const struct oops_frame *frame = &trace->frames[i];
+        struct oops_span name = {frame->sym.name, oops_plain_length(frame->sym.name)};
+        bool helper = oops_is_helper(name) || oops_span_in_list(name, form->recipe.skip);
+        if (!name.len || oops_only_reports(frame->sym.name) || (frame->guess && (helper || guessed)))
+            continue;
+        guessed = frame->guess;
+        found = !guessed && oops_span_in_list(name, core) ? (struct oops_span){"", 0} : name;
+    }
+    return oops_pool_strn(report->pool, found.s, found.len);
+}
+
+/*
  * Where only helpers are sure: the innermost of them, else the best of the frames that the kernel calls guesses; of a
  * stalled CPU what it did before what stopped it.
  */
 static const char *any_frame(struct oops_report *report, const struct oops_form *form) {
     static const struct pass { bool guesses, helpers; } passes[] = {{false, true}, {true, false}, {true, true}};
     const struct oops_trace *trace = oops_report_trace(report);
-    bool stall = form->recipe.pick == OOPS_PICK_STALL;
+    bool panicked = form->kind == OOPS_PANIC && strstr(report->header, "LOCKUP");
+    bool stall = form->recipe.pick == OOPS_PICK_STALL || panicked;
     for (unsigned p = 0; trace && p < sizeof(passes) / sizeof(passes[0]); p++)
         for (unsigned i = 0; i < trace->count; i++) {
             const char *s = trace->frames[i].sym.name;
@@ -278,8 +302,11 @@ static const char *any_function(struct oops_report *report, const struct oops_fo
         return found;
     if (fault && fault->pc.name[0])
         return oops_pool_strn(report->pool, fault->pc.name, oops_plain_length(fault->pc.name));
-    if (named && (found = header_symbol(report))[0])
+    bool watchdogs = form->recipe.pick == OOPS_PICK_STALL; /* name whoever watches */
+    if (named && !watchdogs && (found = header_symbol(report))[0])
         return found;
+    if (form->recipe.skip && form->kind == OOPS_OUT_OF_MEMORY)
+        return allocating(report, form);
     found = any_frame(report, form);
     return found[0] ? found : oops_blame(report, &counter);
 }
@@ -296,6 +323,8 @@ void oops_title(struct oops_report *report) {
     report->kind = form->kind;
     bool unfinished = form->later && !later.s[0]; /* cut before what the form needs */
     report->function = form->recipe.steps ? oops_blame(report, form) : "";
+    if (form->recipe.steps && !strcmp(form->recipe.steps, "H") && !report->function[0]) /* a helper is what is meant */
+        report->function = header_symbol(report);
     bool found = !form->recipe.steps || report->function[0];
     if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')
         report->function = oops_pool_strn(report->pool, later.s, oops_plain_length(later.s));
