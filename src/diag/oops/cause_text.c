@@ -360,6 +360,9 @@ static const char *refused_value(const struct oops_report *r, const struct oops_
 
 bool oops_unaligned(const struct oops_report *r) {
     unsigned class = (unsigned)(r->error_code >> 26) & 63;
+    bool bad_pointer = r->has_fault_address && (r->fault_address < 4096 || r->fault_address >= -(uint64_t)4096);
+    if (bad_pointer) /* atomic instructions check the alignment before the address is translated */
+        return false;
     bool arm64 = r->arch == OOPS_ARCH_ARM64 && r->has_error_code && class == 0x25 && (r->error_code & 63) == 0x21;
     return arm64 || (r->kind == OOPS_EXTERNAL_ABORT && strstr(r->header, "lignment"));
 }
