@@ -239,6 +239,57 @@ static void test_oops_many_open(void **state) {
     assert_int_equal(seen.reports, 1000);
 }
 
+/* A report is over, and not worth telling, while what stood before its registers is still being added. */
+static void test_oops_over_before_it_began(void **state) {
+    struct seen seen = {0};
+    struct oops_reader *reader = oops_reader_new(see, &seen);
+    feed(reader, "[    0.000000] PANIC: early exception 0x0e IP 10:ffffffff82f4c1a2 error 0 cr2 0x18\n"
+                 "[    0.000000] CPU: 0 PID: 0 Comm: swapper Not tainted 6.6.0 ---[ end Kernel panic#1\n"
+                 "[    0.000000] RIP: 0010:hatch_early+0x22/0x60\n");
+    assert_int_equal(oops_reader_end(reader), 0);
+    oops_reader_free(reader);
+}
+
+/* A report that might be mixed with one of another printer does not keep back all those behind it. */
+static void test_oops_waits_for_nobody(void **state) {
+    struct seen seen = {0};
+    struct oops_reader *reader = oops_reader_new(see, &seen);
+    char line[128];
+    feed(reader, "[    1.000000] BUG: soft lockup - CPU#0 stuck for 22s! [lamp:1]\n"
+                 "[    1.000001] Sending NMI from CPU 0 to CPUs 1:\n");
+    for (unsigned i = 10; i < 22; i++) {
+        snprintf(line, sizeof(line), "[    1.0001%u] noise %u\n", i, i);
+        feed(reader, line);
+    }
+    feed(reader, "[    1.100000][    C3] Kernel panic - not syncing: lamp\n"
+                 "[    1.100001][    C3] CPU: 3 PID: 1 Comm: lamp Not tainted 5.4.0 #1\n"
+                 "[    1.100002][    C3] Call Trace:\n[    1.100003][    C3]  lamp_dim+0x1/0x2\n");
+    for (unsigned i = 2; i < 52; i++) {
+        snprintf(line, sizeof(line), "[   %u.000000][   T5] BUG: scheduling while atomic: x/%u/0x2\n", 10 + i, i);
+        feed(reader, line);
+    }
+    assert_int_equal(oops_reader_end(reader), 0);
+    oops_reader_free(reader);
+    assert_int_equal(seen.reports, 52);
+}
+
+/* Names of registers with numbers beyond all bounds, in reports that are mixed. */
+static void test_oops_registers_without_bounds(void **state) {
+    struct seen seen = {0};
+    struct oops_reader *reader = oops_reader_new(see, &seen);
+    feed(reader, "[    1.000001] BUG: unable to handle page fault for address: ffff1\n"
+                 "[    1.000002] #PF: supervisor read access in kernel mode\n"
+                 "[    1.000003] BUG: unable to handle page fault for address: ffff2\n"
+                 "[    1.000004] CPU: 0 PID: 1 Comm: a Not tainted 5.4.0 #1\n"
+                 "[    1.000005] CPU: 1 PID: 2 Comm: b Not tainted 5.4.0 #1\n"
+                 "[    1.000006] RIP: 0010:lamp_dim+0x1/0x2\n[    1.000006] RIP: 0010:lamp_set+0x1/0x2\n"
+                 "[    1.000007] x2147483648: 0000000000000000 x1 : 0000000000000000\n"
+                 "[    1.000008] Call Trace:\n[    1.000009]  lamp_dim+0x1/0x2\n");
+    assert_int_equal(oops_reader_end(reader), 0);
+    oops_reader_free(reader);
+    assert_int_equal(seen.reports, 2);
+}
+
 static void decode(void *ctx, struct oops_report *report) {
     struct oops_verdict v;
     oops_verdict_text(report, &v);
@@ -338,6 +389,9 @@ int main(void) {
         cmocka_unit_test(test_oops_long_line),
         cmocka_unit_test(test_oops_endless_report),
         cmocka_unit_test(test_oops_many_open),
+        cmocka_unit_test(test_oops_over_before_it_began),
+        cmocka_unit_test(test_oops_waits_for_nobody),
+        cmocka_unit_test(test_oops_registers_without_bounds),
         cmocka_unit_test(test_oops_no_memory),
         cmocka_unit_test(test_oops_instructions),
         cmocka_unit_test(test_oops_patterns),

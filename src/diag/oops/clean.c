@@ -230,7 +230,7 @@ static const char *take_backslash(const char *s, const char *end, const char *st
             *to = put_char(*to, start, value);
         return s + 5;
     }
-    if (strchr("_*[]<>#()`~|.!+-{}\"/&=", *s) || (literal && *s == '\\')) { /* what Markdown and JSON escape */
+    if ((*s && strchr("_*[]<>#()`~|.!+-{}\"/&=", *s)) || (literal && *s == '\\')) { /* what Markdown and JSON escape */
         *(*to)++ = *s;
         return s + 1;
     }

@@ -73,6 +73,7 @@ static bool is_dying(const struct oops_report *r) {
 struct cause_of_panic {
     const char *words;
     bool (*kind)(enum oops_kind kind);
+    bool same; /* it is the same task that panics */
     const char *why;
 };
 
@@ -85,23 +86,23 @@ static bool is_hung_task(enum oops_kind kind) {
 }
 
 static const struct cause_of_panic causes[] = {
-    {"panic_on_warn", any, "the kernel was set to panic on a warning (panic_on_warn)"},
-    {"kasan.fault", checked, "the kernel was set to panic on it (kasan.fault)"},
-    {"hung_task", is_hung_task, "the kernel was set to panic on a hung task"},
-    {"softlockup", hung, "the kernel was set to panic on a lockup"},
-    {"LOCKUP", hung, "the kernel was set to panic on a lockup"},
-    {"RCU Stall", hung, "the kernel was set to panic on a stall"},
-    {"Fatal exception", died, "the kernel was set to panic on an oops, or could not let the task die"},
-    {"Oops", died, "the kernel was set to panic on an oops"},
-    {"killing interrupt handler", died, "the task that died was in an interrupt"},
-    {"Attempted to kill", died, "the task that died is one that the kernel cannot do without"},
+    {"panic_on_warn", any, true, "the kernel was set to panic on a warning (panic_on_warn)"},
+    {"kasan.fault", checked, true, "the kernel was set to panic on it (kasan.fault)"},
+    {"hung_task", is_hung_task, false, "the kernel was set to panic on a hung task"},
+    {"softlockup", hung, false, "the kernel was set to panic on a lockup"},
+    {"LOCKUP", hung, false, "the kernel was set to panic on a lockup"},
+    {"RCU Stall", hung, false, "the kernel was set to panic on a stall"},
+    {"Fatal exception", died, true, "the kernel was set to panic on an oops, or could not let the task die"},
+    {"Oops", died, true, "the kernel was set to panic on an oops"},
+    {"killing interrupt handler", died, true, "the task that died was in an interrupt"},
+    {"Attempted to kill", died, true, "the task that died is one that the kernel cannot do without"},
 };
 
 static const char *panic_why(const struct oops_given *a, const struct oops_report *b) {
     const char *said = b->panic[0] ? b->panic : b->header;
     for (unsigned i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
         if (strstr(said, causes[i].words) && causes[i].kind(a->kind))
-            return within(a, b, SOON_US) ? causes[i].why : NULL;
+            return within(a, b, SOON_US) && (!causes[i].same || same_task(a, b)) ? causes[i].why : NULL;
     return NULL;
 }
 

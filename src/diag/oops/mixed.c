@@ -54,7 +54,8 @@ static int rank_of_register(const char *text) {
     }
     if (oops_starts(text, "sp : "))
         return 0;
-    if ((text[0] == 'x' || text[0] == 'r') && isdigit((unsigned char)text[1]))
+    size_t digits = text[0] == 'x' || text[0] == 'r' ? strspn(text + 1, "0123456789") : 0;
+    if (digits == 1 || digits == 2)
         return 100 - atoi(text + 1); /* from the highest to the lowest */
     return -1;
 }

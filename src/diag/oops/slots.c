@@ -298,6 +298,10 @@ static void close_slot(struct oops_reader *reader, struct slot *slot) {
 void oops_slots_close(struct oops_reader *reader) {
     for (unsigned i = 0; i < reader->slot_count; i++)
         close_slot(reader, &reader->slots[i]);
+    for (unsigned i = 0; i < reader->slot_count; i++) { /* those that waited for one that never came */
+        reader->slots[i].waits = false;
+        close_slot(reader, &reader->slots[i]);
+    }
     give_out(reader);
 }
 
@@ -407,7 +411,7 @@ static bool may_be_mixed(const struct oops_reader *reader, const struct slot *sl
         waiting += reader->slots[i].open && reader->slots[i].waits;
     if (reader->slot_count == OPEN_MAX) /* room has to be made: one that waits is not given out */
         return false;
-    if (slot->ended || slot->caller || !r->has_time || !line->has_time || waiting >= OOPS_MIXED_MAX - 2)
+    if (slot->ended || slot->caller || line->caller || !r->has_time || !line->has_time || waiting >= OOPS_MIXED_MAX - 2)
         return false;
     return line->time_us >= r->time_us && line->time_us - r->time_us < MIXED_US &&
            slot->traces <= waiting_beside(reader, slot);
@@ -501,10 +505,10 @@ static bool take_headless(struct oops_reader *reader, const struct oops_log_line
     slot->report->headless = true;
     for (unsigned back = look.lines; back-- > 0;) {
         const struct oops_log_line *before = oops_look_line(reader, line, back, false);
-        if (before && before != header)
+        if (before && before != header && slot->open)
             add_line(reader, slot, before, true);
     }
-    if (header != line)
+    if (header != line && slot->open)
         add_line(reader, slot, line, true);
     return true;
 }
