@@ -486,6 +486,15 @@ def test_bytes_that_look_like_names_everywhere_come_to_an_end(folder):
     check("took too long" not in out and "f0+0x1/0x10" in out, out)
 
 
+def test_a_log_without_a_newline_at_its_end_before_another(folder):
+    report = "BUG: kernel NULL pointer dereference, address: 0000000000000008\nRIP: 0010:{0}+0x1/0x20\nCall Trace:\n {0}+0x1/0"
+    (folder / "a").write_text(report.format("lamp_on"))
+    (folder / "b").write_text(report.format("lamp_off"))
+    code, out, err = decode("", "--json", folder / "a", folder / "b")
+    check(code == 0, err)
+    check([r["function"] for r in json.loads(out)] == ["lamp_on", "lamp_off"], out)
+
+
 def missing():
     if platform.machine() != "x86_64":
         return "no compiler for x86-64"

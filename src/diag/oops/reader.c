@@ -316,6 +316,8 @@ int oops_reader_feed(struct oops_reader *reader, const char *data, size_t len) {
 }
 
 void oops_reader_next_file(struct oops_reader *reader) {
+    if (reader->len && reader->window[reader->len - 1] != '\n') /* the last line of the file before was cut */
+        feed_piece(reader, "\n", 1);
     reader->wide = (struct oops_wide){WIDE_UNKNOWN, false, 0};
 }
 
