@@ -165,6 +165,16 @@ static void test_oops_headless(void **state) {
         {TASK TRACE END, "stack-dump", "stack dump in lamp_dim", "lamp_dim"},
         {"Call trace:\n lamp_dim+0x44/0x90 [lamp]\n ksys_write+0x6a/0xe0\n---[ end trace 0000000000000000 ]---\n",
          "warning", "WARNING in lamp_dim", "lamp_dim"},
+        {"REGS: c00020391ccc35c0 TRAP: 0300   Not tainted  (5.2.9)\n"
+         "MSR:  900000000280b033 <SF,HV,EE>  CR: 44002228  XER: 20040000\n"
+         "CFAR: c0000000001d9e28 DAR: 800a00066b9e7e28 DSISR: 40000000 IRQMASK: 0\n"
+         "NIP [c00000000067b230] lamp_dim+0x44/0x90\nLR [c00000000067b1d4] lamp_dim+0x30/0x90\nCall Trace:\n"
+         "[c00020391ccc3850] [c00000000067b1d4] lamp_on+0x204/0x4b0\n"
+         "[c00020391ccc38a0] [c00000000067b688] vfs_write+0x108/0x1b0\n",
+         "page-fault", "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim"},
+        {"RIP: 0010:lamp_dim+0x44/0x90 [lamp]\nRSP: 0018:ffff888100000000 EFLAGS: 00010246\nCall Trace:\n"
+         " ksys_write+0x6a/0xe0\n do_syscall_64+0x1/0x2\nKernel panic - not syncing: panic_on_warn set ...\n",
+         "warning", "WARNING in lamp_dim", "lamp_dim"},
         {TASK TRACE END "Kernel panic - not syncing: lamp blown\n", "panic", "kernel panic: lamp blown", "lamp_dim"},
         {TASK TRACE " mark_lock.cold+0x1/0x2\n __lock_acquire+0x1/0x2\n lock_acquire+0x1/0x2\n" END, "lockdep",
          "locking bug in lamp_dim", "lamp_dim"},
@@ -220,8 +230,9 @@ static void test_oops_message_behind_a_report(void **state) {
 static void test_oops_titles(void **state) {
     struct bed_verdict got;
     static const char *const titles[] = {"# [Bug] Kernel BUG lamp_dim+0x44/0x90\n",
-                                         "I used a fuzzer and found that there is BUG: soft lockup in the tree\n"};
-    for (unsigned i = 0; i < 2; i++) {
+                                         "I used a fuzzer and found that there is BUG: soft lockup in the tree\n",
+                                         "Log (\"BUG: Unable to handle kernel instruction fetch\"), see below.\n"};
+    for (unsigned i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
         struct bed_text text = {0};
         bed_printf(&text,
                    "%s\n[   12.0] BUG: kernel NULL pointer dereference, address: 0000000000000008\n"

@@ -247,6 +247,26 @@ static const char *who_has(const struct oops_report *r, const char *reg, bool pa
     return passed ? "the caller passed" : oops_pool_printf(r->pool, "%s is", reg_shown(r, reg));
 }
 
+/*
+ * At an odd place of page 0 no structure has a field that is touched so: an error pointer that another register still
+ * holds, and an even offset, lead there.
+ */
+static const char *from_error_pointer(const struct oops_report *r, const char *who, uint64_t address) {
+    const struct oops_state *state = oops_report_fault(r);
+    struct oops_value value;
+    for (unsigned i = 0; address % 4 && state && i < state->reg_count; i++) {
+        const struct oops_reg *reg = &state->regs[i];
+        uint64_t offset = address - reg->value;
+        oops_value_classify(r, reg->value, &value);
+        if (value.pattern == OOPS_PATTERN_ERR_PTR && !value.offset && offset < 4096 && offset % 4 == 0)
+            return oops_pool_printf(r->pool,
+                                    "%s the address of a field at offset %llu of the error pointer %s, which %s still "
+                                    "holds: used without IS_ERR()",
+                                    who, (unsigned long long)offset, value.name, reg->name);
+    }
+    return "";
+}
+
 /* What the base register's value says about how the address came about. "" if nothing. */
 static const char *how_from_base(const struct oops_report *r, const struct oops_operand *op) {
     const struct oops_state *state = oops_report_fault(r);
@@ -269,6 +289,9 @@ static const char *how_from_base(const struct oops_report *r, const struct oops_
     case OOPS_PATTERN_NULL_OFFSET:
         if (op->index[0])
             return "";
+        const char *error = from_error_pointer(r, who, base->value);
+        if (error[0])
+            return error;
         return oops_pool_printf(
             r->pool, "%s the address of a field at offset %lld of a NULL structure%s", who, (long long)value.offset,
             op->disp ? oops_pool_printf(r->pool, ", of which %+lld is touched", (long long)op->disp) : "");

@@ -53,8 +53,8 @@ bool oops_headless_begins(const char *text) {
 
 bool oops_headless_frame(const char *text) {
     static const char *const names[] = {
-        "dump_stack+0x", "dump_stack_lvl+0x",       "__dump_stack+0x",      "__schedule_bug+0x",
-        "show_stack+0x", "warn_slowpath_common+0x", "warn_slowpath_fmt+0x", NULL};
+        "dump_stack+0x",           "dump_stack_lvl+0x",    "__dump_stack+0x", "__schedule_bug+0x", "show_stack+0x",
+        "warn_slowpath_common+0x", "warn_slowpath_fmt+0x", "(dump_backtrace", "(show_stack",       NULL};
     return starts_with_any(behind_address(text), names);
 }
 
@@ -204,6 +204,22 @@ static bool told_address(const struct oops_report *report, uint64_t *address) {
     return false;
 }
 
+/* powerpc's number of the exception: of a data or an instruction access, whose address is told; of a program check. */
+static const struct oops_form *by_vector(const struct oops_report *report, const struct oops_state *fault) {
+    const struct oops_reg *dar = fault ? oops_state_reg(fault, "dar") : NULL;
+    for (unsigned i = 0; i < report->line_count; i++) {
+        const char *s = oops_after(report->lines[i].text, " TRAP: ");
+        uint64_t vector;
+        if (!s || !oops_hex(&s, &vector))
+            continue;
+        vector &= ~UINT64_C(0xf); /* flags, in older kernels */
+        if (vector == 0x300 || vector == 0x380)
+            return dar && is_small(dar->value) ? &oops_form_null : &oops_form_fault;
+        return vector == 0x400 || vector == 0x480 ? &oops_form_fault : vector == 0x700 ? &oops_form_bug : NULL;
+    }
+    return NULL;
+}
+
 /* Of a trap that left registers: what the instruction was, and the address of the last page fault. */
 static const struct oops_form *by_registers(const struct oops_report *report) {
     const struct oops_state *fault = oops_report_fault(report);
@@ -214,6 +230,9 @@ static const struct oops_form *by_registers(const struct oops_report *report) {
         fault = &report->states[0]; /* the program counter was cut off */
     if (!fault)
         return NULL;
+    const struct oops_form *form = by_vector(report, fault);
+    if (form)
+        return form;
     int trap = fault->code_trap;
     if (trap >= 0 && trap + 1 < (int)fault->code_len && fault->code[trap] == 0x0f && fault->code[trap + 1] == 0x0b)
         return &oops_form_bug;
@@ -257,13 +276,30 @@ static bool warned(const struct oops_report *report) {
 static const struct oops_form *by_surroundings(const struct oops_report *report, const struct oops_form *form,
                                                struct oops_span captures[OOPS_CAPTURES]) {
     bool stopped = form == &oops_form_trap;
-    if (report->panic[0]) {
+    bool set = strstr(report->panic, "panic_on_warn") != NULL;
+    if (stopped && strstr(report->panic, "BRK handler")) /* arm64's BUG() */
+        return &oops_form_bug;
+    if (stopped && strstr(report->panic, "external abort"))
+        return &oops_form_aborted;
+    if (report->panic[0] && !set) {
         captures[0] = (struct oops_span){report->panic, strlen(report->panic)};
         return stopped ? &oops_form_panicked_at : &oops_form_panicked;
     }
-    if (warned(report))
+    if (set || warned(report))
         return stopped ? &oops_form_warned_at : &oops_form_warned;
     return form;
+}
+
+/* lockdep's functions are in many traces, but only it dumps the stack from them. */
+static bool dumped_by_lockdep(const struct oops_report *report) {
+    static const char *const own[] = {"^mark_lock", "^mark_held_locks", "^validate_chain", "^check_prev_add", NULL};
+    const struct oops_trace *trace = oops_report_trace(report);
+    for (unsigned i = 0; trace && i + 1 < trace->count; i++) {
+        const struct oops_frame *next = &trace->frames[i + 1];
+        if (oops_starts(trace->frames[i].sym.name, "dump_stack"))
+            return !next->guess && oops_in_list(next->sym.name, own);
+    }
+    return false;
 }
 
 static const struct oops_form *by_contents(const struct oops_report *report) {
@@ -272,9 +308,13 @@ static const struct oops_form *by_contents(const struct oops_report *report) {
         uint64_t address;
         if (!runs_through(report, w->functions))
             continue;
-        bool null = w->form.kind == OOPS_PAGE_FAULT && told_address(report, &address) && is_small(address);
-        return null ? &oops_form_null : &w->form;
+        const struct oops_state *fault = oops_report_fault(report);
+        const struct oops_reg *cr2 = fault ? oops_state_reg(fault, "cr2") : NULL;
+        bool small = told_address(report, &address) ? is_small(address) : cr2 && is_small(cr2->value);
+        return small && w->form.kind == OOPS_PAGE_FAULT ? &oops_form_null : &w->form;
     }
+    if (dumped_by_lockdep(report))
+        return &oops_form_locking;
     if ((form = by_registers(report)) != NULL)
         return form;
     if ((form = of_sleeper(report)) != NULL)

@@ -39,6 +39,6 @@ struct oops_witness {
 extern const struct oops_witness oops_witnesses[];
 extern const struct oops_form oops_form_waiting, oops_form_asleep, oops_form_null, oops_form_fault, oops_form_bug,
     oops_form_trap, oops_form_said, oops_form_dump, oops_form_warned, oops_form_warned_at, oops_form_panicked,
-    oops_form_panicked_at;
+    oops_form_panicked_at, oops_form_locking, oops_form_aborted;
 
 #endif

@@ -67,7 +67,7 @@ static const char *const skip_slabs[] = {"object_err",    "check_bytes",  "print
                                          "slab",          "cache_free",   "^__free_",      "cache_alloc",
                                          "^check_poison", "kmem_cache",   "^kfree",        "^mempool",
                                          "^free_debug",   "^alloc_debug", "on_freelist",   NULL};
-static const char *const skip_schedule[] = {"schedule", "cond_resched", NULL};
+static const char *const skip_schedule[] = {"schedule", "cond_resched", "bit_wait", "wait_on_bit", NULL};
 static const char *const skip_checks[] = {"preempt", "debug_", "processor_id", "this_cpu", NULL};
 static const char *const skip_node[] = {"^of_node_", "^__of_", NULL};
 static const char *const skip_poison[] = {"alloc",      "poison", "prep_new", "get_page_from", "free_page", "bad_page",
@@ -82,7 +82,7 @@ static const char *const skip_lockdep[] = {
     "^dept_",  "^add_dep", "^cb_check",      "^bfs$",           "_bug$",         "^add_wait$",
     "^__dept", "lockdep",  "^lock_",         "spin_dump",       "fs_reclaim",    "locks_freed",
     NULL};
-static const char *const skip_asked[] = {"sysrq", "^dump_stack", NULL};
+static const char *const skip_asked[] = {"sysrq", "cpu_backtrace", "cpumask_backtrace", "^nmi_", "^dump_stack", NULL};
 
 /* The trace may have no heading. */
 #define SHOWS(skip) RECIPE("cS", skip)
@@ -252,8 +252,6 @@ const struct oops_witness oops_witnesses[] = {
     {"exc_divide_error|do_divide_error|divide_error", {"", OOPS_TRAP, "divide error in %f", NULL, PC_THEN_TRACE, 0}},
     {"machine_check|do_machine_check|do_serror|arm64_serror_panic|el1_error",
      {"", OOPS_EXTERNAL_ABORT, "machine check in %f", NULL, PC_THEN_TRACE, 0}},
-    {"mark_lock|mark_lock_irq|mark_held_locks|validate_chain|check_prev_add",
-     {"", OOPS_LOCKDEP, "locking bug in %f", NULL, SHOWS(skip_lockdep), 0}},
     {"panic|vpanic", {"", OOPS_PANIC, "kernel panic in %f", NULL, SHOWS(NULL), 0}},
     {NULL, {.match = NULL}},
 };
@@ -273,3 +271,5 @@ const struct oops_form oops_form_warned = {"", OOPS_WARNING, "WARNING in %f", NU
 const struct oops_form oops_form_warned_at = {"", OOPS_WARNING, "WARNING in %f", NULL, PC_THEN_TRACE, 0};
 const struct oops_form oops_form_panicked = {"", OOPS_PANIC, "kernel panic: %1", NULL, SHOWS(NULL), 0};
 const struct oops_form oops_form_panicked_at = {"", OOPS_PANIC, "kernel panic: %1", NULL, PC_THEN_TRACE, 0};
+const struct oops_form oops_form_locking = {"", OOPS_LOCKDEP, "locking bug in %f", NULL, SHOWS(skip_lockdep), 0};
+const struct oops_form oops_form_aborted = {"", OOPS_EXTERNAL_ABORT, "external abort in %f", NULL, PC_THEN_TRACE, 0};

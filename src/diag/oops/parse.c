@@ -106,11 +106,13 @@ static bool user_pc(const struct place *at, const struct oops_symbol *pc, unsign
 
 /* Registers below an interrupt's entry in a trace that no header came before: they are not what is reported. */
 static bool below_interrupt(const struct place *at) {
+    static const char *const entries[] = {"interrupt", "^asm_sysvec_", "^apic_timer", "^ret_from_intr",
+                                          "^el1_irq",  "^el1h_64_irq", "^irq_svc",    NULL};
     const struct oops_trace *trace = at->trace;
-    if (!at->r->headless || !trace || !trace->count)
+    if (!at->r->headless || !trace || trace->count < 3) /* it has handlers before it */
         return false;
     const char *entry = trace->frames[trace->count - 1].sym.name;
-    return oops_in_list(entry, oops_interrupts) && !oops_in_list(entry, oops_exceptions);
+    return oops_in_list(entry, entries);
 }
 
 static enum oops_state_role role_of(const struct place *at, const struct oops_symbol *pc, unsigned cs) {

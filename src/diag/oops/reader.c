@@ -66,8 +66,10 @@ static bool is_prose(const struct oops_log_line *line, size_t at) {
     const char *text = line->text;
     if (line->kernel || line->wall[0])
         return false;
+    bool quoted = at >= 1 && strchr("\"'`(", text[at - 1]);
     bool tagged = at >= 2 && strchr(":[]>|", text[at - 2]);
-    return (text[0] == '#' && text[1] == ' ') || oops_starts(text, "Subject: ") || (at > PROSE_BYTES && !tagged);
+    return (text[0] == '#' && text[1] == ' ') || oops_starts(text, "Subject: ") || quoted ||
+           (at > PROSE_BYTES && !tagged);
 }
 
 unsigned oops_reader_clean(struct oops_reader *reader, const char *raw, size_t len,

@@ -113,6 +113,7 @@ static const struct word words[] = {
     {"Call Trace:", 0},
     {"Call trace:", 0},
     {"RIP: ", 0},
+    {"RIP:\n", 0},
     {"RIP  [", 0},
     {"EIP: ", 0},
     {"EIP is at", 0},

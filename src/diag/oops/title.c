@@ -323,7 +323,8 @@ void oops_title(struct oops_report *report) {
     report->kind = form->kind;
     bool unfinished = form->later && !later.s[0]; /* cut before what the form needs */
     report->function = form->recipe.steps ? oops_blame(report, form) : "";
-    if (form->recipe.steps && !strcmp(form->recipe.steps, "H") && !report->function[0]) /* a helper is what is meant */
+    if (form->kind == OOPS_PANIC && form->recipe.steps && *form->recipe.steps == 'H' &&
+        !report->function[0]) /* a helper is what is meant */
         report->function = header_symbol(report);
     bool found = !form->recipe.steps || report->function[0];
     if (!form->recipe.steps && later.len && form->title[strlen(form->title) - 1] == 'm')

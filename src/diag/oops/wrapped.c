@@ -78,7 +78,7 @@ bool oops_line_may_go_on(const char *text) {
     return is_stub(text) || ends_with(text, "BUG: KASAN:") || ends_with(text, "BUG: KFENCE:") ||
            ends_with(text, "INFO: task") || ends_with(text, "kernel BUG") || ends_with(text, "INFO: possible") ||
            ends_with(text, "Unable to handle") || ends_with(text, "WARNING: CPU:") ||
-           ends_with(text, "Internal error:");
+           ends_with(text, "Internal error:") || ends_with(text, "RIP:");
 }
 
 /* Headers that end in a function, and this one does not yet. */
