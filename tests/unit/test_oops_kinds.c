@@ -172,6 +172,28 @@ static void test_oops_headless(void **state) {
          "[c00020391ccc3850] [c00000000067b1d4] lamp_on+0x204/0x4b0\n"
          "[c00020391ccc38a0] [c00000000067b688] vfs_write+0x108/0x1b0\n",
          "page-fault", "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim"},
+        {"REGS: c000001e19f077e0 TRAP: 0700   Tainted: G        W          (5.7.0)\n"
+         "MSR:  9000000000029033 <SF,HV,EE>  CR: 42222422  XER: 20040000\n"
+         "NIP [c008000000fe848c] lamp_dim+0x44/0x90\nLR [c008000000fe8488] lamp_dim+0x40/0x90\nCall Trace:\n"
+         "[c000001e19f07a70] [c008000000fe8488] lamp_on+0x2e0/0x340\n"
+         "[c000001e19f07b50] [c008000000fd42e4] vfs_write+0x33c/0x3c0\nInstruction dump:\n"
+         "e86384a8 38840010 <0fe00000> 4bfffdd4\n",
+         "warning", "WARNING in lamp_dim", "lamp_dim"},
+        {"REGS: c000001e19f077e0 TRAP: 0700   Tainted: G        W          (5.7.0)\n"
+         "MSR:  9000000000029033 <SF,HV,EE>  CR: 42222422  XER: 20040000\n"
+         "NIP [c008000000fe848c] lamp_dim+0x44/0x90\nLR [c008000000fe8488] lamp_dim+0x40/0x90\nCall Trace:\n"
+         "[c000001e19f07a70] [c008000000fe8488] lamp_on+0x2e0/0x340\n"
+         "[c000001e19f07b50] [c008000000fd42e4] vfs_write+0x33c/0x3c0\nInstruction dump:\n"
+         "7cec42a6 40820008 <7d164ba6> 7d083a14\n---[ end trace 74423e2b948c2e0c ]---\n",
+         "trap", "exception in lamp_dim", "lamp_dim"},
+        {"LE PAGE_SIZE=64K MMU=Hash SMP NR_CPUS=2048 NUMA pSeries\nREGS: c000001e19f077e0 TRAP: 0700   Tainted: G      "
+         "  W          (5.7.0)\n"
+         "MSR:  9000000000029033 <SF,HV,EE>  CR: 42222422  XER: 20040000\n"
+         "NIP [c008000000fe848c] lamp_dim+0x44/0x90\nLR [c008000000fe8488] lamp_dim+0x40/0x90\nCall Trace:\n"
+         "[c000001e19f07a70] [c008000000fe8488] lamp_on+0x2e0/0x340\n"
+         "[c000001e19f07b50] [c008000000fd42e4] vfs_write+0x33c/0x3c0\nInstruction dump:\n"
+         "e86384a8 38840010 <0fe00000> 4bfffdd4\n",
+         "bug", "kernel BUG in lamp_dim", "lamp_dim"},
         {"RIP: 0010:lamp_dim+0x44/0x90 [lamp]\nRSP: 0018:ffff888100000000 EFLAGS: 00010246\nCall Trace:\n"
          " ksys_write+0x6a/0xe0\n do_syscall_64+0x1/0x2\nKernel panic - not syncing: panic_on_warn set ...\n",
          "warning", "WARNING in lamp_dim", "lamp_dim"},

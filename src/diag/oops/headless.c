@@ -113,6 +113,8 @@ static bool is_filling(const char *text) {
                                         "Mem-Info",
                                         "nodemask=",
                                         "cpuset=",
+                                        "LE PAGE_SIZE=",
+                                        "BE PAGE_SIZE=",
                                         NULL};
     if (!*oops_blanks(text))
         return true;
@@ -204,6 +206,39 @@ static bool told_address(const struct oops_report *report, uint64_t *address) {
     return false;
 }
 
+static bool has_line(const struct oops_report *report, const char *words) {
+    for (unsigned i = 0; i < report->line_count; i++)
+        if (oops_starts(report->lines[i].text, words))
+            return true;
+    return false;
+}
+
+/* tdi and twi, td and tw */
+static bool is_powerpc_trap(uint32_t word) {
+    unsigned opcode = word >> 26, extended = word >> 1 & 0x3ff;
+    return opcode == 2 || opcode == 3 || (opcode == 31 && (extended == 68 || extended == 4));
+}
+
+/* Whether the instruction at which powerpc stopped was no trap, as far as it is told. */
+static bool stopped_by_no_trap(const struct oops_report *report) {
+    uint64_t word;
+    for (unsigned i = 0; i < report->line_count; i++) {
+        const char *s = oops_after(report->lines[i].text, "<");
+        bool whole = s && strspn(s, "0123456789abcdef") == 8 && s[8] == '>' && oops_hex(&s, &word);
+        if (whole && !is_powerpc_trap((uint32_t)word))
+            return true;
+    }
+    return false;
+}
+
+/* powerpc's program check: a dying kernel says first how it was built, a warning one does not. */
+static const struct oops_form *by_program_check(const struct oops_report *report) {
+    if (stopped_by_no_trap(report))
+        return NULL;
+    return has_line(report, "LE PAGE_SIZE=") || has_line(report, "BE PAGE_SIZE=") ? &oops_form_bug
+                                                                                  : &oops_form_warned_at;
+}
+
 /* powerpc's number of the exception: of a data or an instruction access, whose address is told; of a program check. */
 static const struct oops_form *by_vector(const struct oops_report *report, const struct oops_state *fault) {
     const struct oops_reg *dar = fault ? oops_state_reg(fault, "dar") : NULL;
@@ -215,7 +250,9 @@ static const struct oops_form *by_vector(const struct oops_report *report, const
         vector &= ~UINT64_C(0xf); /* flags, in older kernels */
         if (vector == 0x300 || vector == 0x380)
             return dar && is_small(dar->value) ? &oops_form_null : &oops_form_fault;
-        return vector == 0x400 || vector == 0x480 ? &oops_form_fault : vector == 0x700 ? &oops_form_bug : NULL;
+        return vector == 0x400 || vector == 0x480 ? &oops_form_fault
+               : vector == 0x700                  ? by_program_check(report)
+                                                  : NULL;
     }
     return NULL;
 }
@@ -260,16 +297,17 @@ static const struct oops_form *of_sleeper(const struct oops_report *report) {
     return NULL;
 }
 
-static bool has_line(const struct oops_report *report, const char *words) {
-    for (unsigned i = 0; i < report->line_count; i++)
-        if (oops_starts(report->lines[i].text, words))
-            return true;
-    return false;
-}
-
-/* WARN() prints "end trace" and, but for x86, no code; dump_stack() prints neither, a dying task both. */
+/* WARN() prints "end trace" and, but for x86 and powerpc (a trap), no code; dump_stack() prints neither, a dying task
+ * both. */
 static bool warned(const struct oops_report *report) {
-    return has_line(report, "---[ end trace") && (!has_line(report, "Code: ") || interrupted(report));
+    bool ended = false;
+    for (unsigned i = 0; i < report->line_count; i++) {
+        if (ended && oops_starts(report->lines[i].text, "RIP")) /* told again: the task died */
+            return false;
+        ended |= oops_starts(report->lines[i].text, "---[ end trace");
+    }
+    return ended && !(has_line(report, "Instruction dump:") && stopped_by_no_trap(report)) &&
+           (!has_line(report, "Code: ") || interrupted(report));
 }
 
 /* Nothing in it tells the kind: what was printed around it may. */
