@@ -172,6 +172,13 @@ static void test_oops_headless(void **state) {
          "[c00020391ccc3850] [c00000000067b1d4] lamp_on+0x204/0x4b0\n"
          "[c00020391ccc38a0] [c00000000067b688] vfs_write+0x108/0x1b0\n",
          "page-fault", "BUG: unable to handle kernel paging request in lamp_dim", "lamp_dim"},
+        {"REGS: c00020391ccc35c0 TRAP: 0300   Not tainted  (5.2.9)\n"
+         "MSR:  900000000280b033 <SF,HV,EE>  CR: 44002228  XER: 20040000\n"
+         "CFAR: c0000000001d9e28 DAR: 0000000000000010 DSISR: 40000000 IRQMASK: 0\n"
+         "NIP [c00000000067b230] lamp_dim+0x44/0x90\nLR [c00000000067b1d4] lamp_dim+0x30/0x90\nCall Trace:\n"
+         "[c00020391ccc3850] [c00000000067b1d4] lamp_on+0x204/0x4b0\n"
+         "[c00020391ccc38a0] [c00000000067b688] vfs_write+0x108/0x1b0\n",
+         "null-dereference", "BUG: unable to handle kernel NULL pointer dereference in lamp_dim", "lamp_dim"},
         {"REGS: c000001e19f077e0 TRAP: 0700   Tainted: G        W          (5.7.0)\n"
          "MSR:  9000000000029033 <SF,HV,EE>  CR: 42222422  XER: 20040000\n"
          "NIP [c008000000fe848c] lamp_dim+0x44/0x90\nLR [c008000000fe8488] lamp_dim+0x40/0x90\nCall Trace:\n"

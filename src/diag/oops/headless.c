@@ -240,21 +240,21 @@ static const struct oops_form *by_program_check(const struct oops_report *report
 }
 
 /* powerpc's number of the exception: of a data or an instruction access, whose address is told; of a program check. */
-static const struct oops_form *by_vector(const struct oops_report *report, const struct oops_state *fault) {
-    const struct oops_reg *dar = fault ? oops_state_reg(fault, "dar") : NULL;
+static const struct oops_form *by_vector(const struct oops_report *report) {
+    uint64_t vector = 0, address = UINT64_MAX;
     for (unsigned i = 0; i < report->line_count; i++) {
-        const char *s = oops_after(report->lines[i].text, " TRAP: ");
-        uint64_t vector;
-        if (!s || !oops_hex(&s, &vector))
-            continue;
-        vector &= ~UINT64_C(0xf); /* flags, in older kernels */
-        if (vector == 0x300 || vector == 0x380)
-            return dar && is_small(dar->value) ? &oops_form_null : &oops_form_fault;
-        return vector == 0x400 || vector == 0x480 ? &oops_form_fault
-               : vector == 0x700                  ? by_program_check(report)
-                                                  : NULL;
+        const char *trap = oops_after(report->lines[i].text, " TRAP: "),
+                   *dar = oops_after(report->lines[i].text, "DAR: ");
+        if (trap && !vector && oops_hex(&trap, &vector))
+            vector &= ~UINT64_C(0xf); /* flags, in older kernels */
+        if (dar && address == UINT64_MAX)
+            oops_hex(&dar, &address);
     }
-    return NULL;
+    if (vector == 0x700)
+        return by_program_check(report);
+    if (vector == 0x300 || vector == 0x380)
+        return is_small(address) ? &oops_form_null : &oops_form_fault;
+    return vector == 0x400 || vector == 0x480 ? &oops_form_fault : NULL;
 }
 
 /* Of a trap that left registers: what the instruction was, and the address of the last page fault. */
@@ -267,7 +267,7 @@ static const struct oops_form *by_registers(const struct oops_report *report) {
         fault = &report->states[0]; /* the program counter was cut off */
     if (!fault)
         return NULL;
-    const struct oops_form *form = by_vector(report, fault);
+    const struct oops_form *form = by_vector(report);
     if (form)
         return form;
     int trap = fault->code_trap;
