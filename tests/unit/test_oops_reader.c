@@ -173,6 +173,8 @@ static void test_oops_nothing_found(void **state) {
         "[    1.000000] INFO: lockdep is turned off.\n[    2.000000] nothing here\nWARNING: your disk is full\n";
     assert_int_equal(oops_read_text(log, strlen(log), reports, 1), 0);
     assert_int_equal(oops_read_text("", 0, reports, 1), 0);
+    const char *cut = "ainted BUG x\n"; /* of "(Tainted: G): BUG" */
+    assert_int_equal(oops_read_text(cut, strlen(cut), reports, 1), 0);
 }
 
 /* ---- Bounds ---- */

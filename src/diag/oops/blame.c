@@ -50,6 +50,11 @@ struct search {
     bool has_pc;            /* names[0] is the program counter's */
 };
 
+static void keep_any(struct search *search, const char *s) {
+    if (search->count < NAMES_MAX)
+        search->names[search->count++] = (struct oops_span){s, oops_plain_length(s)};
+}
+
 static void keep(struct search *search, const char *s) {
     struct oops_span name = {s, oops_plain_length(s)};
     bool padding = oops_starts(s, "__pfx_"); /* before a function: nothing runs there */
@@ -95,7 +100,7 @@ static void find_pc(struct search *search, bool any) {
         if (!oops_pc_line(search->report->pool, line_at(search, search->at++), &sym) || (any && !sym.name[0]))
             continue;
         if (any)
-            search->names[search->count++] = (struct oops_span){sym.name, oops_plain_length(sym.name)};
+            keep_any(search, sym.name);
         else
             keep(search, sym.name);
         search->has_pc |= search->count == 1;
@@ -216,7 +221,7 @@ static void find_symbol(struct search *search, const char *words, bool any) {
             if (!oops_symbol(search->report->pool, &p, &sym) || !sym.name[0])
                 continue;
             if (any)
-                search->names[search->count++] = (struct oops_span){sym.name, oops_plain_length(sym.name)};
+                keep_any(search, sym.name);
             else
                 keep(search, sym.name);
             return;

@@ -95,7 +95,8 @@ static const char *take_beyond_ascii(const char *s, const char *end, const char 
         *to = put_char(*to, start, c);
         return s + n;
     }
-    *(*to)++ = (unsigned char)*s == 0xa0 ? ' ' : *s; /* Latin 1's no-break space */
+    if ((unsigned char)*s >= 0xa0)                       /* not its control characters */
+        *(*to)++ = (unsigned char)*s == 0xa0 ? ' ' : *s; /* Latin 1's no-break space */
     return s + 1;
 }
 

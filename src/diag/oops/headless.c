@@ -67,9 +67,22 @@ const struct oops_form *oops_message_form(const char *text, struct oops_span cap
 
 /* ---- The lines before a trace ---- */
 
+static bool names_task(const char *text) {
+    return (oops_starts(text, "CPU: ") && strstr(text, "Comm: ")) || oops_starts(text, "Pid: ");
+}
+
 static const struct oops_log_line *nth_before(const struct oops_reader *reader, unsigned back) {
     unsigned known = reader->recent_count < RECENT_MAX ? reader->recent_count : RECENT_MAX;
     return back < known ? &reader->recent[(reader->recent_count - 1 - back) % RECENT_MAX].line : NULL;
+}
+
+/* Looked for once a line: many traces may stand behind it. */
+static const struct oops_form *nth_form(struct oops_reader *reader, unsigned back) {
+    struct recent *recent = &reader->recent[(reader->recent_count - 1 - back) % RECENT_MAX];
+    if (!recent->looked)
+        recent->form = names_task(recent->line.text) ? NULL : oops_message_form(recent->line.text, NULL);
+    recent->looked = true;
+    return recent->form;
 }
 
 static bool same_printer(const struct oops_log_line *a, const struct oops_log_line *b) {
@@ -123,17 +136,13 @@ static bool is_filling(const char *text) {
     return oops_body_line(text) || oops_task_line(text) || is_hex_dump(text);
 }
 
-static bool names_task(const char *text) {
-    return (oops_starts(text, "CPU: ") && strstr(text, "Comm: ")) || oops_starts(text, "Pid: ");
-}
-
-struct oops_look oops_look_back(const struct oops_reader *reader, const struct oops_log_line *line) {
+struct oops_look oops_look_back(struct oops_reader *reader, const struct oops_log_line *line) {
     struct oops_look look = {.lines = 0};
     bool told_again = oops_starts(line->text, "RIP"); /* x86 does so behind the end of a report */
     unsigned others = 0;                              /* lines between that are neither */
     const struct oops_log_line *before;
     for (unsigned back = 0; (before = nth_before(reader, back)) != NULL; back++) {
-        const struct oops_form *form = names_task(before->text) ? NULL : oops_message_form(before->text, NULL);
+        const struct oops_form *form = nth_form(reader, back);
         bool here = same_printer(before, line);
         if (!here && !(form && before->caller == line->caller))
             continue;

@@ -25,6 +25,8 @@ struct oops_wide {
 struct recent {
     struct oops_log_line line;
     char text[RECENT_BYTES];
+    bool looked;                  /* `form` is known */
+    const struct oops_form *form; /* of a message that a trace follows; NULL: it is none */
 };
 
 /* What is kept of a report that was given out. */
@@ -143,7 +145,7 @@ struct oops_look {
     bool headed;    /* it has begun before */
     bool injected;  /* somebody tests how the kernel copes with failures: nothing to report */
 };
-struct oops_look oops_look_back(const struct oops_reader *reader, const struct oops_log_line *line);
+struct oops_look oops_look_back(struct oops_reader *reader, const struct oops_log_line *line);
 /* The `back`-th line remembered, from 0, if it is of the same printer or a header; else NULL. */
 const struct oops_log_line *oops_look_line(const struct oops_reader *reader, const struct oops_log_line *line,
                                            unsigned back, bool header);

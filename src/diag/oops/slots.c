@@ -29,6 +29,7 @@ void oops_slots_remember(struct oops_reader *reader, const struct oops_log_line 
         return;
     struct recent *recent = &reader->recent[reader->recent_count++ % RECENT_MAX];
     recent->line = *line;
+    recent->looked = false;
     size_t n = strnlen(line->text, RECENT_BYTES - 1);
     memcpy(recent->text, line->text, n);
     recent->text[n] = '\0';
@@ -58,6 +59,7 @@ static bool goes_on(struct oops_reader *reader, size_t columns, const struct oop
     if (!oops_line_cut_in_word(last->text, n, line->text))
         last->text[n++] = ' ';
     memcpy(last->text + n, line->text, more + 1);
+    last->looked = false;
     return true;
 }
 

@@ -59,7 +59,7 @@ static bool slab_cut(const char *text) {
                                        "): Poison",    "): Padding", "): Objects", "): Freepointer",
                                        "): Freechain", "): Wrong",   " Redzone"};
     const char *taint = strstr(text, "BUG ") ? strstr(text, "ainted") : NULL;
-    if (!taint)
+    if (!taint || taint - text < 2)
         return false;
     if (!strchr(taint, ')')) /* in the middle of its letters */
         return taint[-1] == 'T' && taint[-2] == '(';

@@ -341,7 +341,7 @@ bool ftl_wants_collection(const struct ftl *f, const struct ftl_plane *p) {
         return true; /* what a failed block holds moves while there is room */
     if (p->collecting ? ahead < f->gc_stop : ahead < start)
         return true;
-    return ahead <= 2 * f->heats && ahead - blocks_owed(f, p) <= f->heats;
+    return ahead <= 2 * f->heats && ahead <= f->heats + blocks_owed(f, p);
 }
 
 int64_t ftl_spare_blocks(const struct ftl *f) {
