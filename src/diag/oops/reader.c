@@ -68,7 +68,9 @@ static bool is_prose(const struct oops_log_line *line, size_t at) {
         return false;
     bool quoted = at >= 1 && strchr("\"'`(", text[at - 1]);
     bool tagged = at >= 2 && strchr(":[]>|", text[at - 2]);
-    return (text[0] == '#' && text[1] == ' ') || oops_starts(text, "Subject: ") || quoted ||
+    bool spoken =
+        at && oops_starts(text + at, "kernel BUG at ") && !strchr(text + at, '!'); /* the kernel says it loud */
+    return (text[0] == '#' && text[1] == ' ') || oops_starts(text, "Subject: ") || quoted || spoken ||
            (at > PROSE_BYTES && !tagged);
 }
 
