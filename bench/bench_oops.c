@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/text.h"
-#include "diag/oops/reader.h"
+#include "diag/oops/log/reader.h"
 
 #define LOG_BYTES (64u << 20)
 #define ROUNDS    4

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "diag/oops/guard.h"
-#include "diag/oops/object.h"
-#include "diag/oops/reader.h"
-#include "diag/oops/symbols.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/file/guard.h"
+#include "diag/oops/file/object.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/symbols/symbols.h"
+#include "diag/oops/verdict/verdict.h"
 
 #define GROUPS_MAX   256
 #define MODULES_MAX  64

@@ -25,8 +25,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "diag/oops/reader.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/verdict/verdict.h"
 #include "nvme/history.h"
 
 #define LOOK_NS      250000000L

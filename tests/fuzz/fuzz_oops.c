@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diag/oops/reader.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/verdict/verdict.h"
 #include "fuzz.h"
 
 static void check_report(const struct oops_report *r) {

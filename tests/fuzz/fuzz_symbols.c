@@ -11,10 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "diag/oops/kallsyms.h"
-#include "diag/oops/object.h"
-#include "diag/oops/origin.h"
-#include "diag/oops/unpack.h"
+#include "diag/oops/file/kallsyms.h"
+#include "diag/oops/file/object.h"
+#include "diag/oops/file/unpack.h"
+#include "diag/oops/symbols/origin.h"
 #include "fuzz.h"
 
 #define FUNCTIONS 8u

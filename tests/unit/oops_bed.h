@@ -6,8 +6,8 @@
 #ifndef DRIVELAB_TESTS_OOPS_BED_H
 #define DRIVELAB_TESTS_OOPS_BED_H
 
-#include "diag/oops/reader.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/verdict/verdict.h"
 
 #define BED_GOLDENS_MAX 128
 #define BED_WANTS_MAX   24

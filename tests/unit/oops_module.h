@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "diag/oops/origin.h"
-#include "diag/oops/reader.h"
-#include "diag/oops/symbols.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/symbols/origin.h"
+#include "diag/oops/symbols/symbols.h"
 #include "oops_cc.h"
 
 static const char bed_source[] =

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "diag/oops/demangle.h"
+#include "diag/oops/file/demangle.h"
 #include "diag/oops/oops_int.h"
 
 static const struct {

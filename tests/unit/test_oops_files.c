@@ -27,9 +27,9 @@
 #include <lzo/lzo1x.h>
 #endif
 
-#include "diag/oops/kallsyms.h"
-#include "diag/oops/object.h"
-#include "diag/oops/unpack.h"
+#include "diag/oops/file/kallsyms.h"
+#include "diag/oops/file/object.h"
+#include "diag/oops/file/unpack.h"
 #include "oops_cc.h"
 
 #define PLAIN_BYTES 100000u

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <elf.h>
 
-#include "diag/oops/flow.h"
+#include "diag/oops/insn/flow.h"
 
 struct row {
     const char *text;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "diag/oops/insn.h"
+#include "diag/oops/insn/insn.h"
 #include "diag/oops/oops_int.h"
 #include "oops_bed.h"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "diag/oops/verdict.h"
+#include "diag/oops/verdict/verdict.h"
 
 static char page[128 << 10];
 

@@ -10,9 +10,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "diag/oops/guard.h"
-#include "diag/oops/locate.h"
-#include "diag/oops/unpack.h"
+#include "diag/oops/file/guard.h"
+#include "diag/oops/file/locate.h"
+#include "diag/oops/file/unpack.h"
 
 static size_t slurp(const char *path, uint8_t **data) {
     struct stat st;

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "diag/oops/reader.h"
-#include "diag/oops/thumb.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/insn/thumb.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/verdict/verdict.h"
 
 #define AT 0x1000u
 

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "diag/oops/reader.h"
-#include "diag/oops/verdict.h"
+#include "diag/oops/log/reader.h"
+#include "diag/oops/verdict/verdict.h"
 
 /* ---- Looking at text (match.c) ---- */
 
