@@ -82,11 +82,7 @@ static bool form_matches(const struct oops_form *form, const char *text, struct 
     if (!(form->flags & OOPS_FORM_NEEDS_TRACE))
         return true;
     /* Common words: only at the beginning, behind one other word at most ("watchdog: BUG: "). */
-    char first[24];
-    size_t n = strcspn(form->match, "*");
-    memcpy(first, form->match, n);
-    first[n] = '\0';
-    const char *at = strstr(text, first);
+    const char *at = memmem(text, strlen(text), form->match, strcspn(form->match, "*"));
     if (at == text)
         return true;
     return at - text < 24 && at[-1] == ' ' && (at[-2] == ':' || at[-2] == '[');
